@@ -1,0 +1,43 @@
+// HTTP as the API sees it: one request in, one answer out.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::ports {
+
+struct HttpRequest {
+  std::string method;                                       ///< "GET", "POST" …
+  std::vector<std::string> path;                            ///< Decoded segments: "/api/orders/1" is {"api", "orders", "1"}.
+  std::vector<std::pair<std::string, std::string>> query;   ///< Decoded, in the order of the target.
+  std::vector<std::pair<std::string, std::string>> headers; ///< Names in lower case.
+  std::string body;
+
+  /// The first header of that lower-case name.
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+  [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+/// Takes the answer; called exactly once, from any thread.
+using HttpReply = std::function<void(HttpResponse)>;
+
+/// Thread-safe. Called on the server's I/O thread, so it must not block: what blocks goes to threads of the handler's own.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  virtual void handle(HttpRequest request, HttpReply reply) = 0;
+};
+
+}  // namespace millrace::ports
