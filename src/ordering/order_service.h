@@ -20,6 +20,8 @@ namespace millrace::ordering {
 struct OrderItemRequest {
   domain::ProductId product_id;
   std::int64_t quantity = 0;
+  /// Per unit. If given and not what the catalogue says: kInvalid.
+  std::optional<domain::Money> expected_price = std::nullopt;
 };
 
 /// An order of a customer: prices come from the catalogue, stock is checked and reserved.
@@ -47,6 +49,8 @@ struct ChangeOrder {
   domain::OrderStatus status = domain::OrderStatus::kPending;
   std::optional<domain::PaymentStatus> payment_status;
   std::string traceparent;
+  /// If given and the order has another status: kConflict.
+  std::optional<domain::OrderStatus> expected_status = std::nullopt;
 };
 
 /// Soft delete; reserved stock is given back. An order that is deleted already stays so and sends no event.
@@ -56,11 +60,19 @@ struct DeleteOrder {
   std::string traceparent;
 };
 
-using Command = std::variant<PlaceOrder, RecordOrder, ChangeOrder, DeleteOrder>;
+/// Sets what is on the shelf. Less than is reserved: kConflict. Sends no event: no order changes.
+struct SetStock {
+  domain::ProductId product_id;
+  std::int64_t quantity = 0;  ///< 0 or more.
+};
+
+using Command = std::variant<PlaceOrder, RecordOrder, ChangeOrder, DeleteOrder, SetStock>;
 
 struct Outcome {
-  ports::StoredOrder order;  ///< As it is after the command.
+  ports::StoredOrder order;  ///< As it is after the command; empty for SetStock.
   bool changed = true;       ///< False: it was so already, nothing was written.
+  /// As it is after SetStock, else nothing.
+  std::optional<ports::Stock> stock = std::nullopt;
 };
 
 /// Errors: kInvalid (input), kNotFound (user, product or order), kConflict (not enough stock, order deleted),
