@@ -49,6 +49,11 @@ struct Record {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
 };
 
+struct LogPosition {
+  TopicPartition partition;
+  std::int64_t offset = 0;
+};
+
 struct TopicInfo {
   std::string topic;
   std::int32_t partitions = 0;
@@ -126,6 +131,10 @@ class EventLog {
   /// `offset` lies outside of [begin, end] (records were removed, or the topic is another one), kNotFound, kUnavailable.
   [[nodiscard]] virtual base::Result<std::vector<Record>> read(const TopicPartition& partition, std::int64_t offset,
                                                                ReadLimit limit, base::Deadline deadline) = 0;
+
+  /// Waits until one of the partitions has a record at or above its offset (true) or the deadline passes (false): how one thread
+  /// serves many partitions, with `read` and a deadline of 0. Errors: kNotFound, kUnavailable.
+  [[nodiscard]] virtual base::Result<bool> wait_any(std::span<const LogPosition> positions, base::Deadline deadline) = 0;
 
   /// The last up to `count` records before `position`, oldest first: what a reader rebuilds its window from. Never waits.
   /// Errors: as read.
