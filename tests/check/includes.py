@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Reads the #include lines under src/ and fails on an arrow between rooms that is not allowed.
+
+Usage: includes.py REPOSITORY
+
+A room is a folder under src/ (under src/adapters/, each folder is one). ARCHITECTURE.md draws the arrows and says why.
+"""
+import re
+import sys
+from pathlib import Path
+
+FOUNDATION = {"ports", "domain", "base"}
+STAGES = {"ordering", "relay", "transform", "sink", "analytics", "verify"}
+ADAPTERS = {"adapters/" + name for name in ("clickhouse", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
+
+# Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.
+ALLOWED = {
+    "base": set(),
+    "domain": {"base"},
+    "ports": {"domain", "base"},
+    **{stage: FOUNDATION for stage in STAGES},
+    **{adapter: FOUNDATION for adapter in ADAPTERS},
+    "api": STAGES | FOUNDATION,
+    "tools": {"ordering"} | FOUNDATION,
+    "supervise": FOUNDATION,
+    "warehouse": {"base"},
+}
+ALLOWED["app"] = set(ALLOWED)
+
+# Header (a regular expression on what stands between the brackets) -> the rooms that may name its vendor.
+NETWORK_ROOMS = {"adapters/http", "warehouse"}
+PROCESS_ROOMS = {"adapters/system", "supervise", "warehouse", "app"}
+VENDORS = [
+    (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
+    (r"rocksdb/.*", {"adapters/rocksdb"}),
+    (r"librdkafka/.*", {"adapters/kafka"}),
+    (r"curl/.*", {"adapters/clickhouse"}),
+    (r"chdb.*|dlfcn\.h", {"warehouse"}),
+    (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_ROOMS),
+    (r"CLI/.*|toml\+\+/.*|toml\.hpp", {"app"}),
+    (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_ROOMS),
+    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"supervise"}),
+]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
+
+
+def room_of(path):
+    """The room of a path below src/, or None: 'adapters/mysql/pool.h' -> 'adapters/mysql'."""
+    parts = Path(path).parts
+    if parts[0] == "adapters":
+        return "/".join(parts[:2]) if len(parts) > 2 else None
+    return parts[0] if len(parts) > 1 else None
+
+
+def problems_of(source):
+    """Yields 'file:line: what is wrong' for every forbidden include under `source`, the src folder."""
+    for path in sorted(source.rglob("*")):
+        if path.suffix not in (".h", ".cpp"):
+            continue
+        inside = path.relative_to(source)
+        room = room_of(inside)
+        if room not in ALLOWED:
+            yield f"src/{inside}: the room '{room}' is not in the list of rooms (tests/check/includes.py)"
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            where = f"src/{inside}:{number}"
+            quoted, angled = match.groups()
+            if quoted is not None:
+                if not (source / quoted).is_file():
+                    yield f'{where}: "{quoted}" is not a file under src/ (name it from there, or use <…> for what is not ours)'
+                    continue
+                other = room_of(quoted)
+                if other != room and other not in ALLOWED[room]:
+                    yield f"{where}: {room} may not include {other} ({quoted})"
+            else:
+                for pattern, rooms in VENDORS:
+                    if re.fullmatch(pattern, angled) and room not in rooms:
+                        yield f"{where}: <{angled}> belongs in {', '.join(sorted(rooms))} alone, not in {room}"
+
+
+def main():
+    source = Path(sys.argv[1]) / "src"
+    if not source.is_dir():
+        sys.exit(f"includes: {source} is not a folder")
+    problems = list(problems_of(source))
+    for problem in problems:
+        print(problem)
+    if problems:
+        sys.exit(f"includes: {len(problems)} forbidden")
+    print("includes: every arrow is allowed")
+
+
+if __name__ == "__main__":
+    main()
