@@ -1,4 +1,5 @@
-// Guards against our own mistakes; stays on in release builds. Input, messages and servers produce errors instead.
+// Guards against our own mistakes; stays on in release builds. Input, messages and servers produce errors
+// instead.
 #pragma once
 
 namespace millrace::base {

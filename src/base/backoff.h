@@ -10,7 +10,8 @@ namespace millrace::base {
 /// One caller; not thread-safe. The n-th pause lies in [half, full] of min(first × 2^n, longest).
 class Backoff {
  public:
-  Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest, std::uint64_t seed = std::random_device{}())
+  Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest,
+          std::uint64_t seed = std::random_device{}())
       : first_(first), longest_(longest), next_(first), random_(seed) {}
 
   [[nodiscard]] std::chrono::milliseconds next() {

@@ -22,7 +22,9 @@ class BoundedQueue {
   bool push(T&& item, Deadline deadline) {
     {
       std::unique_lock lock(mutex_);
-      if (!room_.wait_until(lock, deadline.moment(), [this] { return closed_ || items_.size() < items_max_; })) return false;
+      if (!room_.wait_until(lock, deadline.moment(),
+                            [this] { return closed_ || items_.size() < items_max_; }))
+        return false;
       if (closed_) return false;
       items_.push_back(std::move(item));
     }
@@ -41,8 +43,8 @@ class BoundedQueue {
     return true;
   }
 
-  /// Takes all that is there, at most `count_max`, waiting until the deadline for the first. Empty: nothing came, or
-  /// the queue is closed and drained.
+  /// Takes all that is there, at most `count_max`, waiting until the deadline for the first. Empty: nothing
+  /// came, or the queue is closed and drained.
   std::vector<T> pop_some(std::size_t count_max, Deadline deadline) {
     std::vector<T> taken;
     {

@@ -1,10 +1,10 @@
 #include "base/json.h"
 
-#include <fmt/format.h>
+#include <iterator>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
-#include <iterator>
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -52,12 +52,24 @@ void append_json_string(std::string& out, std::string_view text) {
     out.append(text, plain, i - plain);
     plain = i + 1;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c)); break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+        break;
     }
   }
   out.append(text, plain, text.size() - plain);

@@ -1,11 +1,13 @@
-// JSON: reading by Boost.JSON behind checks that name the field, writing by appending (numbers keep the digits we give).
+// JSON: reading by Boost.JSON behind checks that name the field, writing by appending (numbers keep the
+// digits we give).
 #pragma once
 
-#include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/json/value.hpp>
 
 #include "base/result.h"
 
@@ -18,13 +20,15 @@ namespace millrace::base {
 [[nodiscard]] const boost::json::value* find_member(const boost::json::object& object, std::string_view name);
 
 /// Typed members. Absent or of another type: kInvalid, "'userId' must be a string".
-[[nodiscard]] Result<std::string_view> string_member(const boost::json::object& object, std::string_view name);
+[[nodiscard]] Result<std::string_view> string_member(const boost::json::object& object,
+                                                     std::string_view name);
 [[nodiscard]] Result<std::int64_t> int_member(const boost::json::object& object, std::string_view name);
 
 /// Appends `text` as a quoted, escaped JSON string.
 void append_json_string(std::string& out, std::string_view text);
 
-/// Writes one JSON document by appending to a string; commas are put by itself. Keys are not escaped: they are ours.
+/// Writes one JSON document by appending to a string; commas are put by itself. Keys are not escaped: they
+/// are ours.
 class JsonWriter {
  public:
   explicit JsonWriter(std::string& out) : out_(out) {}

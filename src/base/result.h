@@ -1,5 +1,5 @@
-// Results and errors. Every fallible function of ours returns a Result; exceptions are for start-up and for vendor
-// libraries, and are caught at the adapter's edge.
+// Results and errors. Every fallible function of ours returns a Result; exceptions are for start-up and for
+// vendor libraries, and are caught at the adapter's edge.
 #pragma once
 
 #include <expected>
@@ -62,15 +62,15 @@ using Result = std::expected<T, Error>;
 #define MILLRACE_CONCAT(a, b) MILLRACE_CONCAT_INNER(a, b)
 
 /// Returns the error of a Result<void> to the caller. Stands alone on its line.
-#define MILLRACE_TRY(expression)                                             \
-  do {                                                                       \
-    if (auto millrace_result = (expression); !millrace_result)               \
-      return std::unexpected(std::move(millrace_result).error());            \
+#define MILLRACE_TRY(expression)                                  \
+  do {                                                            \
+    if (auto millrace_result = (expression); !millrace_result)    \
+      return std::unexpected(std::move(millrace_result).error()); \
   } while (false)
 
 /// MILLRACE_TRY_ASSIGN(auto rows, read()): declares `rows`, or returns the error. Stands alone on its line.
-#define MILLRACE_TRY_ASSIGN(declaration, expression)                                              \
-  auto MILLRACE_CONCAT(millrace_result_, __LINE__) = (expression);                                \
-  if (!MILLRACE_CONCAT(millrace_result_, __LINE__))                                               \
-    return std::unexpected(std::move(MILLRACE_CONCAT(millrace_result_, __LINE__)).error());       \
+#define MILLRACE_TRY_ASSIGN(declaration, expression)                                        \
+  auto MILLRACE_CONCAT(millrace_result_, __LINE__) = (expression);                          \
+  if (!MILLRACE_CONCAT(millrace_result_, __LINE__))                                         \
+    return std::unexpected(std::move(MILLRACE_CONCAT(millrace_result_, __LINE__)).error()); \
   declaration = std::move(*MILLRACE_CONCAT(millrace_result_, __LINE__))

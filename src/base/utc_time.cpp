@@ -50,8 +50,10 @@ bool take_date(std::string_view& rest, std::chrono::sys_days& day) {
   int y = 0;
   int m = 0;
   int d = 0;
-  if (!take(rest, 4, y) || !take(rest, '-') || !take(rest, 2, m) || !take(rest, '-') || !take(rest, 2, d)) return false;
-  const year_month_day date(year(y), month(static_cast<unsigned>(m)), std::chrono::day(static_cast<unsigned>(d)));
+  if (!take(rest, 4, y) || !take(rest, '-') || !take(rest, 2, m) || !take(rest, '-') || !take(rest, 2, d))
+    return false;
+  const year_month_day date(year(y), month(static_cast<unsigned>(m)),
+                            std::chrono::day(static_cast<unsigned>(d)));
   if (!date.ok()) return false;
   day = sys_days(date);
   return true;
@@ -61,12 +63,14 @@ bool take_date(std::string_view& rest, std::chrono::sys_days& day) {
 
 std::string to_iso8601(UtcTime time) {
   const Parts p = split(time);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", p.year, p.month, p.day, p.hour, p.minute, p.second, p.ms);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", p.year, p.month, p.day, p.hour, p.minute,
+                     p.second, p.ms);
 }
 
 std::string to_sql(UtcTime time) {
   const Parts p = split(time);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", p.year, p.month, p.day, p.hour, p.minute, p.second, p.ms);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", p.year, p.month, p.day, p.hour, p.minute,
+                     p.second, p.ms);
 }
 
 std::string to_date(std::chrono::sys_days day) {
@@ -83,7 +87,8 @@ Result<UtcTime> parse_utc(std::string_view text) {
   int s = 0;
   if (!take_date(rest, day)) return bad_time(text);
   if (!take(rest, 'T') && !take(rest, ' ')) return bad_time(text);
-  if (!take(rest, 2, h) || !take(rest, ':') || !take(rest, 2, m) || !take(rest, ':') || !take(rest, 2, s)) return bad_time(text);
+  if (!take(rest, 2, h) || !take(rest, ':') || !take(rest, 2, m) || !take(rest, ':') || !take(rest, 2, s))
+    return bad_time(text);
   if (h > 23 || m > 59 || s > 59) return bad_time(text);
   int fraction_ms = 0;
   if (take(rest, '.')) {
@@ -103,7 +108,8 @@ Result<UtcTime> parse_utc(std::string_view text) {
     rest.remove_prefix(1);
     int oh = 0;
     int om = 0;
-    if (!take(rest, 2, oh) || !take(rest, ':') || !take(rest, 2, om) || oh > 23 || om > 59) return bad_time(text);
+    if (!take(rest, 2, oh) || !take(rest, ':') || !take(rest, 2, om) || oh > 23 || om > 59)
+      return bad_time(text);
     offset = hours(oh) + minutes(om);
     if (!east) offset = -offset;
   }

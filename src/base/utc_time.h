@@ -12,8 +12,12 @@ namespace millrace::base {
 /// Milliseconds since 1970-01-01T00:00:00Z.
 using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
-[[nodiscard]] inline UtcTime utc_from_ms(std::int64_t ms) { return UtcTime(std::chrono::milliseconds(ms)); }
-[[nodiscard]] inline std::int64_t to_ms(UtcTime time) { return time.time_since_epoch().count(); }
+[[nodiscard]] inline UtcTime utc_from_ms(std::int64_t ms) {
+  return UtcTime(std::chrono::milliseconds(ms));
+}
+[[nodiscard]] inline std::int64_t to_ms(UtcTime time) {
+  return time.time_since_epoch().count();
+}
 /// Whole seconds since 1970, rounded down.
 [[nodiscard]] inline std::int64_t to_seconds(UtcTime time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
@@ -28,8 +32,8 @@ using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 /// "2026-01-31".
 [[nodiscard]] std::string to_date(std::chrono::sys_days day);
 
-/// Reads "2026-01-31T09:05:00Z", also with a fraction of up to 9 digits (cut to ms), a space for the T, an offset such as
-/// +02:00 for the Z, or none of both (then UTC). Errors: kInvalid.
+/// Reads "2026-01-31T09:05:00Z", also with a fraction of up to 9 digits (cut to ms), a space for the T, an
+/// offset such as +02:00 for the Z, or none of both (then UTC). Errors: kInvalid.
 [[nodiscard]] Result<UtcTime> parse_utc(std::string_view text);
 
 /// Reads "2026-01-31". Errors: kInvalid.

@@ -1,10 +1,10 @@
 #include "base/uuid.h"
 
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
 #include <array>
 #include <cstdint>
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include "base/assert.h"
 
@@ -14,7 +14,8 @@ namespace {
 using Bytes = std::array<std::uint8_t, 16>;
 
 // RFC 9562, section 6.6: the name space id for URLs.
-constexpr Bytes kUrlNamespace = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+constexpr Bytes kUrlNamespace = {0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1,
+                                 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
 
 std::string format(const Bytes& bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -49,7 +50,8 @@ std::string uuid_v5_url(std::string_view name) {
   std::string input(kUrlNamespace.begin(), kUrlNamespace.end());
   input += name;
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
-  const bool hashed = EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha1(), nullptr) == 1;
+  const bool hashed =
+      EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha1(), nullptr) == 1;
   MILLRACE_ASSERT(hashed);
   Bytes bytes{};
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = digest[i];

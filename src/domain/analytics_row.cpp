@@ -44,7 +44,8 @@ base::Result<AnalyticsImage> read_image(const json::object& object) {
   image.order_date = base::utc_from_ms(order_date * 1000);
   MILLRACE_TRY_ASSIGN(image.total_amount, money_member(object, "total_amount", 2));
   MILLRACE_TRY_ASSIGN(image.items_count, base::int_member(object, "items_count"));
-  if (image.items_count < 0 || image.items_count > 4'294'967'295) return base::invalid("'items_count' is out of range");
+  if (image.items_count < 0 || image.items_count > 4'294'967'295)
+    return base::invalid("'items_count' is out of range");
   MILLRACE_TRY_ASSIGN(const std::string_view status, base::string_member(object, "status"));
   MILLRACE_TRY_ASSIGN(image.status, parse_order_status(status));
   MILLRACE_TRY_ASSIGN(const std::string_view method, base::string_member(object, "payment_method"));
@@ -99,7 +100,8 @@ base::Result<AnalyticsRow> read_row(std::string_view text) {
     MILLRACE_TRY_ASSIGN(const std::int64_t deleted_at, base::int_member(object, "deleted_at"));
     row.deleted_at = base::utc_from_ms(deleted_at * 1000);
   }
-  if (const json::value* trace = base::find_member(object, "traceparent"); trace != nullptr && trace->is_string())
+  if (const json::value* trace = base::find_member(object, "traceparent");
+      trace != nullptr && trace->is_string())
     row.traceparent = std::string_view(trace->get_string());
   MILLRACE_TRY_ASSIGN(const std::int64_t occurred_ms, base::int_member(object, "occurred_at_ms"));
   row.occurred_at = base::utc_from_ms(occurred_ms);
@@ -114,9 +116,12 @@ base::Result<AnalyticsRow> read_row(std::string_view text) {
 
 std::string_view analytics_event_type(OrderEventType type) {
   switch (type) {
-    case OrderEventType::kCreated: return "CREATED";
-    case OrderEventType::kStatusChanged: return "UPDATED";
-    case OrderEventType::kDeleted: return "DELETED";
+    case OrderEventType::kCreated:
+      return "CREATED";
+    case OrderEventType::kStatusChanged:
+      return "UPDATED";
+    case OrderEventType::kDeleted:
+      return "DELETED";
   }
   return "?";
 }

@@ -36,7 +36,8 @@ struct AnalyticsImage {
   friend bool operator==(const AnalyticsImage&, const AnalyticsImage&) = default;
 };
 
-/// One version of an order for the warehouse. The deltas of the aggregates are: minus `before`, plus `current` unless deleted.
+/// One version of an order for the warehouse. The deltas of the aggregates are: minus `before`, plus
+/// `current` unless deleted.
 struct AnalyticsRow {
   EventId event_id;
   OrderId order_id;

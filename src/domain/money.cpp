@@ -1,8 +1,8 @@
 #include "domain/money.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -24,8 +24,11 @@ base::Result<Money> Money::parse(std::string_view text) {
   if (negative) rest.remove_prefix(1);
   const std::size_t point = rest.find('.');
   const std::string_view whole_text = rest.substr(0, point);
-  std::string_view fraction_text = point == std::string_view::npos ? std::string_view() : rest.substr(point + 1);
-  const auto digits_only = [](std::string_view t) { return t.find_first_not_of("0123456789") == std::string_view::npos; };
+  std::string_view fraction_text =
+      point == std::string_view::npos ? std::string_view() : rest.substr(point + 1);
+  const auto digits_only = [](std::string_view t) {
+    return t.find_first_not_of("0123456789") == std::string_view::npos;
+  };
   if (whole_text.empty() || !digits_only(whole_text) || !digits_only(fraction_text) ||
       (point != std::string_view::npos && fraction_text.empty()))
     return bad("write digits, with a point before the decimals");
@@ -34,17 +37,20 @@ base::Result<Money> Money::parse(std::string_view text) {
   const auto whole = base::parse_int<std::int64_t>(whole_text);
   if (!whole || *whole > 99'999'999'999'999) return bad("too large");
   std::int64_t fraction = 0;
-  for (std::size_t i = 0; i < 4; ++i) fraction = fraction * 10 + (i < fraction_text.size() ? fraction_text[i] - '0' : 0);
+  for (std::size_t i = 0; i < 4; ++i)
+    fraction = fraction * 10 + (i < fraction_text.size() ? fraction_text[i] - '0' : 0);
   const std::int64_t units = *whole * kUnitsPerWhole + fraction;
   return from_units(negative ? -units : units);
 }
 
 base::Result<Money> Money::from_double(double value, int decimals_max) {
   constexpr double kCertainBelow = 1e10;
-  if (!std::isfinite(value) || std::abs(value) >= kCertainBelow) return base::invalid("the amount is too large");
+  if (!std::isfinite(value) || std::abs(value) >= kCertainBelow)
+    return base::invalid("the amount is too large");
   const double scaled = value * static_cast<double>(kUnitsPerWhole);
   const double nearest = std::round(scaled);
-  // The error of a binary double of this size, times the scale, with room for a parser that is off by a few last bits.
+  // The error of a binary double of this size, times the scale, with room for a parser that is off by a few
+  // last bits.
   if (std::abs(scaled - nearest) > 1e-3 + std::abs(scaled) * 1e-15)
     return base::invalid(fmt::format("the amount has more than {} decimals", decimals_max));
   const auto money = from_units(static_cast<std::int64_t>(nearest));

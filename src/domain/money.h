@@ -10,21 +10,26 @@
 
 namespace millrace::domain {
 
-/// An amount in ten-thousandths of the currency unit: exact for unit prices (4 decimals) and totals (2 decimals).
-/// The database columns hold at most DECIMAL(14,2) and DECIMAL(14,4), far inside the range of 64 bits.
+/// An amount in ten-thousandths of the currency unit: exact for unit prices (4 decimals) and totals (2
+/// decimals). The database columns hold at most DECIMAL(14,2) and DECIMAL(14,4), far inside the range of 64
+/// bits.
 class Money {
  public:
   static constexpr std::int64_t kUnitsPerWhole = 10'000;
 
   constexpr Money() = default;
-  [[nodiscard]] static constexpr Money from_units(std::int64_t ten_thousandths) { return Money(ten_thousandths); }
+  [[nodiscard]] static constexpr Money from_units(std::int64_t ten_thousandths) {
+    return Money(ten_thousandths);
+  }
   [[nodiscard]] static constexpr Money from_cents(std::int64_t cents) { return Money(cents * 100); }
 
-  /// Reads "12", "-0.5", "1299.99", "0.0125". Errors: kInvalid (not a number, more than 4 decimals, out of range).
+  /// Reads "12", "-0.5", "1299.99", "0.0125". Errors: kInvalid (not a number, more than 4 decimals, out of
+  /// range).
   [[nodiscard]] static base::Result<Money> parse(std::string_view text);
 
-  /// The nearest amount to a number that came as binary floating point. Errors: kInvalid (not finite, more than
-  /// `decimals_max` decimals, magnitude of 10^10 or more, where the nearest amount would no longer be certain).
+  /// The nearest amount to a number that came as binary floating point. Errors: kInvalid (not finite, more
+  /// than `decimals_max` decimals, magnitude of 10^10 or more, where the nearest amount would no longer be
+  /// certain).
   [[nodiscard]] static base::Result<Money> from_double(double value, int decimals_max);
 
   [[nodiscard]] constexpr std::int64_t units() const { return units_; }
@@ -50,7 +55,9 @@ class Money {
   friend constexpr Money operator+(Money a, Money b) { return Money(a.units_ + b.units_); }
   friend constexpr Money operator-(Money a, Money b) { return Money(a.units_ - b.units_); }
   friend constexpr Money operator-(Money a) { return Money(-a.units_); }
-  friend constexpr Money operator*(Money price, std::int64_t quantity) { return Money(price.units_ * quantity); }
+  friend constexpr Money operator*(Money price, std::int64_t quantity) {
+    return Money(price.units_ * quantity);
+  }
 
  private:
   explicit constexpr Money(std::int64_t units) : units_(units) {}

@@ -1,10 +1,10 @@
 #include "domain/order.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -54,9 +54,15 @@ base::Result<Enum> value_of(const Names<Enum, N>& names, std::string_view what, 
 
 }  // namespace
 
-std::string_view to_string(OrderStatus status) { return name_of(kOrderStatuses, status); }
-std::string_view to_string(PaymentStatus status) { return name_of(kPaymentStatuses, status); }
-std::string_view to_string(PaymentMethod method) { return name_of(kPaymentMethods, method); }
+std::string_view to_string(OrderStatus status) {
+  return name_of(kOrderStatuses, status);
+}
+std::string_view to_string(PaymentStatus status) {
+  return name_of(kPaymentStatuses, status);
+}
+std::string_view to_string(PaymentMethod method) {
+  return name_of(kPaymentMethods, method);
+}
 
 base::Result<OrderStatus> parse_order_status(std::string_view text) {
   const std::string upper = base::to_upper(text);
@@ -71,7 +77,9 @@ base::Result<PaymentMethod> parse_payment_method(std::string_view text) {
   return value_of(kPaymentMethods, "a payment method", text);
 }
 
-bool counts_as_sale(OrderStatus status) { return status != OrderStatus::kCancelled && status != OrderStatus::kRefunded; }
+bool counts_as_sale(OrderStatus status) {
+  return status != OrderStatus::kCancelled && status != OrderStatus::kRefunded;
+}
 
 std::int64_t OrderImage::items_count() const {
   std::int64_t count = 0;

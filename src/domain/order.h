@@ -18,7 +18,16 @@ using UserId = base::StrongId<struct UserIdTag, std::string>;        ///< At mos
 using ProductId = base::StrongId<struct ProductIdTag, std::string>;  ///< At most 36 characters.
 using EventId = base::StrongId<struct EventIdTag, std::uint64_t>;    ///< The outbox row's id.
 
-enum class OrderStatus { kPending, kPaymentProcessing, kPaymentConfirmed, kPreparing, kShipped, kDelivered, kCancelled, kRefunded };
+enum class OrderStatus {
+  kPending,
+  kPaymentProcessing,
+  kPaymentConfirmed,
+  kPreparing,
+  kShipped,
+  kDelivered,
+  kCancelled,
+  kRefunded
+};
 enum class PaymentStatus { kPending, kProcessing, kCompleted, kFailed, kRefunded };
 enum class PaymentMethod { kCreditCard, kDebitCard, kBankTransfer, kPaypal, kCash };
 
@@ -66,13 +75,15 @@ struct OrderImage {
 /// Σ quantity × price, rounded half up to cents once.
 [[nodiscard]] Money total_of(const std::vector<OrderLine>& lines);
 
-/// The version of an order's next change: it strictly grows per order, and is the wall clock in ms where it can be.
+/// The version of an order's next change: it strictly grows per order, and is the wall clock in ms where it
+/// can be.
 [[nodiscard]] std::uint64_t next_version(std::uint64_t previous, base::UtcTime now);
 
 // Bounds of what an order may hold; the database columns and the event size follow from them.
 inline constexpr std::size_t kOrderLinesMax = 2'000;
 inline constexpr std::int64_t kLineQuantityMax = 1'000'000;
-inline constexpr Money kAmountMax = Money::from_cents(99'999'999'999);  ///< DECIMAL(12,2) holds one digit more.
+inline constexpr Money kAmountMax =
+    Money::from_cents(99'999'999'999);  ///< DECIMAL(12,2) holds one digit more.
 inline constexpr std::size_t kIdLengthMax = 36;
 
 }  // namespace millrace::domain

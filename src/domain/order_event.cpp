@@ -103,7 +103,8 @@ base::Result<OrderEvent> read_event(std::string_view text) {
     return base::invalid("'before' and 'after' are of different orders");
   if (const json::value* by = base::find_member(object, "deletedBy"); by != nullptr && by->is_string())
     event.deleted_by = std::string_view(by->get_string());
-  if (const json::value* trace = base::find_member(object, "traceparent"); trace != nullptr && trace->is_string())
+  if (const json::value* trace = base::find_member(object, "traceparent");
+      trace != nullptr && trace->is_string())
     event.traceparent = std::string_view(trace->get_string());
   return event;
 }
@@ -112,9 +113,12 @@ base::Result<OrderEvent> read_event(std::string_view text) {
 
 std::string_view to_string(OrderEventType type) {
   switch (type) {
-    case OrderEventType::kCreated: return "OrderCreated";
-    case OrderEventType::kStatusChanged: return "OrderStatusChanged";
-    case OrderEventType::kDeleted: return "OrderDeleted";
+    case OrderEventType::kCreated:
+      return "OrderCreated";
+    case OrderEventType::kStatusChanged:
+      return "OrderStatusChanged";
+    case OrderEventType::kDeleted:
+      return "OrderDeleted";
   }
   return "?";
 }

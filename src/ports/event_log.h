@@ -69,7 +69,8 @@ struct OffsetRange {
 
 struct ReadLimit {
   std::size_t records_max = 1;
-  std::size_t bytes_max = 1;  ///< Of keys, values and headers; the first record comes even if it alone is larger.
+  std::size_t bytes_max =
+      1;  ///< Of keys, values and headers; the first record comes even if it alone is larger.
 };
 
 struct CommittedOffset {
@@ -95,12 +96,12 @@ class GroupMember {
  public:
   virtual ~GroupMember() = default;
 
-  /// The partitions that are this member's now; may change from call to call, also to none (another member has them).
-  /// Errors: kUnavailable.
+  /// The partitions that are this member's now; may change from call to call, also to none (another member
+  /// has them). Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<std::vector<Assignment>> assignments(base::Deadline deadline) = 0;
 
-  /// Durable when it returns. Errors: kConflict if the assignment has passed to another (drop it, ask for assignments
-  /// again), kUnavailable, kInvalid (metadata too long).
+  /// Durable when it returns. Errors: kConflict if the assignment has passed to another (drop it, ask for
+  /// assignments again), kUnavailable, kInvalid (metadata too long).
   [[nodiscard]] virtual base::Result<void> commit(const Assignment& assignment, const CommittedOffset& offset,
                                                   base::Deadline deadline) = 0;
 };
@@ -110,56 +111,70 @@ class EventLog {
  public:
   virtual ~EventLog() = default;
 
-  /// Makes the topic if it is not there. Errors: kConflict if it is there with another number of partitions, kInvalid
-  /// (name or number), kUnavailable.
-  [[nodiscard]] virtual base::Result<TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,
+  /// Makes the topic if it is not there. Errors: kConflict if it is there with another number of partitions,
+  /// kInvalid (name or number), kUnavailable.
+  [[nodiscard]] virtual base::Result<TopicInfo> ensure_topic(const std::string& topic,
+                                                             std::int32_t partitions,
                                                              base::Deadline deadline) = 0;
   /// Errors: kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<TopicInfo> describe_topic(const std::string& topic, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<TopicInfo> describe_topic(const std::string& topic,
+                                                               base::Deadline deadline) = 0;
   /// By name.
   [[nodiscard]] virtual base::Result<std::vector<TopicInfo>> list_topics(base::Deadline deadline) = 0;
 
-  /// Appends all of `records` in order to one partition; durable when it returns the first record's offset. On an error any
-  /// leading part of them may have been appended, or (a lost answer) all. Errors: kRejected (one record is larger than
-  /// `record_bytes_max`; nothing was appended), kNotFound (topic or partition), kUnavailable.
-  [[nodiscard]] virtual base::Result<std::int64_t> append(const TopicPartition& partition, std::span<const NewRecord> records,
+  /// Appends all of `records` in order to one partition; durable when it returns the first record's offset.
+  /// On an error any leading part of them may have been appended, or (a lost answer) all. Errors: kRejected
+  /// (one record is larger than `record_bytes_max`; nothing was appended), kNotFound (topic or partition),
+  /// kUnavailable.
+  [[nodiscard]] virtual base::Result<std::int64_t> append(const TopicPartition& partition,
+                                                          std::span<const NewRecord> records,
                                                           base::Deadline deadline) = 0;
   /// The largest record (key + value + headers) that `append` takes.
   [[nodiscard]] virtual std::size_t record_bytes_max() const = 0;
 
-  /// Records from `offset` on, waiting until the deadline for the first; empty when none came. Errors: kInvalid when
-  /// `offset` lies outside of [begin, end] (records were removed, or the topic is another one), kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<std::vector<Record>> read(const TopicPartition& partition, std::int64_t offset,
-                                                               ReadLimit limit, base::Deadline deadline) = 0;
+  /// Records from `offset` on, waiting until the deadline for the first; empty when none came. Errors:
+  /// kInvalid when `offset` lies outside of [begin, end] (records were removed, or the topic is another one),
+  /// kNotFound, kUnavailable.
+  [[nodiscard]] virtual base::Result<std::vector<Record>> read(const TopicPartition& partition,
+                                                               std::int64_t offset, ReadLimit limit,
+                                                               base::Deadline deadline) = 0;
 
-  /// Waits until one of the partitions has a record at or above its offset (true) or the deadline passes (false): how one thread
-  /// serves many partitions, with `read` and a deadline of 0. Errors: kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<bool> wait_any(std::span<const LogPosition> positions, base::Deadline deadline) = 0;
+  /// Waits until one of the partitions has a record at or above its offset (true) or the deadline passes
+  /// (false): how one thread serves many partitions, with `read` and a deadline of 0. Errors: kNotFound,
+  /// kUnavailable.
+  [[nodiscard]] virtual base::Result<bool> wait_any(std::span<const LogPosition> positions,
+                                                    base::Deadline deadline) = 0;
 
-  /// The last up to `count` records before `position`, oldest first: what a reader rebuilds its window from. Never waits.
-  /// Errors: as read.
-  [[nodiscard]] virtual base::Result<std::vector<Record>> read_before(const TopicPartition& partition, std::int64_t position,
-                                                                      std::size_t count, base::Deadline deadline) = 0;
+  /// The last up to `count` records before `position`, oldest first: what a reader rebuilds its window from.
+  /// Never waits. Errors: as read.
+  [[nodiscard]] virtual base::Result<std::vector<Record>> read_before(const TopicPartition& partition,
+                                                                      std::int64_t position,
+                                                                      std::size_t count,
+                                                                      base::Deadline deadline) = 0;
 
   /// Errors: kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<OffsetRange> offsets(const TopicPartition& partition, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<OffsetRange> offsets(const TopicPartition& partition,
+                                                          base::Deadline deadline) = 0;
 
-  /// Removes records below `offset` (at most the end); they need not vanish at once. Errors: kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<void> trim(const TopicPartition& partition, std::int64_t offset, base::Deadline deadline) = 0;
+  /// Removes records below `offset` (at most the end); they need not vanish at once. Errors: kNotFound,
+  /// kUnavailable.
+  [[nodiscard]] virtual base::Result<void> trim(const TopicPartition& partition, std::int64_t offset,
+                                                base::Deadline deadline) = 0;
 
   /// Joins `group` for all partitions of `topic`. Errors: kNotFound, kUnavailable.
-  [[nodiscard]] virtual base::Result<std::unique_ptr<GroupMember>> join(const std::string& group, const std::string& topic,
+  [[nodiscard]] virtual base::Result<std::unique_ptr<GroupMember>> join(const std::string& group,
+                                                                        const std::string& topic,
                                                                         base::Deadline deadline) = 0;
   /// What the group committed last, or nothing. Errors: kUnavailable.
-  [[nodiscard]] virtual base::Result<std::optional<CommittedOffset>> committed(const std::string& group,
-                                                                               const TopicPartition& partition,
-                                                                               base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<std::optional<CommittedOffset>> committed(
+      const std::string& group, const TopicPartition& partition, base::Deadline deadline) = 0;
   /// Of all groups, by group, topic and partition.
-  [[nodiscard]] virtual base::Result<std::vector<GroupOffset>> list_group_offsets(base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<std::vector<GroupOffset>> list_group_offsets(
+      base::Deadline deadline) = 0;
 };
 
-/// The partition of a key: CRC-32 (IEEE) of the key modulo the number of partitions, the rule that librdkafka calls
-/// "consistent" and that SQL servers can compute with CRC32().
+/// The partition of a key: CRC-32 (IEEE) of the key modulo the number of partitions, the rule that librdkafka
+/// calls "consistent" and that SQL servers can compute with CRC32().
 [[nodiscard]] std::int32_t partition_of(std::string_view key, std::int32_t partitions);
 
 }  // namespace millrace::ports

@@ -12,10 +12,10 @@
 namespace millrace::ports {
 
 struct HttpRequest {
-  std::string method;                                       ///< "GET", "POST" …
-  std::vector<std::string> path;                            ///< Decoded segments: "/api/orders/1" is {"api", "orders", "1"}.
-  std::vector<std::pair<std::string, std::string>> query;   ///< Decoded, in the order of the target.
-  std::vector<std::pair<std::string, std::string>> headers; ///< Names in lower case.
+  std::string method;             ///< "GET", "POST" …
+  std::vector<std::string> path;  ///< Decoded segments: "/api/orders/1" is {"api", "orders", "1"}.
+  std::vector<std::pair<std::string, std::string>> query;    ///< Decoded, in the order of the target.
+  std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case.
   std::string body;
 
   /// The first header of that lower-case name.
@@ -33,7 +33,8 @@ struct HttpResponse {
 /// Takes the answer; called exactly once, from any thread.
 using HttpReply = std::function<void(HttpResponse)>;
 
-/// Thread-safe. Called on the server's I/O thread, so it must not block: what blocks goes to threads of the handler's own.
+/// Thread-safe. Called on the server's I/O thread, so it must not block: what blocks goes to threads of the
+/// handler's own.
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;

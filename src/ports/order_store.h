@@ -71,20 +71,24 @@ struct NewOutboxRow {
   base::UtcTime created_at;
 };
 
-/// One transaction on one connection. One caller. Rolled back when destroyed without `commit`. Errors of every call:
-/// kUnavailable (away, deadlock, too slow: nothing was written, but see `commit`), kInvalid (the data does not fit a column),
-/// kConflict (a unique key is taken). All reads of stock and orders lock what they return until the end of the transaction.
+/// One transaction on one connection. One caller. Rolled back when destroyed without `commit`. Errors of
+/// every call: kUnavailable (away, deadlock, too slow: nothing was written, but see `commit`), kInvalid (the
+/// data does not fit a column), kConflict (a unique key is taken). All reads of stock and orders lock what
+/// they return until the end of the transaction.
 class OrderTransaction {
  public:
   virtual ~OrderTransaction() = default;
 
   /// Those that exist and are not deleted, in any order.
   [[nodiscard]] virtual base::Result<std::vector<User>> users(std::span<const domain::UserId> ids) = 0;
-  [[nodiscard]] virtual base::Result<std::vector<Product>> products(std::span<const domain::ProductId> ids) = 0;
+  [[nodiscard]] virtual base::Result<std::vector<Product>> products(
+      std::span<const domain::ProductId> ids) = 0;
   /// Locks in the order of the product ids, whatever the order asked for.
-  [[nodiscard]] virtual base::Result<std::vector<Stock>> lock_stock(std::span<const domain::ProductId> ids) = 0;
+  [[nodiscard]] virtual base::Result<std::vector<Stock>> lock_stock(
+      std::span<const domain::ProductId> ids) = 0;
   /// Those that exist, deleted ones included, with their lines and payment; locks in the order of the ids.
-  [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> lock_orders(std::span<const domain::OrderId> ids) = 0;
+  [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> lock_orders(
+      std::span<const domain::OrderId> ids) = 0;
 
   /// Orders with their lines and one payment row each.
   [[nodiscard]] virtual base::Result<void> insert_orders(std::span<const StoredOrder> orders) = 0;
@@ -95,7 +99,8 @@ class OrderTransaction {
   [[nodiscard]] virtual base::Result<void> insert_missing_products(std::span<const Product> products) = 0;
   [[nodiscard]] virtual base::Result<void> append_outbox(std::span<const NewOutboxRow> rows) = 0;
 
-  /// Durable when it returns. Errors: kUnavailable also when the answer was lost: the transaction may have been committed.
+  /// Durable when it returns. Errors: kUnavailable also when the answer was lost: the transaction may have
+  /// been committed.
   [[nodiscard]] virtual base::Result<void> commit() = 0;
 };
 
@@ -104,21 +109,27 @@ class OrderStore {
  public:
   virtual ~OrderStore() = default;
 
-  /// Waits for a free connection until the deadline; the deadline also bounds every statement of the transaction.
+  /// Waits for a free connection until the deadline; the deadline also bounds every statement of the
+  /// transaction.
   [[nodiscard]] virtual base::Result<std::unique_ptr<OrderTransaction>> begin(base::Deadline deadline) = 0;
 
   // Plain reads of what is committed. Errors: kNotFound where one thing is asked for, kUnavailable.
-  [[nodiscard]] virtual base::Result<StoredOrder> order(const domain::OrderId& id, base::Deadline deadline) = 0;  ///< Not deleted.
+  [[nodiscard]] virtual base::Result<StoredOrder> order(const domain::OrderId& id,
+                                                        base::Deadline deadline) = 0;  ///< Not deleted.
   /// Newest first, deleted ones left out.
-  [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> orders_of_user(const domain::UserId& user, std::size_t count_max,
+  [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> orders_of_user(const domain::UserId& user,
+                                                                              std::size_t count_max,
                                                                               base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<std::vector<Product>> all_products(base::Deadline deadline) = 0;
-  [[nodiscard]] virtual base::Result<Product> product(const domain::ProductId& id, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<Product> product(const domain::ProductId& id,
+                                                      base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<std::vector<Product>> products_in_category(const std::string& category,
                                                                                 base::Deadline deadline) = 0;
-  [[nodiscard]] virtual base::Result<std::vector<User>> all_users(std::size_t count_max, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<std::vector<User>> all_users(std::size_t count_max,
+                                                                  base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<User> user(const domain::UserId& id, base::Deadline deadline) = 0;
-  [[nodiscard]] virtual base::Result<User> user_by_email(const std::string& email, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<User> user_by_email(const std::string& email,
+                                                         base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<Stock> stock(const domain::ProductId& id, base::Deadline deadline) = 0;
 };
 

@@ -14,7 +14,8 @@
 namespace millrace::ports {
 
 struct OutboxRow {
-  std::uint64_t id = 0;  ///< The event's id. Of two rows of one aggregate the later committed one has the higher id.
+  std::uint64_t id =
+      0;  ///< The event's id. Of two rows of one aggregate the later committed one has the higher id.
   std::string aggregate_id;
   std::string aggregate_type;  ///< "Order": topic order.events.
   std::string event_type;
@@ -31,16 +32,20 @@ class OutboxLease {
   /// This take-over's number: higher than that of every earlier owner of the shard.
   [[nodiscard]] virtual std::uint64_t epoch() const = 0;
 
-  /// Up to `rows_max` rows that are neither processed nor parked, by id. Errors: kUnavailable; kConflict (the lock is lost).
-  [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::size_t rows_max, base::Deadline deadline) = 0;
+  /// Up to `rows_max` rows that are neither processed nor parked, by id. Errors: kUnavailable; kConflict (the
+  /// lock is lost).
+  [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::size_t rows_max,
+                                                                   base::Deadline deadline) = 0;
 
-  /// Marks rows as processed, in a transaction that checks the epoch. Errors: kConflict (another owner has a higher epoch:
-  /// stop, nothing was marked), kUnavailable (nothing was marked, or the answer was lost).
-  [[nodiscard]] virtual base::Result<void> mark_processed(std::span<const std::uint64_t> ids, base::Deadline deadline) = 0;
+  /// Marks rows as processed, in a transaction that checks the epoch. Errors: kConflict (another owner has a
+  /// higher epoch: stop, nothing was marked), kUnavailable (nothing was marked, or the answer was lost).
+  [[nodiscard]] virtual base::Result<void> mark_processed(std::span<const std::uint64_t> ids,
+                                                          base::Deadline deadline) = 0;
 
-  /// Takes a row that can never be sent out of the way, with every later unprocessed row of the same aggregate; they stay in
-  /// the table with the reason in the log. Same errors as mark_processed.
-  [[nodiscard]] virtual base::Result<void> park(std::uint64_t id, const std::string& aggregate_id, base::Deadline deadline) = 0;
+  /// Takes a row that can never be sent out of the way, with every later unprocessed row of the same
+  /// aggregate; they stay in the table with the reason in the log. Same errors as mark_processed.
+  [[nodiscard]] virtual base::Result<void> park(std::uint64_t id, const std::string& aggregate_id,
+                                                base::Deadline deadline) = 0;
 
   /// Removes up to `rows_max` processed rows older than `before`; how many went. Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
@@ -57,9 +62,10 @@ class Outbox {
  public:
   virtual ~Outbox() = default;
 
-  /// Takes the shard's lock and raises its epoch. Errors: kConflict (another relay holds it: stand by and try again),
-  /// kUnavailable.
-  [[nodiscard]] virtual base::Result<std::unique_ptr<OutboxLease>> acquire(std::int32_t shard, base::Deadline deadline) = 0;
+  /// Takes the shard's lock and raises its epoch. Errors: kConflict (another relay holds it: stand by and try
+  /// again), kUnavailable.
+  [[nodiscard]] virtual base::Result<std::unique_ptr<OutboxLease>> acquire(std::int32_t shard,
+                                                                           base::Deadline deadline) = 0;
 
   /// Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<OutboxDepth> depth(base::Deadline deadline) = 0;

@@ -1,13 +1,13 @@
 #include "adapters/clickhouse/clickhouse_warehouse.h"
 
-#include <curl/curl.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <mutex>
 #include <vector>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -66,7 +66,8 @@ int code_in_text(std::string_view text) {
 }  // namespace
 
 base::ErrorKind kind_of_code(int code) {
-  if (std::ranges::find(kRefusedCredentialCodes, code) != kRefusedCredentialCodes.end()) return base::ErrorKind::kFatal;
+  if (std::ranges::find(kRefusedCredentialCodes, code) != kRefusedCredentialCodes.end())
+    return base::ErrorKind::kFatal;
   if (std::ranges::find(kRejectedCodes, code) != kRejectedCodes.end()) return base::ErrorKind::kRejected;
   return base::ErrorKind::kUnavailable;
 }
@@ -93,7 +94,8 @@ class ClickhouseWarehouse::Impl {
   Impl& operator=(const Impl&) = delete;
 
   /// One POST of `body` to `path_and_query`; a good answer's bytes go to `sink`.
-  base::Result<void> post(const std::string& target, std::string_view body, const Sink& sink, base::Deadline deadline) {
+  base::Result<void> post(const std::string& target, std::string_view body, const Sink& sink,
+                          base::Deadline deadline) {
     MILLRACE_TRY_ASSIGN(CURL* const handle, take(deadline));
     Transfer transfer{.sink = sink, .handle = handle, .failed = false, .error_text = {}, .sink_error = {}};
     const std::string url = options_.url + target;
@@ -105,7 +107,8 @@ class ClickhouseWarehouse::Impl {
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, std::max<long>(1, static_cast<long>(deadline.left().count())));
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
+                     std::max<long>(1, static_cast<long>(deadline.left().count())));
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kConnectTimeout.count()));
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &Impl::on_data);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
@@ -118,7 +121,8 @@ class ClickhouseWarehouse::Impl {
 
     if (transfer.sink_error) return std::unexpected(std::move(*transfer.sink_error));
     if (outcome != CURLE_OK)
-      return base::unavailable(fmt::format("the warehouse at {} does not answer: {}", options_.url, curl_easy_strerror(outcome)));
+      return base::unavailable(
+          fmt::format("the warehouse at {} does not answer: {}", options_.url, curl_easy_strerror(outcome)));
     if (status != 200) return answer_error(status, transfer.error_text);
     return {};
   }
@@ -128,8 +132,8 @@ class ClickhouseWarehouse::Impl {
     escaped.reserve(text.size() + 16);
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
-      if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || c == '-' || c == '_' ||
-          c == '.' || c == '~') {
+      if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+          c == '-' || c == '_' || c == '.' || c == '~') {
         escaped += c;
       } else {
         fmt::format_to(std::back_inserter(escaped), "%{:02X}", byte);
@@ -155,7 +159,8 @@ class ClickhouseWarehouse::Impl {
     long status = 0;
     curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200) {
-      transfer.error_text.append(piece.substr(0, kErrorTextMax - std::min(kErrorTextMax, transfer.error_text.size())));
+      transfer.error_text.append(
+          piece.substr(0, kErrorTextMax - std::min(kErrorTextMax, transfer.error_text.size())));
       return piece.size();
     }
     auto taken = transfer.sink(piece);
@@ -169,8 +174,8 @@ class ClickhouseWarehouse::Impl {
   [[nodiscard]] std::unexpected<base::Error> answer_error(long status, const std::string& text) const {
     const int code = code_in_text(text);
     const std::string_view first_line = std::string_view(text).substr(0, text.find('\n'));
-    const std::string message =
-        fmt::format("the warehouse at {} answered {}: {}", options_.url, status, base::printable(first_line, 500));
+    const std::string message = fmt::format("the warehouse at {} answered {}: {}", options_.url, status,
+                                            base::printable(first_line, 500));
     const bool refused = code == 0 && (status == 401 || status == 403);
     return base::fail(refused ? base::ErrorKind::kFatal : kind_of_code(code), message, code);
   }
@@ -208,13 +213,14 @@ class ClickhouseWarehouse::Impl {
   curl_slist* headers_ = nullptr;
   std::mutex mutex_;
   std::condition_variable freed_;
-  std::vector<CURL*> idle_;   // guarded by mutex_
-  std::size_t in_use_ = 0;    // guarded by mutex_
+  std::vector<CURL*> idle_;  // guarded by mutex_
+  std::size_t in_use_ = 0;   // guarded by mutex_
 };
 
 namespace {
 
-/// The server must end the statement by the deadline too: an answer that nobody waits for must not go on writing.
+/// The server must end the statement by the deadline too: an answer that nobody waits for must not go on
+/// writing.
 std::string time_limit(base::Deadline deadline) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(deadline.left()).count();
   return fmt::format("max_execution_time={}", std::max<std::int64_t>(1, seconds));
@@ -222,13 +228,13 @@ std::string time_limit(base::Deadline deadline) {
 
 }  // namespace
 
-ClickhouseWarehouse::ClickhouseWarehouse(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+ClickhouseWarehouse::ClickhouseWarehouse(Options options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
 ClickhouseWarehouse::~ClickhouseWarehouse() = default;
 
-base::Result<void> ClickhouseWarehouse::query_stream(std::string_view statement, std::string_view format,
-                                                     std::span<const ports::QueryParameter> parameters,
-                                                     const std::function<base::Result<void>(std::string_view)>& sink,
-                                                     base::Deadline deadline) {
+base::Result<void> ClickhouseWarehouse::query_stream(
+    std::string_view statement, std::string_view format, std::span<const ports::QueryParameter> parameters,
+    const std::function<base::Result<void>(std::string_view)>& sink, base::Deadline deadline) {
   std::string target = "/?" + time_limit(deadline);
   if (!format.empty()) target += "&default_format=" + impl_->escape(format);
   for (const ports::QueryParameter& parameter : parameters)
@@ -250,27 +256,32 @@ base::Result<std::string> ClickhouseWarehouse::query(std::string_view statement,
   return answer;
 }
 
-base::Result<void> ClickhouseWarehouse::execute(std::string_view statement, std::span<const ports::QueryParameter> parameters,
+base::Result<void> ClickhouseWarehouse::execute(std::string_view statement,
+                                                std::span<const ports::QueryParameter> parameters,
                                                 base::Deadline deadline) {
   return query_stream(
       statement, "", parameters, [](std::string_view) -> base::Result<void> { return {}; }, deadline);
 }
 
-base::Result<void> ClickhouseWarehouse::insert(std::string_view table, std::span<const std::string_view> columns,
-                                               std::string_view format, std::string_view data, base::Deadline deadline) {
+base::Result<void> ClickhouseWarehouse::insert(std::string_view table,
+                                               std::span<const std::string_view> columns,
+                                               std::string_view format, std::string_view data,
+                                               base::Deadline deadline) {
   std::string statement = fmt::format("INSERT INTO {} (", table);
-  for (std::size_t i = 0; i < columns.size(); ++i) fmt::format_to(std::back_inserter(statement), "{}{}", i == 0 ? "" : ", ", columns[i]);
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    fmt::format_to(std::back_inserter(statement), "{}{}", i == 0 ? "" : ", ", columns[i]);
   fmt::format_to(std::back_inserter(statement), ") FORMAT {}", format);
-  // async_insert would acknowledge before the rows are in the table; the partition limit would refuse a batch of old orders.
-  const std::string target = fmt::format("/?{}&async_insert=0&max_partitions_per_insert_block=0&query={}", time_limit(deadline),
-                                         impl_->escape(statement));
-  return impl_->post(
-      target, data, [](std::string_view) -> base::Result<void> { return {}; }, deadline);
+  // async_insert would acknowledge before the rows are in the table; the partition limit would refuse a batch
+  // of old orders.
+  const std::string target = fmt::format("/?{}&async_insert=0&max_partitions_per_insert_block=0&query={}",
+                                         time_limit(deadline), impl_->escape(statement));
+  return impl_->post(target, data, [](std::string_view) -> base::Result<void> { return {}; }, deadline);
 }
 
 base::Result<void> ClickhouseWarehouse::ping(base::Deadline deadline) {
   return impl_->post(
-      "/?default_format=TabSeparated", "SELECT 1", [](std::string_view) -> base::Result<void> { return {}; }, deadline);
+      "/?default_format=TabSeparated", "SELECT 1", [](std::string_view) -> base::Result<void> { return {}; },
+      deadline);
 }
 
 }  // namespace millrace::adapters::clickhouse

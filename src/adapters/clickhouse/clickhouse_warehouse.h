@@ -26,13 +26,14 @@ class ClickhouseWarehouse final : public ports::Warehouse {
   base::Result<void> execute(std::string_view statement, std::span<const ports::QueryParameter> parameters,
                              base::Deadline deadline) override;
   base::Result<std::string> query(std::string_view statement, std::string_view format,
-                                  std::span<const ports::QueryParameter> parameters, base::Deadline deadline) override;
+                                  std::span<const ports::QueryParameter> parameters,
+                                  base::Deadline deadline) override;
   base::Result<void> query_stream(std::string_view statement, std::string_view format,
                                   std::span<const ports::QueryParameter> parameters,
                                   const std::function<base::Result<void>(std::string_view)>& sink,
                                   base::Deadline deadline) override;
-  base::Result<void> insert(std::string_view table, std::span<const std::string_view> columns, std::string_view format,
-                            std::string_view data, base::Deadline deadline) override;
+  base::Result<void> insert(std::string_view table, std::span<const std::string_view> columns,
+                            std::string_view format, std::string_view data, base::Deadline deadline) override;
   base::Result<void> ping(base::Deadline deadline) override;
 
  private:
@@ -40,8 +41,9 @@ class ClickhouseWarehouse final : public ports::Warehouse {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What a caller does about a ClickHouse error code. Only what can never succeed is kRejected: a wrongly rejected record is
-/// lost to the tables, a wrongly awaited one is only late. Source: ClickHouse src/Common/ErrorCodes.cpp.
+/// What a caller does about a ClickHouse error code. Only what can never succeed is kRejected: a wrongly
+/// rejected record is lost to the tables, a wrongly awaited one is only late. Source: ClickHouse
+/// src/Common/ErrorCodes.cpp.
 [[nodiscard]] base::ErrorKind kind_of_code(int code);
 
 }  // namespace millrace::adapters::clickhouse

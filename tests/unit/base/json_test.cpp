@@ -8,7 +8,15 @@ namespace {
 TEST(Json, WriterPutsCommasAndEscapes) {
   std::string text;
   JsonWriter out(text);
-  out.begin_object().key("a").number(1).key("b").begin_array().string("x\"\n\x01").null().boolean(true).end_array();
+  out.begin_object()
+      .key("a")
+      .number(1)
+      .key("b")
+      .begin_array()
+      .string("x\"\n\x01")
+      .null()
+      .boolean(true)
+      .end_array();
   out.key("c").begin_object().end_object().key("d").raw("12.50").end_object();
   EXPECT_EQ(text, R"({"a":1,"b":["x\"\n\u0001",null,true],"c":{},"d":12.50})");
 }

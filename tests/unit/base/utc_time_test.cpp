@@ -29,10 +29,12 @@ TEST(UtcTime, ReadsTheFormsItPromises) {
 }
 
 TEST(UtcTime, RefusesWhatIsNoTime) {
-  for (const char* bad : {"", "2026-01-01", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00Zx",
-                          "2026-01-01T00:00:00.Z", "+026-01-01T00:00:00Z", "2026-1-1T00:00:00Z", "2026-01-01T00:00:00+9"})
+  for (const char* bad :
+       {"", "2026-01-01", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00Zx",
+        "2026-01-01T00:00:00.Z", "+026-01-01T00:00:00Z", "2026-1-1T00:00:00Z", "2026-01-01T00:00:00+9"})
     EXPECT_FALSE(parse_utc(bad)) << bad;
-  for (const char* bad : {"", "2026-13-01", "2026-02-29", "2026-01-01T", "-001-01-01"}) EXPECT_FALSE(parse_date(bad)) << bad;
+  for (const char* bad : {"", "2026-13-01", "2026-02-29", "2026-01-01T", "-001-01-01"})
+    EXPECT_FALSE(parse_date(bad)) << bad;
   EXPECT_TRUE(parse_date("2024-02-29"));
 }
 

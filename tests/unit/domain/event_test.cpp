@@ -45,8 +45,9 @@ TEST(OrderEvent, CarriesTheMembersThatUsersRelyOn) {
   event.before = sample_image();
   event.deleted_by = "admin-1";
   const std::string text = to_json(event);
-  for (const char* member : {R"("eventType":"OrderDeleted")", R"("orderId":"019b76da-a800-7000-8000-000000000001")",
-                             R"("deletedBy":"admin-1")", R"("totalAmount":1329.98)", R"("itemsCount":2)", R"("version":12)"})
+  for (const char* member :
+       {R"("eventType":"OrderDeleted")", R"("orderId":"019b76da-a800-7000-8000-000000000001")",
+        R"("deletedBy":"admin-1")", R"("totalAmount":1329.98)", R"("itemsCount":2)", R"("version":12)"})
     EXPECT_NE(text.find(member), std::string::npos) << member << " in " << text;
 }
 
@@ -76,8 +77,14 @@ TEST(OrderEvent, RefusesWhatItCannotUse) {
 }
 
 TEST(AnalyticsRow, ComesBackFromItsJson) {
-  AnalyticsImage image{UserId("user-1"), "a@example.com", base::utc_from_ms(1'767'225'600'000), *Money::parse("1329.98"), 2,
-                       OrderStatus::kDelivered, PaymentMethod::kPaypal, PaymentStatus::kCompleted,
+  AnalyticsImage image{UserId("user-1"),
+                       "a@example.com",
+                       base::utc_from_ms(1'767'225'600'000),
+                       *Money::parse("1329.98"),
+                       2,
+                       OrderStatus::kDelivered,
+                       PaymentMethod::kPaypal,
+                       PaymentStatus::kCompleted,
                        {{ProductId("prod-1"), "Laptop", 2, *Money::parse("0.1275")}}};
   AnalyticsRow row;
   row.event_id = EventId(77);

@@ -30,7 +30,8 @@ TEST(Money, RoundsHalfACentAwayFromZero) {
 }
 
 TEST(Money, FromDoubleFindsTheDecimalThatWasMeant) {
-  for (const char* text : {"0.1", "1299.99", "29.99", "0.29", "4.35", "123456789.01", "999999999.99", "0.0001"}) {
+  for (const char* text :
+       {"0.1", "1299.99", "29.99", "0.29", "4.35", "123456789.01", "999999999.99", "0.0001"}) {
     const auto money = Money::from_double(std::stod(text), 4);
     ASSERT_TRUE(money) << text;
     EXPECT_EQ(*money, *Money::parse(text)) << text;

@@ -1,0 +1,216 @@
+#include "transform/transformer.h"
+
+#include <memory>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/backoff.h"
+#include "base/text.h"
+#include "domain/analytics_row.h"
+#include "domain/order_event.h"
+#include "transform/mapping.h"
+
+namespace millrace::transform {
+namespace {
+
+constexpr std::chrono::milliseconds kBackoffFirst{50};
+constexpr std::chrono::milliseconds kBackoffLongest{5'000};
+// What the relay writes (relay/relay.h); the two stages meet only in these names.
+constexpr std::string_view kHeaderEventId = "event-id";
+constexpr std::string_view kHeaderEpoch = "epoch";
+constexpr std::string_view kStartEpochPrefix = "window-start-epoch=";
+
+std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
+  const auto text = record.header(name);
+  return text ? base::parse_int<std::uint64_t>(*text) : std::nullopt;
+}
+
+/// What the window needs beside the records before the position travels in the commit's metadata.
+std::uint64_t start_epoch_of(const std::string& metadata) {
+  if (!metadata.starts_with(kStartEpochPrefix)) return 0;
+  return base::parse_int<std::uint64_t>(std::string_view(metadata).substr(kStartEpochPrefix.size()))
+      .value_or(0);
+}
+
+}  // namespace
+
+Transformer::Transformer(ports::EventLog& log, const ports::Clock& clock, Options options)
+    : log_(log), clock_(clock), options_(std::move(options)) {}
+
+base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& assignment) {
+  const ports::TopicPartition& input = assignment.partition;
+  MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, input, soon()));
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(input, soon()));
+  Partition partition;
+  partition.assignment = assignment;
+  // A new group starts at the first event there ever was.
+  partition.position = committed ? committed->offset : 0;
+  partition.committed = partition.position;
+  const std::int64_t window_start =
+      std::max<std::int64_t>(0, partition.position - static_cast<std::int64_t>(options_.window_records));
+  if (partition.position < range.begin)
+    return base::fatal(
+        fmt::format("events of partition {} of {} were removed from the log before they were transformed "
+                    "(next is {}, the "
+                    "log starts at {}): load the warehouse anew, or reset group {} to accept the loss",
+                    input.partition, input.topic, partition.position, range.begin, options_.group));
+  if (partition.position > range.end)
+    return base::fatal(
+        fmt::format("the position {} of group {} lies beyond the end {} of partition {} of {}: the log lost "
+                    "acknowledged events or the topic is another one; load the warehouse anew",
+                    partition.position, options_.group, range.end, input.partition, input.topic));
+  if (window_start < range.begin)
+    return base::fatal(
+        fmt::format("the log of partition {} of {} starts at {}, too late to tell repeats from new events "
+                    "(needed from {}): "
+                    "keep the log longer, and load the warehouse anew",
+                    input.partition, input.topic, range.begin, window_start));
+  MILLRACE_TRY_ASSIGN(const auto earlier,
+                      log_.read_before(input, partition.position, options_.window_records, soon()));
+  partition.window =
+      RepeatWindow(options_.window_records, committed ? start_epoch_of(committed->metadata) : 0);
+  for (const ports::Record& record : earlier) {
+    const auto id = number_header(record, kHeaderEventId);
+    const auto epoch = number_header(record, kHeaderEpoch);
+    if (id && epoch) {
+      partition.window.take(*id, *epoch);
+    } else {
+      partition.window.take_unreadable();
+    }
+  }
+  return partition;
+}
+
+base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
+  MILLRACE_TRY_ASSIGN(const auto assigned, member.assignments(soon()));
+  std::erase_if(partitions_, [&](const auto& entry) {
+    return std::ranges::find(assigned, entry.second.assignment) == assigned.end();
+  });
+  for (const ports::Assignment& assignment : assigned) {
+    if (partitions_.contains(assignment.partition)) continue;
+    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment));
+    partitions_.emplace(assignment.partition, std::move(partition));
+  }
+  return {};
+}
+
+void Transformer::transform(const ports::Record& record, Partition& partition, Batch& batch) {
+  const auto bury = [&](const std::string& reason) {
+    spdlog::error("transform: dead letter from partition {} offset {}: {}",
+                  partition.assignment.partition.partition, record.offset, reason);
+    ports::NewRecord letter{record.key, record.value, record.headers, clock_.now()};
+    letter.headers.push_back({std::string(kHeaderReason), reason});
+    letter.headers.push_back({std::string(kHeaderSourceTopic), options_.input_topic});
+    letter.headers.push_back(
+        {std::string(kHeaderSourcePartition), std::to_string(partition.assignment.partition.partition)});
+    letter.headers.push_back({std::string(kHeaderSourceOffset), std::to_string(record.offset)});
+    batch.dead_letters.push_back(std::move(letter));
+    ++stats_.dead_letters;
+  };
+
+  const auto id = number_header(record, kHeaderEventId);
+  const auto epoch = number_header(record, kHeaderEpoch);
+  if (!id || !epoch) {
+    partition.window.take_unreadable();
+    bury(fmt::format("the record has no '{}' or '{}' header; only the relay may write to this topic",
+                     kHeaderEventId, kHeaderEpoch));
+    return;
+  }
+  switch (partition.window.take(*id, *epoch)) {
+    case Verdict::kRepeat:
+      ++stats_.repeats_dropped;
+      return;
+    case Verdict::kFormerOwner:
+      ++stats_.former_owner_dropped;
+      return;
+    case Verdict::kKeep:
+      break;
+  }
+  const auto event = domain::parse_order_event(record.value);
+  if (!event) {
+    bury(event.error().message);
+    return;
+  }
+  const auto row = to_analytics_row(*event, domain::EventId(*id), record.time, clock_.now());
+  batch.rows.push_back({row.order_id.value(),
+                        domain::to_json(row),
+                        {{std::string(kHeaderInputOffset), std::to_string(record.offset)}},
+                        clock_.now()});
+}
+
+base::Result<std::size_t> Transformer::advance(Partition& partition) {
+  const ports::TopicPartition& input = partition.assignment.partition;
+  MILLRACE_TRY_ASSIGN(const auto records, log_.read(input, partition.position,
+                                                    {options_.batch_records_max, options_.batch_bytes_max},
+                                                    base::Deadline::in(std::chrono::milliseconds(0))));
+  if (records.empty()) return 0;
+  Batch batch;
+  for (const ports::Record& record : records) transform(record, partition, batch);
+  if (!batch.dead_letters.empty())
+    MILLRACE_TRY(log_.append({options_.dead_letter_topic, input.partition}, batch.dead_letters, soon()));
+  if (!batch.rows.empty())
+    MILLRACE_TRY(log_.append({options_.output_topic, input.partition}, batch.rows, soon()));
+  stats_.rows_written += batch.rows.size();
+  partition.position = records.back().offset + 1;
+  return records.size();
+}
+
+base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition) {
+  if (partition.committed == partition.position) return {};
+  const std::string metadata =
+      std::string(kStartEpochPrefix) + std::to_string(partition.window.start_epoch());
+  MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, soon()));
+  partition.committed = partition.position;
+  return {};
+}
+
+base::Result<void> Transformer::serve(const base::StopSignal& stop) {
+  partitions_.clear();
+  MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, soon()));
+  for (const std::string& topic : {options_.output_topic, options_.dead_letter_topic})
+    MILLRACE_TRY(log_.ensure_topic(topic, input.partitions, soon()));
+  MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.input_topic, soon()));
+  const auto commit_all = [&]() -> base::Result<void> {
+    for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition));
+    return {};
+  };
+  auto next_commit = base::Deadline::in(options_.commit_interval);
+  while (!stop.requested()) {
+    MILLRACE_TRY(follow_assignments(*member));
+    std::size_t moved = 0;
+    std::vector<ports::LogPosition> positions;
+    for (auto& [key, partition] : partitions_) {
+      MILLRACE_TRY_ASSIGN(const std::size_t records, advance(partition));
+      moved += records;
+      positions.push_back({key, partition.position});
+    }
+    if (next_commit.passed()) {
+      MILLRACE_TRY(commit_all());
+      next_commit = base::Deadline::in(options_.commit_interval);
+    }
+    if (moved > 0) continue;
+    if (positions.empty()) {
+      stop.wait_for(options_.idle_wait);
+    } else {
+      MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(options_.idle_wait)));
+    }
+  }
+  return commit_all();
+}
+
+base::Result<void> Transformer::run(const base::StopSignal& stop) {
+  base::Backoff backoff(kBackoffFirst, kBackoffLongest);
+  while (!stop.requested()) {
+    const auto started = std::chrono::steady_clock::now();
+    auto served = serve(stop);
+    if (served) return {};
+    if (served.error().kind == base::ErrorKind::kFatal) return served;
+    if (std::chrono::steady_clock::now() - started > kBackoffLongest) backoff.reset();
+    spdlog::warn("transform: {}; starting again from the committed position", served.error().message);
+    stop.wait_for(backoff.next());
+  }
+  return {};
+}
+
+}  // namespace millrace::transform

@@ -1,0 +1,87 @@
+// Stage 3: reads order.events, writes orders_analytics.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/stop.h"
+#include "ports/clock.h"
+#include "ports/event_log.h"
+#include "transform/repeats.h"
+
+namespace millrace::transform {
+
+/// Record headers of orders_analytics and of the dead letters.
+inline constexpr std::string_view kHeaderInputOffset =
+    "input-offset";  ///< Offset of the event in order.events; rises but for repeats.
+inline constexpr std::string_view kHeaderReason = "reason";
+inline constexpr std::string_view kHeaderSourceTopic = "source-topic";
+inline constexpr std::string_view kHeaderSourcePartition = "source-partition";
+inline constexpr std::string_view kHeaderSourceOffset = "source-offset";
+
+struct Options {
+  std::string input_topic = "order.events";
+  std::string output_topic = "orders_analytics";
+  std::string dead_letter_topic = "order.events-dlq";
+  std::string group = "order-event-transformer";
+  std::size_t window_records = 4'000;  ///< W; several times the relay's batch_rows_max.
+  std::size_t batch_records_max = 2'000;
+  std::size_t batch_bytes_max = 8u << 20u;
+  std::chrono::milliseconds commit_interval{200};
+  std::chrono::milliseconds idle_wait{200};  ///< The longest sleep; a record ends it at once.
+  std::chrono::milliseconds call_timeout{10'000};
+};
+
+/// Readable at any time from any thread.
+struct Stats {
+  std::atomic<std::uint64_t> rows_written{0};
+  std::atomic<std::uint64_t> repeats_dropped{0};
+  std::atomic<std::uint64_t> former_owner_dropped{0};
+  std::atomic<std::uint64_t> dead_letters{0};
+};
+
+/// One caller thread for `run`.
+class Transformer {
+ public:
+  Transformer(ports::EventLog& log, const ports::Clock& clock, Options options);
+
+  /// Transforms until `stop`; waits out outages of the log. Repeats after a crash are runs of input offsets
+  /// that do not rise. Errors: kFatal when going on would lose events (the position lies outside of the log),
+  /// with the cure.
+  [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
+
+  [[nodiscard]] const Stats& stats() const { return stats_; }
+
+ private:
+  struct Partition {
+    ports::Assignment assignment;
+    std::int64_t position = 0;  // the next record to read; everything below is in an output topic
+    std::int64_t committed = -1;
+    RepeatWindow window{1};
+  };
+  struct Batch {
+    std::vector<ports::NewRecord> rows;
+    std::vector<ports::NewRecord> dead_letters;
+  };
+
+  [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
+  [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
+  [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
+  [[nodiscard]] base::Result<std::size_t> advance(Partition& partition);
+  void transform(const ports::Record& record, Partition& partition, Batch& batch);
+  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition);
+  [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
+
+  ports::EventLog& log_;
+  const ports::Clock& clock_;
+  const Options options_;
+  std::map<ports::TopicPartition, Partition> partitions_;
+  Stats stats_;
+};
+
+}  // namespace millrace::transform
