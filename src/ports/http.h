@@ -30,6 +30,12 @@ struct HttpResponse {
   std::string body;
 };
 
+/// "Not Found" for 404; "Unknown" for a status that HTTP does not define.
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+/// An error as application/problem+json (RFC 9457): type, title, status, detail, and `instance` if it is not empty.
+[[nodiscard]] HttpResponse problem_response(int status, std::string_view detail, std::string_view instance = {});
+
 /// Takes the answer; called exactly once, from any thread.
 using HttpReply = std::function<void(HttpResponse)>;
 

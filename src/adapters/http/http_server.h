@@ -1,0 +1,59 @@
+// An HTTP/1.1 server on its own threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/deadline.h"
+#include "base/result.h"
+#include "ports/http.h"
+
+namespace millrace::adapters::http {
+
+struct HttpServerOptions {
+  std::string host = "127.0.0.1";  ///< An IP address, or "localhost".
+  std::uint16_t port = 3000;       ///< 0: a free one, see `port()`.
+  std::size_t threads = 1;
+  std::size_t header_bytes_max =
+      16 * 1024;  ///< Request line included; more: 431, or 414 if the request line alone is longer.
+  std::size_t body_bytes_max = 1024 * 1024;          ///< More: 413.
+  std::size_t connections_max = 1024;                ///< Further ones are answered with 503 and closed.
+  std::chrono::milliseconds idle_timeout{60'000};    ///< Between two requests of a connection.
+  std::chrono::milliseconds header_timeout{10'000};  ///< First byte to the end of the header, else 408.
+  std::chrono::milliseconds body_timeout{30'000};    ///< End of the header to the end of the body, else 408.
+  std::chrono::milliseconds reply_timeout{30'000};   ///< Whole request to the handler's answer, else 503.
+  std::chrono::milliseconds write_timeout{30'000};  ///< For the whole answer; then the connection is dropped.
+};
+
+/// Serves HTTP/1.0 and 1.1 with keep-alive; pipelined requests of a connection are handled one after the
+/// other and answered in their order. HEAD is handed on as GET and answered without the body. What is not an
+/// HTTP request, breaks a limit or takes too long never reaches the handler and is answered as
+/// application/problem+json. Owns its threads; its functions are for one thread at a time.
+class HttpServer {
+ public:
+  /// Listens when it returns. `handler` must outlive the server. Errors: kConflict (the port is taken),
+  /// kInvalid (host), kFatal (no permission, out of sockets).
+  [[nodiscard]] static base::Result<std::unique_ptr<HttpServer>> start(ports::HttpHandler& handler,
+                                                                       HttpServerOptions options);
+
+  /// Stops with a deadline of one second if `stop` was not called.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// The port that it listens on.
+  [[nodiscard]] std::uint16_t port() const;
+
+  /// Stops accepting, closes idle connections, lets running requests finish until the deadline, and joins the
+  /// threads. A handler may still reply later; nobody hears it. True if nothing was cut off.
+  bool stop(base::Deadline deadline);
+
+ private:
+  class Core;
+  explicit HttpServer(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace millrace::adapters::http
