@@ -1,0 +1,312 @@
+#include "sink/sink.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/backoff.h"
+#include "base/text.h"
+
+namespace millrace::sink {
+namespace {
+
+constexpr std::chrono::milliseconds kBackoffFirst{100};
+constexpr std::chrono::milliseconds kBackoffLongest{10'000};
+// Written by the transformer (transform/transformer.h); the two stages meet only in this name.
+constexpr std::string_view kHeaderInputOffset = "input-offset";
+// Of our dead letters; the same names as the transformer's.
+constexpr std::string_view kHeaderReason = "reason";
+constexpr std::string_view kHeaderSourceTopic = "source-topic";
+constexpr std::string_view kHeaderSourcePartition = "source-partition";
+constexpr std::string_view kHeaderSourceOffset = "source-offset";
+
+std::size_t size_of(const ports::Record& record) {
+  return record.key.size() + record.value.size();
+}
+
+}  // namespace
+
+Sink::Sink(ports::EventLog& log, ports::Warehouse& warehouse, const ports::Clock& clock, Options options)
+    : log_(log), clock_(clock), tables_(warehouse), options_(std::move(options)) {}
+
+base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
+                                         const std::string& incarnation) {
+  Partition partition;
+  partition.assignment = assignment;
+  partition.source = fmt::format("{}/{}", incarnation, assignment.partition.partition);
+  // The position first, the sums after it: a sum that is newer than the position is skipped up to its own
+  // offset, one that is older would have been false.
+  MILLRACE_TRY_ASSIGN(partition.loaded,
+                      tables_.position(partition.source, base::Deadline::in(options_.query_timeout)));
+  partition.read = partition.recorded = partition.loaded;
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(assignment.partition, soon()));
+  const auto position = static_cast<std::int64_t>(partition.loaded.upto);
+  if (position < range.begin)
+    return base::fatal(fmt::format(
+        "rows of partition {} of {} were removed from the log before they were loaded (next is {}, the log "
+        "starts at {}): the sums cannot be right without them; load the warehouse anew",
+        assignment.partition.partition, assignment.partition.topic, position, range.begin));
+  if (position > range.end)
+    return base::fatal(fmt::format(
+        "the position {} in the warehouse lies beyond the end {} of partition {} of {}: the log lost "
+        "acknowledged rows; load the warehouse anew",
+        position, range.end, assignment.partition.partition, assignment.partition.topic));
+  MILLRACE_TRY_ASSIGN(partition.cache, tables_.load_cache(partition.source, options_.cached_keys_max,
+                                                          base::Deadline::in(options_.query_timeout)));
+  spdlog::info("sink: partition {} goes on at {} of {} ({} running sums in memory)",
+               assignment.partition.partition, position, range.end, partition.cache.size());
+  return partition;
+}
+
+base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
+  MILLRACE_TRY_ASSIGN(const auto assigned, member.assignments(soon()));
+  std::erase_if(partitions_, [&](const auto& entry) {
+    return std::ranges::find(assigned, entry.second.assignment) == assigned.end();
+  });
+  if (std::ranges::all_of(assigned, [&](const auto& entry) { return partitions_.contains(entry.partition); }))
+    return {};
+  MILLRACE_TRY_ASSIGN(const ports::TopicInfo topic, log_.describe_topic(options_.topic, soon()));
+  for (const ports::Assignment& assignment : assigned) {
+    if (partitions_.contains(assignment.partition)) continue;
+    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, topic.incarnation));
+    partitions_.emplace(assignment.partition, std::move(partition));
+  }
+  return {};
+}
+
+base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_max, std::size_t bytes_max) {
+  const ports::TopicPartition& source = partition.assignment.partition;
+  MILLRACE_TRY_ASSIGN(const auto records,
+                      log_.read(source, static_cast<std::int64_t>(partition.read.upto), {rows_max, bytes_max},
+                                base::Deadline::in(std::chrono::milliseconds(0))));
+  std::vector<ports::NewRecord> dead_letters;
+  std::size_t bytes = 0;
+  for (const ports::Record& record : records) {
+    bytes += size_of(record);
+    partition.read.upto = static_cast<std::uint64_t>(record.offset) + 1;
+    const auto offset_text = record.header(kHeaderInputOffset);
+    const auto input_offset = offset_text ? base::parse_int<std::int64_t>(*offset_text) : std::nullopt;
+    if (input_offset && *input_offset <= partition.read.input_offset) {
+      ++stats_.repeats_dropped;
+      continue;
+    }
+    if (input_offset) partition.read.input_offset = *input_offset;
+    auto row = input_offset
+                   ? domain::parse_analytics_row(record.value)
+                   : base::rejected(fmt::format("the record has no '{}' header", kHeaderInputOffset));
+    if (!row) {
+      spdlog::error("sink: dead letter from partition {} offset {}: {}", source.partition, record.offset,
+                    row.error().message);
+      ports::NewRecord letter{record.key, record.value, record.headers, clock_.now()};
+      letter.headers.push_back({std::string(kHeaderReason), row.error().message});
+      letter.headers.push_back({std::string(kHeaderSourceTopic), source.topic});
+      letter.headers.push_back({std::string(kHeaderSourcePartition), std::to_string(source.partition)});
+      letter.headers.push_back({std::string(kHeaderSourceOffset), std::to_string(record.offset)});
+      dead_letters.push_back(std::move(letter));
+      continue;
+    }
+    partition.pending.push_back({static_cast<std::uint64_t>(record.offset), std::move(*row)});
+  }
+  if (!dead_letters.empty()) {
+    MILLRACE_TRY(log_.append({options_.dead_letter_topic, source.partition}, dead_letters, soon()));
+    stats_.dead_letters += dead_letters.size();
+  }
+  return bytes;
+}
+
+/// F(key, y) for every key that the pending rows touch, where y is where reading stands; keys whose newest
+/// sum is already true for y or later are left out.
+base::Result<RollupMap<RunningSum>> Sink::next_sums(Partition& partition) {
+  const std::uint64_t x = partition.loaded.upto;
+  const std::uint64_t y = partition.read.upto;
+  RollupMap<Sums> deltas;
+  for (const PendingRow& pending : partition.pending)
+    for_each_delta(pending.row, [&](RollupKey key, const Sums& sums) { deltas[std::move(key)] += sums; });
+
+  RollupMap<RunningSum> newest;
+  std::vector<RollupKey> unknown;
+  for (const auto& [key, delta] : deltas) {
+    if (const auto known = partition.cache.find(key)) {
+      newest.emplace(key, *known);
+    } else {
+      unknown.push_back(key);
+      newest.emplace(key, RunningSum{});
+    }
+  }
+  if (!unknown.empty()) {
+    MILLRACE_TRY_ASSIGN(const auto found, tables_.read_sums(partition.source, unknown,
+                                                            base::Deadline::in(options_.query_timeout)));
+    for (const auto& [key, sum] : found) newest[key] = sum;
+    stats_.keys_read += unknown.size();
+  }
+
+  bool some_beyond_x = false;
+  for (auto& [key, sum] : newest) {
+    if (sum.upto <= x) {
+      sum.sums += deltas.at(key);
+    } else {
+      some_beyond_x = true;
+    }
+  }
+  // A sum beyond the position was written before a restart, or by a former owner: only what came after it is
+  // added.
+  if (some_beyond_x)
+    for (const PendingRow& pending : partition.pending)
+      for_each_delta(pending.row, [&](const RollupKey& key, const Sums& sums) {
+        RunningSum& sum = newest.at(key);
+        if (sum.upto > x && pending.offset >= sum.upto) sum.sums += sums;
+      });
+  std::erase_if(newest, [y](const auto& entry) { return entry.second.upto >= y; });
+  for (auto& [key, sum] : newest) sum.upto = y;
+  return newest;
+}
+
+base::Result<void> Sink::flush() {
+  Batch batch;
+  const base::UtcTime now = clock_.now();
+  for (auto& [key, partition] : partitions_) {
+    if (partition.pending.empty()) continue;
+    MILLRACE_TRY_ASSIGN(auto sums, next_sums(partition));
+    for (const auto& [rollup, sum] : sums)
+      append_rollup_row(batch.rollup_rows, rollup, partition.source, sum);
+    for (const PendingRow& pending : partition.pending) {
+      append_base_row(batch.base_rows, pending.row, now);
+      if (!batch.oldest || pending.row.occurred_at < *batch.oldest) batch.oldest = pending.row.occurred_at;
+    }
+    batch.rows += partition.pending.size();
+    batch.sums.emplace(key, std::move(sums));
+  }
+  if (batch.rows > 0) {
+    auto base_insert = std::async(std::launch::async, [&] {
+      return tables_.insert_base(batch.base_rows, base::Deadline::in(options_.insert_timeout));
+    });
+    base::Result<void> rollups = {};
+    if (!batch.rollup_rows.empty())
+      rollups = tables_.insert_rollups(batch.rollup_rows, base::Deadline::in(options_.insert_timeout));
+    const base::Result<void> base = base_insert.get();
+    if (!base) return base;
+    if (!rollups) return rollups;
+    ++stats_.batches;
+    stats_.rows_loaded += batch.rows;
+    stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*batch.oldest);
+  }
+  for (auto& [key, partition] : partitions_) {
+    if (const auto sums = batch.sums.find(key); sums != batch.sums.end()) {
+      for (const auto& [rollup, sum] : sums->second) partition.cache.store(rollup, sum);
+      partition.cache.shrink();
+    }
+    partition.pending.clear();
+    partition.loaded = partition.read;
+  }
+  return {};
+}
+
+/// Keeps the position in the warehouse behind the acknowledged parts: one write in flight, its result taken
+/// before the next. With `wait` it ends with all positions written. The commit to the log only serves
+/// displays of lag.
+base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait) {
+  for (;;) {
+    if (position_write_) {
+      if (!wait && position_write_->wait_for(std::chrono::seconds(0)) != std::future_status::ready) return {};
+      const base::Result<void> written = position_write_->get();
+      position_write_.reset();
+      if (!written) return written;
+      for (const auto& [key, position] : position_being_written_) {
+        const auto entry = partitions_.find(key);
+        if (entry == partitions_.end()) continue;
+        entry->second.recorded = position;
+        MILLRACE_TRY(
+            member.commit(entry->second.assignment, {static_cast<std::int64_t>(position.upto), {}}, soon()));
+      }
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (!wait && now - last_position_write_ < options_.position_interval) return {};
+    std::map<std::string, SinkPosition> positions;
+    position_being_written_.clear();
+    for (const auto& [key, partition] : partitions_) {
+      if (partition.loaded == partition.recorded) continue;
+      positions.emplace(partition.source, partition.loaded);
+      position_being_written_.emplace(key, partition.loaded);
+    }
+    if (positions.empty()) return {};
+    last_position_write_ = now;
+    position_write_ = std::async(std::launch::async, [this, positions = std::move(positions)] {
+      return tables_.write_positions(positions, clock_.now(), base::Deadline::in(options_.insert_timeout));
+    });
+    if (!wait) return {};
+  }
+}
+
+std::size_t Sink::pending_rows() const {
+  std::size_t rows = 0;
+  for (const auto& [key, partition] : partitions_) rows += partition.pending.size();
+  return rows;
+}
+
+base::Result<void> Sink::serve(const base::StopSignal& stop) {
+  if (position_write_) position_write_->wait();
+  position_write_.reset();
+  partitions_.clear();
+  MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, soon()));
+  MILLRACE_TRY(log_.ensure_topic(options_.dead_letter_topic, topic.partitions, soon()));
+  MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.topic, soon()));
+
+  while (!stop.requested()) {
+    MILLRACE_TRY(follow_assignments(*member));
+    // A batch is open from its first record until it is full or its first row has waited long enough.
+    std::size_t bytes = 0;
+    auto close_at = base::Deadline::in(options_.max_delay);
+    bool opened = false;
+    for (;;) {
+      std::vector<ports::LogPosition> positions;
+      for (auto& [key, partition] : partitions_) {
+        const std::size_t rows = pending_rows();
+        if (rows < options_.batch_rows_max && bytes < options_.batch_bytes_max) {
+          MILLRACE_TRY_ASSIGN(const std::size_t taken, collect(partition, options_.batch_rows_max - rows,
+                                                               options_.batch_bytes_max - bytes));
+          bytes += taken;
+        }
+        positions.push_back({key, static_cast<std::int64_t>(partition.read.upto)});
+      }
+      if (bytes > 0 && !opened) {
+        opened = true;
+        close_at = base::Deadline::in(options_.max_delay);
+      }
+      const bool full = pending_rows() >= options_.batch_rows_max || bytes >= options_.batch_bytes_max;
+      if (full || stop.requested() || positions.empty() || (opened && close_at.passed())) break;
+      if (opened) {
+        MILLRACE_TRY(log_.wait_any(positions, close_at));
+        continue;
+      }
+      MILLRACE_TRY(settle_positions(*member, false));
+      const auto pause =
+          position_write_ ? std::min(options_.idle_wait, options_.position_interval) : options_.idle_wait;
+      MILLRACE_TRY_ASSIGN(const bool came, log_.wait_any(positions, base::Deadline::in(pause)));
+      if (!came) break;
+    }
+    if (partitions_.empty()) stop.wait_for(options_.idle_wait);
+    MILLRACE_TRY(flush());
+    MILLRACE_TRY(settle_positions(*member, false));
+  }
+  return settle_positions(*member, true);
+}
+
+base::Result<void> Sink::run(const base::StopSignal& stop) {
+  base::Backoff backoff(kBackoffFirst, kBackoffLongest);
+  while (!stop.requested()) {
+    const auto started = std::chrono::steady_clock::now();
+    auto served = serve(stop);
+    if (served) return {};
+    if (served.error().kind == base::ErrorKind::kFatal) return served;
+    ++stats_.restarts;
+    if (std::chrono::steady_clock::now() - started > kBackoffLongest) backoff.reset();
+    spdlog::warn("sink: {}; starting again from the position in the warehouse", served.error().message);
+    stop.wait_for(backoff.next());
+  }
+  return {};
+}
+
+}  // namespace millrace::sink

@@ -1,0 +1,112 @@
+// Stage 4: reads orders_analytics, writes base rows and running sums.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/stop.h"
+#include "domain/analytics_row.h"
+#include "ports/clock.h"
+#include "ports/event_log.h"
+#include "ports/warehouse.h"
+#include "sink/rollups.h"
+#include "sink/tables.h"
+
+namespace millrace::sink {
+
+struct Options {
+  std::string topic = "orders_analytics";
+  std::string dead_letter_topic = "orders_analytics-dlq";
+  std::string group = "clickhouse-sink-orders";
+  std::size_t batch_rows_max = 20'000;       ///< Over all partitions.
+  std::size_t batch_bytes_max = 32u << 20u;  ///< Of records read for one batch, over all partitions.
+  std::chrono::milliseconds max_delay{
+      10};  ///< How long a row may wait for others before its batch is written.
+  std::chrono::milliseconds position_interval{200};  ///< Between writes of the position while rows flow.
+  std::chrono::milliseconds idle_wait{200};          ///< The longest sleep; a record ends it at once.
+  std::chrono::milliseconds insert_timeout{30'000};
+  std::chrono::milliseconds query_timeout{60'000};
+  std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the log.
+  std::size_t cached_keys_max =
+      300'000;  ///< Running sums kept in memory per partition, about 300 bytes each.
+};
+
+/// Readable at any time from any thread.
+struct Stats {
+  std::atomic<std::uint64_t> rows_loaded{0};
+  std::atomic<std::uint64_t> repeats_dropped{0};
+  std::atomic<std::uint64_t> dead_letters{0};
+  std::atomic<std::uint64_t> batches{0};
+  std::atomic<std::uint64_t> keys_read{
+      0};  ///< Running sums read from the warehouse because they were not in memory.
+  std::atomic<std::uint64_t> restarts{0};  ///< Times that it went back to the position in the warehouse.
+  std::atomic<std::int64_t> last_freshness_ms{
+      0};  ///< Commit to visible, of the oldest row of the last batch.
+};
+
+/// One caller thread for `run`.
+class Sink {
+ public:
+  Sink(ports::EventLog& log, ports::Warehouse& warehouse, const ports::Clock& clock, Options options);
+
+  /// Loads until `stop`; waits out outages of the log and the warehouse, going back to the position in the
+  /// warehouse after every error. Errors: kFatal when going on would break the sums (rows removed before they
+  /// were loaded, a position beyond the log's end, refused credentials), with the cure.
+  [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
+
+  [[nodiscard]] const Stats& stats() const { return stats_; }
+
+ private:
+  struct PendingRow {
+    std::uint64_t offset = 0;
+    domain::AnalyticsRow row;
+  };
+  struct Partition {
+    ports::Assignment assignment;
+    std::string source;     // topic incarnation and partition
+    SinkPosition loaded;    // all parts below are acknowledged
+    SinkPosition read;      // where reading stands: loaded + pending
+    SinkPosition recorded;  // written as the position in the warehouse
+    std::vector<PendingRow> pending;
+    SumCache cache{0, 1};
+  };
+  struct Batch {
+    std::string base_rows;
+    std::string rollup_rows;
+    std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
+    std::size_t rows = 0;
+    std::optional<base::UtcTime> oldest;
+  };
+
+  [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
+  [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
+  [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment,
+                                             const std::string& incarnation);
+  [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
+                                                  std::size_t bytes_max);
+  [[nodiscard]] base::Result<RollupMap<RunningSum>> next_sums(Partition& partition);
+  [[nodiscard]] base::Result<void> flush();
+  [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
+  [[nodiscard]] std::size_t pending_rows() const;
+  [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
+
+  ports::EventLog& log_;
+  const ports::Clock& clock_;
+  SinkTables tables_;
+  const Options options_;
+  std::map<ports::TopicPartition, Partition> partitions_;
+  std::optional<std::future<base::Result<void>>> position_write_;
+  std::map<ports::TopicPartition, SinkPosition> position_being_written_;
+  std::chrono::steady_clock::time_point last_position_write_{};
+  Stats stats_;
+};
+
+}  // namespace millrace::sink

@@ -1,0 +1,226 @@
+#include "sink/tables.h"
+
+#include <array>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "sink/row_binary.h"
+
+namespace millrace::sink {
+namespace {
+
+using Column = std::string_view;
+
+constexpr std::array<Column, 14> kBaseColumns = {
+    "order_id",    "user_id",    "user_email",     "order_date",     "total_amount",
+    "items_count", "status",     "payment_method", "payment_status", "created_at",
+    "version",     "event_type", "deleted_at",     "is_deleted"};
+constexpr std::array<Column, 11> kRollupColumns = {"dimension",  "leader",   "bucket", "key1",
+                                                   "key2",       "source",   "upto",   "order_count",
+                                                   "sale_count", "quantity", "amount"};
+constexpr std::array<Column, 4> kPositionColumns = {"source", "upto", "input_offset", "updated_at"};
+
+constexpr std::string_view kFormat = "RowBinary";
+
+// How many keys one look-up names: their text travels in the request's address, which servers bound (1 MiB by
+// default).
+constexpr std::size_t kKeysPerLookup = 400;
+
+constexpr std::string_view kSumsOf =
+    "SELECT CAST(dimension, 'Int8'), leader, toUnixTimestamp(bucket), key1, key2, max(r.upto), "
+    "argMax(r.order_count, r.upto), "
+    "argMax(r.sale_count, r.upto), argMax(r.quantity, r.upto), argMax(r.amount, r.upto) FROM "
+    "analytics.rollups AS r "
+    "WHERE source = {source:String} AND ";
+constexpr std::string_view kGrouped = " GROUP BY dimension, leader, bucket, key1, key2";
+
+std::uint32_t seconds32(base::UtcTime time) {
+  return static_cast<std::uint32_t>(base::to_seconds(time));
+}
+
+base::Result<std::pair<RollupKey, RunningSum>> read_sum(RowBinaryReader& reader) {
+  RollupKey key;
+  key.dimension = static_cast<Dimension>(reader.number<std::int8_t>());
+  key.leader = reader.string();
+  key.bucket = reader.number<std::uint32_t>();
+  key.key1 = reader.string();
+  key.key2 = reader.string();
+  RunningSum sum;
+  sum.upto = reader.number<std::uint64_t>();
+  sum.sums.order_count = reader.number<std::int64_t>();
+  sum.sums.sale_count = reader.number<std::int64_t>();
+  sum.sums.quantity = reader.number<std::int64_t>();
+  sum.sums.amount = domain::Money::from_units(reader.number<std::int64_t>());
+  if (reader.broken()) return base::unavailable("the warehouse's answer about running sums was cut off");
+  return std::pair(std::move(key), sum);
+}
+
+void append_hex(std::string& out, std::string_view text) {
+  for (const char c : text) fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(c));
+}
+
+/// An array literal of hexadecimal texts: it needs no escaping whatever the keys hold.
+template <class Member>
+std::string hex_array(std::span<const RollupKey> keys, Member member) {
+  std::string text = "[";
+  for (const RollupKey& key : keys) {
+    text += text.size() == 1 ? "'" : ",'";
+    append_hex(text, key.*member);
+    text += '\'';
+  }
+  return text + ']';
+}
+
+template <class Value>
+std::string number_array(std::span<const RollupKey> keys, Value value) {
+  std::string text = "[";
+  for (const RollupKey& key : keys)
+    fmt::format_to(std::back_inserter(text), "{}{}", text.size() == 1 ? "" : ",", value(key));
+  return text + ']';
+}
+
+}  // namespace
+
+void append_base_row(std::string& out, const domain::AnalyticsRow& row, base::UtcTime loaded_at) {
+  RowBinaryWriter writer(out);
+  const domain::AnalyticsImage& image = row.current;
+  writer.string(row.order_id.value());
+  writer.string(image.user_id.value());
+  writer.string(image.user_email);
+  writer.number(seconds32(image.order_date));
+  writer.number<std::int64_t>(image.total_amount.units() / 100);
+  writer.number(static_cast<std::uint32_t>(image.items_count));
+  writer.string(domain::to_string(image.status));
+  writer.string(domain::to_string(image.payment_method));
+  writer.string(domain::to_string(image.payment_status));
+  writer.number(seconds32(loaded_at));
+  writer.number(row.version);
+  writer.string(domain::analytics_event_type(row.type));
+  writer.number<std::uint8_t>(row.deleted_at ? 0 : 1);  // the mark of NULL
+  if (row.deleted_at) writer.number(seconds32(*row.deleted_at));
+  writer.number<std::uint8_t>(row.is_deleted() ? 1 : 0);
+}
+
+void append_rollup_row(std::string& out, const RollupKey& key, const std::string& source,
+                       const RunningSum& sum) {
+  RowBinaryWriter writer(out);
+  writer.number(static_cast<std::int8_t>(key.dimension));
+  writer.string(key.leader);
+  writer.number(key.bucket);
+  writer.string(key.key1);
+  writer.string(key.key2);
+  writer.string(source);
+  writer.number(sum.upto);
+  writer.number(sum.sums.order_count);
+  writer.number(sum.sums.sale_count);
+  writer.number(sum.sums.quantity);
+  writer.number(sum.sums.amount.units());
+}
+
+base::Result<SinkPosition> SinkTables::position(const std::string& source, base::Deadline deadline) {
+  const std::array parameters = {ports::QueryParameter{"source", source}};
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(
+          "SELECT upto, input_offset FROM analytics.sink_position WHERE source = {source:String} "
+          "ORDER BY upto DESC LIMIT 1",
+          kFormat, parameters, deadline));
+  if (answer.empty()) return SinkPosition{};
+  RowBinaryReader reader(answer);
+  SinkPosition position;
+  position.upto = reader.number<std::uint64_t>();
+  position.input_offset = reader.number<std::int64_t>();
+  if (reader.broken())
+    return base::unavailable("the warehouse's answer about the sink's position was cut off");
+  return position;
+}
+
+base::Result<void> SinkTables::write_positions(const std::map<std::string, SinkPosition>& positions,
+                                               base::UtcTime now, base::Deadline deadline) {
+  std::string rows;
+  RowBinaryWriter writer(rows);
+  for (const auto& [source, position] : positions) {
+    writer.string(source);
+    writer.number(position.upto);
+    writer.number(position.input_offset);
+    writer.number(base::to_ms(now));
+  }
+  return warehouse_.insert("analytics.sink_position", kPositionColumns, kFormat, rows, deadline);
+}
+
+base::Result<void> SinkTables::insert_base(const std::string& rows, base::Deadline deadline) {
+  return warehouse_.insert("analytics.orders_analytics", kBaseColumns, kFormat, rows, deadline);
+}
+
+base::Result<void> SinkTables::insert_rollups(const std::string& rows, base::Deadline deadline) {
+  return warehouse_.insert("analytics.rollups", kRollupColumns, kFormat, rows, deadline);
+}
+
+base::Result<SumCache> SinkTables::load_cache(const std::string& source, std::size_t keys_max,
+                                              base::Deadline deadline) {
+  const std::array counting = {ports::QueryParameter{"source", source}};
+  MILLRACE_TRY_ASSIGN(
+      const std::string counts,
+      warehouse_.query("SELECT toUnixTimestamp(toStartOfDay(bucket)) AS day, count() FROM analytics.rollups "
+                       "WHERE source = {source:String} GROUP BY day ORDER BY day DESC",
+                       kFormat, counting, deadline));
+  std::uint32_t since = UINT32_MAX;
+  bool all = true;
+  std::uint64_t keys = 0;
+  for (RowBinaryReader reader(counts); !reader.at_end();) {
+    const auto day = reader.number<std::uint32_t>();
+    keys += reader.number<std::uint64_t>();
+    if (reader.broken()) return base::unavailable("the warehouse's answer about running sums was cut off");
+    all = keys <= keys_max;
+    if (!all) break;
+    since = day;
+  }
+  SumCache cache(all ? 0 : since, keys_max);
+  const std::array parameters = {ports::QueryParameter{"source", source},
+                                 ports::QueryParameter{"since", std::to_string(all ? 0 : since)}};
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(fmt::format("{}bucket >= toDateTime({{since:UInt32}}, 'UTC'){}", kSumsOf, kGrouped),
+                       kFormat, parameters, deadline));
+  for (RowBinaryReader reader(answer); !reader.at_end();) {
+    MILLRACE_TRY_ASSIGN(const auto entry, read_sum(reader));
+    cache.store(entry.first, entry.second);
+  }
+  return cache;
+}
+
+base::Result<std::vector<std::pair<RollupKey, RunningSum>>> SinkTables::read_sums(
+    const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) {
+  static const std::string statement = fmt::format(
+      "{}(dimension, leader, bucket, key1, key2) IN (SELECT CAST(k.1, 'Enum8(\\'hour_status\\' = 1, "
+      "\\'day_user\\' = 2, "
+      "\\'user_day\\' = 3, \\'day_product\\' = 4)'), unhex(k.2), toDateTime(k.3, 'UTC'), unhex(k.4), "
+      "unhex(k.5) FROM (SELECT "
+      "arrayJoin(arrayZip({{dimension:Array(Int8)}}, {{leader:Array(String)}}, {{bucket:Array(UInt32)}}, "
+      "{{key1:Array(String)}}, "
+      "{{key2:Array(String)}})) AS k)){}",
+      kSumsOf, kGrouped);
+  std::vector<std::pair<RollupKey, RunningSum>> found;
+  for (std::size_t first = 0; first < keys.size(); first += kKeysPerLookup) {
+    const auto part = keys.subspan(first, std::min(kKeysPerLookup, keys.size() - first));
+    const std::array parameters = {
+        ports::QueryParameter{"source", source},
+        ports::QueryParameter{
+            "dimension",
+            number_array(part, [](const RollupKey& key) { return static_cast<int>(key.dimension); })},
+        ports::QueryParameter{"leader", hex_array(part, &RollupKey::leader)},
+        ports::QueryParameter{"bucket", number_array(part, [](const RollupKey& key) { return key.bucket; })},
+        ports::QueryParameter{"key1", hex_array(part, &RollupKey::key1)},
+        ports::QueryParameter{"key2", hex_array(part, &RollupKey::key2)}};
+    MILLRACE_TRY_ASSIGN(const std::string answer, warehouse_.query(statement, kFormat, parameters, deadline));
+    for (RowBinaryReader reader(answer); !reader.at_end();) {
+      MILLRACE_TRY_ASSIGN(auto entry, read_sum(reader));
+      found.push_back(std::move(entry));
+    }
+  }
+  return found;
+}
+
+}  // namespace millrace::sink
