@@ -1,0 +1,86 @@
+// The event log inside the process: durable in one RocksDB directory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ports/event_log.h"
+
+namespace millrace::adapters::rocksdb {
+
+struct Options {
+  std::filesystem::path directory;  ///< Made if it is not there.
+
+  /// Whether an append, commit or trim is on the disk, and not only with the operating system, when it
+  /// returns. Off, a kill of the process still loses nothing, but a power cut or a crash of the system can
+  /// lose what was acknowledged in the last seconds: orders would then be missing in the warehouse until a
+  /// rebuild. For throw-away test set-ups only.
+  bool fsync = true;
+
+  std::size_t record_bytes_max = std::size_t{8} << 20u;
+
+  // Memory: about write_buffer_bytes × 3 + block_cache_bytes at most.
+  std::size_t write_buffer_bytes = std::size_t{16} << 20u;
+  std::size_t block_cache_bytes = std::size_t{16} << 20u;
+
+  int background_threads = 2;  ///< Flushes and compactions.
+};
+
+/// One per directory, over all processes. Threads: RocksDB's background threads, ended by the destructor; all
+/// calls must have returned by then. Members that outlive the log may be destroyed, but not used.
+///
+/// A reader that waits is woken by the append that it waits for, after the sync. Appends to one partition go
+/// one after the other; appends to several partitions at a time share their sync. An append that failed never
+/// becomes visible later: if parts of it reached the disk, opening removes them.
+///
+/// Groups: the member that joined a topic first owns all partitions, the others stand by with none until it
+/// leaves. Generations grow with each take-over, over restarts too.
+class RocksdbEventLog final : public ports::EventLog {
+ public:
+  /// Opens the log, recovering what was acknowledged. Errors: kConflict (another process, or this one
+  /// already, has the directory open), kFatal (the directory cannot be made or read, is damaged, or holds
+  /// something else or another version).
+  [[nodiscard]] static base::Result<std::unique_ptr<RocksdbEventLog>> open(const Options& options);
+  ~RocksdbEventLog() override;
+  RocksdbEventLog(const RocksdbEventLog&) = delete;
+  RocksdbEventLog& operator=(const RocksdbEventLog&) = delete;
+
+  base::Result<ports::TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,
+                                              base::Deadline deadline) override;
+  base::Result<ports::TopicInfo> describe_topic(const std::string& topic, base::Deadline deadline) override;
+  base::Result<std::vector<ports::TopicInfo>> list_topics(base::Deadline deadline) override;
+  base::Result<std::int64_t> append(const ports::TopicPartition& partition,
+                                    std::span<const ports::NewRecord> records,
+                                    base::Deadline deadline) override;
+  [[nodiscard]] std::size_t record_bytes_max() const override;
+  base::Result<std::vector<ports::Record>> read(const ports::TopicPartition& partition, std::int64_t offset,
+                                                ports::ReadLimit limit, base::Deadline deadline) override;
+  base::Result<bool> wait_any(std::span<const ports::LogPosition> positions,
+                              base::Deadline deadline) override;
+  base::Result<std::vector<ports::Record>> read_before(const ports::TopicPartition& partition,
+                                                       std::int64_t position, std::size_t count,
+                                                       base::Deadline deadline) override;
+  base::Result<ports::OffsetRange> offsets(const ports::TopicPartition& partition,
+                                           base::Deadline deadline) override;
+  base::Result<void> trim(const ports::TopicPartition& partition, std::int64_t offset,
+                          base::Deadline deadline) override;
+  base::Result<std::unique_ptr<ports::GroupMember>> join(const std::string& group, const std::string& topic,
+                                                         base::Deadline deadline) override;
+  base::Result<std::optional<ports::CommittedOffset>> committed(const std::string& group,
+                                                                const ports::TopicPartition& partition,
+                                                                base::Deadline deadline) override;
+  base::Result<std::vector<ports::GroupOffset>> list_group_offsets(base::Deadline deadline) override;
+
+ private:
+  class Impl;
+  class Member;
+  explicit RocksdbEventLog(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::adapters::rocksdb
