@@ -28,6 +28,9 @@ template <std::integral Number>
 /// At most `length_max` bytes of the text with control characters as '?', for messages to people and logs.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t length_max);
 
+/// For a part of a URL: all bytes but letters, digits and "-_.~" as %XX (RFC 3986).
+[[nodiscard]] std::string percent_encoded(std::string_view text);
+
 /// True if the bytes are well-formed UTF-8.
 [[nodiscard]] bool is_utf8(std::string_view text);
 

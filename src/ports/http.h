@@ -9,6 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/deadline.h"
+#include "base/result.h"
+
 namespace millrace::ports {
 
 struct HttpRequest {
@@ -33,8 +36,10 @@ struct HttpResponse {
 /// "Not Found" for 404; "Unknown" for a status that HTTP does not define.
 [[nodiscard]] std::string_view reason_phrase(int status);
 
-/// An error as application/problem+json (RFC 9457): type, title, status, detail, and `instance` if it is not empty.
-[[nodiscard]] HttpResponse problem_response(int status, std::string_view detail, std::string_view instance = {});
+/// An error as application/problem+json (RFC 9457): type, title, status, detail, and `instance` if it is not
+/// empty.
+[[nodiscard]] HttpResponse problem_response(int status, std::string_view detail,
+                                            std::string_view instance = {});
 
 /// Takes the answer; called exactly once, from any thread.
 using HttpReply = std::function<void(HttpResponse)>;
@@ -45,6 +50,33 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual void handle(HttpRequest request, HttpReply reply) = 0;
+};
+
+struct HttpCall {
+  std::string method = "GET";
+  std::string url;  ///< http or https.
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string_view body;  ///< Must outlive the call.
+};
+
+/// Requests to other servers. Thread-safe; keeps connections open between calls, and bounds how many there
+/// are.
+class HttpClient {
+ public:
+  virtual ~HttpClient() = default;
+
+  /// Takes pieces of the body of an answer with status 200 to 299 as they come; an error ends the call with
+  /// that error.
+  using BodySink = std::function<base::Result<void>(std::string_view)>;
+
+  /// The answer, whatever its status; its body holds what the sink did not take (of a refusal at most 4,096
+  /// bytes). Errors: kUnavailable (no connection, broken off, or the deadline passed: the request may have
+  /// been carried out).
+  [[nodiscard]] virtual base::Result<HttpResponse> send(const HttpCall& call, const BodySink& sink,
+                                                        base::Deadline deadline) = 0;
+
+  /// As above, with the whole body in the answer.
+  [[nodiscard]] base::Result<HttpResponse> send(const HttpCall& call, base::Deadline deadline);
 };
 
 }  // namespace millrace::ports

@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOUNDATION = {"ports", "domain", "base"}
 STAGES = {"ordering", "relay", "transform", "sink", "analytics", "verify"}
-ADAPTERS = {"adapters/" + name for name in ("clickhouse", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
+ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
 
 # Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.
 ALLOWED = {
@@ -34,7 +34,7 @@ VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
     (r"rocksdb/.*", {"adapters/rocksdb"}),
     (r"librdkafka/.*", {"adapters/kafka"}),
-    (r"curl/.*", {"adapters/clickhouse"}),
+    (r"curl/.*", {"adapters/curl"}),
     (r"chdb.*|dlfcn\.h", {"warehouse"}),
     (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_ROOMS),
     (r"CLI/.*|toml\+\+/.*|toml\.hpp", {"app"}),

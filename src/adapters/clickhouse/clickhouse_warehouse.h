@@ -1,10 +1,9 @@
 // ports::Warehouse over ClickHouse's HTTP interface.
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <string>
 
+#include "ports/http.h"
 #include "ports/warehouse.h"
 
 namespace millrace::adapters::clickhouse {
@@ -13,15 +12,12 @@ struct Options {
   std::string url = "http://127.0.0.1:8123";  ///< http or https, host and port, no path.
   std::string user = "admin";
   std::string password;
-  std::size_t connections_max = 8;  ///< Requests at once; more wait for their turn until their deadline.
-  std::string ca_file;              ///< For https; empty: the system's.
 };
 
-/// Thread-safe. Keeps connections open between requests.
+/// Thread-safe, as the client is; the client must outlive it.
 class ClickhouseWarehouse final : public ports::Warehouse {
  public:
-  explicit ClickhouseWarehouse(Options options);
-  ~ClickhouseWarehouse() override;
+  ClickhouseWarehouse(ports::HttpClient& client, Options options);
 
   base::Result<void> execute(std::string_view statement, std::span<const ports::QueryParameter> parameters,
                              base::Deadline deadline) override;
@@ -37,8 +33,12 @@ class ClickhouseWarehouse final : public ports::Warehouse {
   base::Result<void> ping(base::Deadline deadline) override;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  [[nodiscard]] base::Result<void> post(const std::string& target, std::string_view body,
+                                        const std::function<base::Result<void>(std::string_view)>& sink,
+                                        base::Deadline deadline);
+
+  ports::HttpClient& client_;
+  Options options_;
 };
 
 /// What a caller does about a ClickHouse error code. Only what can never succeed is kRejected: a wrongly

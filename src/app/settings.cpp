@@ -1,0 +1,300 @@
+#include "app/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "base/text.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::int64_t kPortMax = 65'535;
+constexpr std::int64_t kHourMs = 3'600'000;
+
+// clang-format off
+const std::array kSettings = {
+    SettingInfo{"data.dir", &Settings::data_dir, "Where the embedded servers and the event log keep their data"},
+    SettingInfo{"log.level", &Settings::log_level, "trace, debug, info, warn, error or off"},
+    SettingInfo{"log.file", &Settings::log_file, "Empty: standard error (with the live summary: millrace.log in the data directory)"},
+
+    SettingInfo{"api.host", &Settings::api_host, "Address to listen on"},
+    SettingInfo{"api.port", &Settings::api_port, "Port of the HTTP API (0: any free one)", 0, kPortMax},
+    SettingInfo{"api.body_bytes_max", &Settings::api_body_bytes_max, "The largest request body", 1'024, 1 << 30},
+    SettingInfo{"api.connections_max", &Settings::api_connections_max, "Connections at once", 1, 100'000},
+    SettingInfo{"api.read_threads", &Settings::api_read_threads, "Threads for reads of the stores", 1, 256},
+
+    SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a private mariadbd; false: use the server named here"},
+    SettingInfo{"mysql.url", &Settings::mysql_url, "mysql://user:password@host:port/database; replaces the parts below", 0, 0, true},
+    SettingInfo{"mysql.host", &Settings::mysql_host, "Host of the order store"},
+    SettingInfo{"mysql.port", &Settings::mysql_port, "Port of the order store", 1, kPortMax},
+    SettingInfo{"mysql.user", &Settings::mysql_user, "User of the order store"},
+    SettingInfo{"mysql.password", &Settings::mysql_password, "Its password", 0, 0, true},
+    SettingInfo{"mysql.database", &Settings::mysql_database, "Database of the order store"},
+    SettingInfo{"mysql.connections_max", &Settings::mysql_connections_max, "Connections at once", 4, 1'000},
+    SettingInfo{"mysql.buffer_pool_mb", &Settings::mysql_buffer_pool_mb, "Buffer pool of the private mariadbd in MiB", 16, 1 << 20},
+
+    SettingInfo{"clickhouse.embedded", &Settings::clickhouse_embedded, "`up` starts millrace-warehouse; false: use the server named here"},
+    SettingInfo{"clickhouse.url", &Settings::clickhouse_url, "http://host:port or https://host:port; replaces host and port"},
+    SettingInfo{"clickhouse.host", &Settings::clickhouse_host, "Host of the warehouse"},
+    SettingInfo{"clickhouse.port", &Settings::clickhouse_port, "HTTP port of the warehouse", 1, kPortMax},
+    SettingInfo{"clickhouse.user", &Settings::clickhouse_user, "User of the warehouse"},
+    SettingInfo{"clickhouse.password", &Settings::clickhouse_password, "Its password", 0, 0, true},
+    SettingInfo{"clickhouse.ca_file", &Settings::clickhouse_ca_file, "Certificate authorities for https; empty: the system's"},
+    SettingInfo{"clickhouse.connections_max", &Settings::clickhouse_connections_max, "Requests at once", 2, 1'000},
+
+    SettingInfo{"event_log.kind", &Settings::event_log_kind, "embedded: a log inside the process of `up`"},
+    SettingInfo{"event_log.partitions", &Settings::event_log_partitions, "Partitions of topics that do not exist yet", 1, 1'024},
+    SettingInfo{"event_log.fsync", &Settings::event_log_fsync, "false: acknowledged events may be lost with the power"},
+    SettingInfo{"event_log.retention", &Settings::event_log_retention, "Events that every stage has passed are removed after this", kHourMs},
+
+    SettingInfo{"ordering.writers", &Settings::ordering_writers, "Writer threads of the order service", 1, 16},
+    SettingInfo{"ordering.batch_size", &Settings::ordering_batch_size, "Commands to one transaction", 1, 1'000},
+    SettingInfo{"ordering.queue_size", &Settings::ordering_queue_size, "Commands that may wait; more are refused with 503", 1, 1'000'000},
+    SettingInfo{"ordering.timeout", &Settings::ordering_timeout, "From request to outcome", 100, kHourMs},
+
+    SettingInfo{"relay.shard", &Settings::relay_shard, "The outbox shard that this relay serves", 0, 1'023},
+    SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows read at a time: the bound on repeats after a crash", 1, 100'000},
+    SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The first pause when the outbox is empty", 1, 60'000},
+    SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
+    SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
+
+    SettingInfo{"transform.window", &Settings::transform_window, "Records looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},
+    SettingInfo{"transform.batch_size", &Settings::transform_batch_size, "Records read at a time", 1, 1'000'000},
+    SettingInfo{"transform.commit_interval", &Settings::transform_commit_interval, "Between commits of the group's offsets", 1, 60'000},
+
+    SettingInfo{"sink.batch_size", &Settings::sink_batch_size, "Rows to one insert at most", 1, 10'000'000},
+    SettingInfo{"sink.max_delay", &Settings::sink_max_delay, "How long a row waits for others before its insert", 0, 60'000},
+    SettingInfo{"sink.position_interval", &Settings::sink_position_interval, "Between writes of the position", 1, 60'000},
+    SettingInfo{"sink.insert_timeout", &Settings::sink_insert_timeout, "An insert ends by then", 1'000, kHourMs},
+    SettingInfo{"sink.cached_keys_max", &Settings::sink_cached_keys_max, "Running sums kept in memory per partition (300 bytes each)", 1, 100'000'000},
+
+    SettingInfo{"stop.timeout", &Settings::stop_timeout, "How long a clean stop may take", 1'000, kHourMs},
+};
+// clang-format on
+
+std::string replaced(std::string_view key, std::string_view prefix, char dot, char underscore) {
+  std::string text(prefix);
+  for (const char c : key) text += c == '.' ? dot : (c == '_' ? underscore : c);
+  return text;
+}
+
+base::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view suffix;
+    std::int64_t ms;
+  };
+  constexpr std::array<Unit, 5> kUnits = {
+      {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", kHourMs}, {"d", 24 * kHourMs}}};
+  for (const auto& [suffix, ms] : kUnits) {
+    if (!text.ends_with(suffix)) continue;
+    const auto number = base::parse_int<std::int64_t>(text.substr(0, text.size() - suffix.size()));
+    if (number && *number >= 0 && *number <= INT64_MAX / ms) return std::chrono::milliseconds(*number * ms);
+    break;
+  }
+  if (text == "0") return std::chrono::milliseconds(0);
+  return base::invalid("write a duration with its unit: 200ms, 5s, 10m, 24h or 7d");
+}
+
+std::string duration_text(std::chrono::milliseconds span) {
+  const auto ms = span.count();
+  if (ms % (24 * kHourMs) == 0 && ms > 0) return fmt::format("{}d", ms / (24 * kHourMs));
+  if (ms % kHourMs == 0 && ms > 0) return fmt::format("{}h", ms / kHourMs);
+  if (ms % 1'000 == 0 && ms > 0) return fmt::format("{}s", ms / 1'000);
+  return fmt::format("{}ms", ms);
+}
+
+base::Result<void> check_range(const SettingInfo& info, std::int64_t value, const std::string& shown_least,
+                               const std::string& shown_most) {
+  if (value >= info.least && value <= info.most) return {};
+  if (info.most == INT64_MAX) return base::invalid(fmt::format("must be at least {}", shown_least));
+  return base::invalid(fmt::format("must be from {} to {}", shown_least, shown_most));
+}
+
+base::Result<void> set_value(Settings& settings, const SettingInfo& info, std::string_view text) {
+  if (const auto* member = std::get_if<std::string Settings::*>(&info.member)) {
+    settings.** member = std::string(text);
+    return {};
+  }
+  if (const auto* member = std::get_if<bool Settings::*>(&info.member)) {
+    if (text != "true" && text != "false") return base::invalid("must be true or false");
+    settings.** member = text == "true";
+    return {};
+  }
+  if (const auto* member = std::get_if<std::int64_t Settings::*>(&info.member)) {
+    const auto number = base::parse_int<std::int64_t>(text);
+    if (!number) return base::invalid("must be a whole number");
+    MILLRACE_TRY(check_range(info, *number, std::to_string(info.least), std::to_string(info.most)));
+    settings.** member = *number;
+    return {};
+  }
+  const auto member = std::get<std::chrono::milliseconds Settings::*>(info.member);
+  MILLRACE_TRY_ASSIGN(const auto span, parse_duration(text));
+  MILLRACE_TRY(check_range(info, span.count(), duration_text(std::chrono::milliseconds(info.least)),
+                           duration_text(std::chrono::milliseconds(info.most))));
+  settings.*member = span;
+  return {};
+}
+
+const SettingInfo* find_setting(std::string_view key) {
+  const auto found =
+      std::ranges::find_if(kSettings, [&](const SettingInfo& info) { return info.key == key; });
+  return found == kSettings.end() ? nullptr : &*found;
+}
+
+base::Result<void> apply_file(Settings& settings, const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) return base::not_found(fmt::format("cannot read the configuration file {}", file));
+  std::stringstream text;
+  text << stream.rdbuf();
+  toml::table document;
+  try {
+    document = toml::parse(text.str(), file);
+  } catch (const toml::parse_error& error) {
+    return base::invalid(
+        fmt::format("{}:{}: not valid TOML: {}", file, error.source().begin.line, error.description()));
+  }
+  for (const auto& [section, node] : document) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr)
+      return base::invalid(fmt::format("{}:{}: '{}' must stand in a section such as [api]", file,
+                                       node.source().begin.line, section.str()));
+    for (const auto& [name, value] : *table) {
+      const std::string key = fmt::format("{}.{}", section.str(), name.str());
+      const auto where = fmt::format("{}:{}", file, value.source().begin.line);
+      const SettingInfo* info = find_setting(key);
+      if (info == nullptr)
+        return base::invalid(
+            fmt::format("{}: unknown setting '{}'; `millrace config --example` lists all", where, key));
+      std::string value_text;
+      if (value.is_string()) {
+        value_text = value.as_string()->get();
+      } else if (value.is_integer()) {
+        value_text = std::to_string(value.as_integer()->get());
+      } else if (value.is_boolean()) {
+        value_text = value.as_boolean()->get() ? "true" : "false";
+      } else {
+        return base::invalid(
+            fmt::format("{}: '{}' must be a text, a whole number, true or false", where, key));
+      }
+      MILLRACE_TRY(set_from_text(settings, *info, value_text, where));
+    }
+  }
+  return {};
+}
+
+base::Result<void> check_together(const Settings& settings) {
+  if (settings.event_log_kind != "embedded")
+    return base::invalid(
+        fmt::format("event_log.kind '{}' is not known; use embedded", settings.event_log_kind));
+  if (settings.transform_window < 2 * settings.relay_batch_size)
+    return base::invalid(
+        fmt::format("transform.window ({}) must be at least twice relay.batch_size ({}): with less a "
+                    "repeated event could count twice",
+                    settings.transform_window, settings.relay_batch_size));
+  if (settings.relay_poll_interval < settings.relay_poll_interval_min)
+    return base::invalid("relay.poll_interval must not be below relay.poll_interval_min");
+  return {};
+}
+
+}  // namespace
+
+std::string SettingInfo::flag() const {
+  return replaced(key, "--", '-', '-');
+}
+std::string SettingInfo::variable() const {
+  return base::to_upper(replaced(key, "MILLRACE_", '_', '_'));
+}
+
+std::span<const SettingInfo> all_settings() {
+  return kSettings;
+}
+
+base::Result<void> set_from_text(Settings& settings, const SettingInfo& info, std::string_view text,
+                                 std::string_view where) {
+  auto set = set_value(settings, info, text);
+  if (!set) {
+    const std::string shown = info.secret ? std::string("***") : base::printable(text, 60);
+    return base::invalid(fmt::format("{}: {} = '{}' {}", where, info.key, shown, set.error().message));
+  }
+  return {};
+}
+
+std::string shown_value(const Settings& settings, const SettingInfo& info) {
+  return std::visit(
+      [&](const auto member) -> std::string {
+        const auto& value = settings.*member;
+        using Value = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_same_v<Value, std::string>) {
+          return info.secret && !value.empty() ? "***" : value;
+        } else if constexpr (std::is_same_v<Value, bool>) {
+          return value ? "true" : "false";
+        } else if constexpr (std::is_same_v<Value, std::int64_t>) {
+          return std::to_string(value);
+        } else {
+          return duration_text(value);
+        }
+      },
+      info.member);
+}
+
+base::Result<Settings> load_settings(const std::string& file,
+                                     const std::function<const char*(const std::string&)>& environment,
+                                     const std::map<std::string, std::string>& flags) {
+  Settings settings;
+  if (!file.empty()) MILLRACE_TRY(apply_file(settings, file));
+  for (const SettingInfo& info : kSettings)
+    if (const char* value = environment(info.variable()))
+      MILLRACE_TRY(set_from_text(settings, info, value, info.variable()));
+  for (const auto& [key, value] : flags) {
+    const SettingInfo* info = find_setting(key);
+    if (info == nullptr) return base::invalid(fmt::format("unknown setting '{}'", key));
+    MILLRACE_TRY(set_from_text(settings, *info, value, info->flag()));
+  }
+  MILLRACE_TRY(check_together(settings));
+  return settings;
+}
+
+std::string example_file() {
+  const Settings defaults;
+  std::string text =
+      "# Millrace settings with their defaults. Each can also be given as an environment variable or a "
+      "flag:\n"
+      "# sink.max_delay is MILLRACE_SINK_MAX_DELAY and --sink-max-delay.\n";
+  std::string section;
+  for (const SettingInfo& info : kSettings) {
+    const auto dot = info.key.find('.');
+    if (const std::string_view own = info.key.substr(0, dot); own != section) {
+      section = own;
+      fmt::format_to(std::back_inserter(text), "\n[{}]\n", section);
+    }
+    SettingInfo plain = info;
+    plain.secret = false;
+    const std::string value = shown_value(defaults, plain);
+    const bool quoted = std::holds_alternative<std::string Settings::*>(info.member) ||
+                        std::holds_alternative<std::chrono::milliseconds Settings::*>(info.member);
+    fmt::format_to(std::back_inserter(text), "# {}\n{} = {}{}{}\n", info.help, info.key.substr(dot + 1),
+                   quoted ? "\"" : "", value, quoted ? "\"" : "");
+  }
+  return text;
+}
+
+std::string mysql_url(const Settings& settings) {
+  if (!settings.mysql_url.empty()) return settings.mysql_url;
+  return fmt::format("mysql://{}:{}@{}:{}/{}", base::percent_encoded(settings.mysql_user),
+                     base::percent_encoded(settings.mysql_password), settings.mysql_host, settings.mysql_port,
+                     base::percent_encoded(settings.mysql_database));
+}
+
+std::string clickhouse_url(const Settings& settings) {
+  if (!settings.clickhouse_url.empty()) return settings.clickhouse_url;
+  return fmt::format("http://{}:{}", settings.clickhouse_host, settings.clickhouse_port);
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,118 @@
+// All settings of the program, each with a key, a default and an explanation; a TOML file, environment
+// variables and flags set them, later ones winning: sink.max_delay = "10ms" in the file,
+// MILLRACE_SINK_MAX_DELAY=10ms, --sink-max-delay 10ms.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace millrace::app {
+
+struct Settings {
+  std::string data_dir = "./data";
+  std::string log_level = "info";
+  std::string log_file;
+
+  std::string api_host = "127.0.0.1";
+  std::int64_t api_port = 3000;
+  std::int64_t api_body_bytes_max = 1 << 20;
+  std::int64_t api_connections_max = 1'024;
+  std::int64_t api_read_threads = 4;
+
+  bool mysql_embedded = true;
+  std::string mysql_url;  // when empty, made from the parts below
+  std::string mysql_host = "127.0.0.1";
+  std::int64_t mysql_port = 3306;
+  std::string mysql_user = "root";
+  std::string mysql_password = "test123";
+  std::string mysql_database = "ecommerce";
+  std::int64_t mysql_connections_max = 16;
+  std::int64_t mysql_buffer_pool_mb = 256;
+
+  bool clickhouse_embedded = true;
+  std::string clickhouse_url;  // when empty, made from host and port
+  std::string clickhouse_host = "127.0.0.1";
+  std::int64_t clickhouse_port = 8123;
+  std::string clickhouse_user = "admin";
+  std::string clickhouse_password = "test123";
+  std::string clickhouse_ca_file;
+  std::int64_t clickhouse_connections_max = 8;
+
+  std::string event_log_kind = "embedded";
+  std::int64_t event_log_partitions = 3;
+  bool event_log_fsync = true;
+  std::chrono::milliseconds event_log_retention{7 * 24 * 3'600'000LL};
+
+  std::int64_t ordering_writers = 1;
+  std::int64_t ordering_batch_size = 64;
+  std::int64_t ordering_queue_size = 4'096;
+  std::chrono::milliseconds ordering_timeout{10'000};
+
+  std::int64_t relay_shard = 0;
+  std::int64_t relay_batch_size = 1'000;
+  std::chrono::milliseconds relay_poll_interval_min{2};
+  std::chrono::milliseconds relay_poll_interval{100};
+  std::chrono::milliseconds relay_retention{24 * 3'600'000LL};
+
+  std::int64_t transform_window = 4'000;
+  std::int64_t transform_batch_size = 2'000;
+  std::chrono::milliseconds transform_commit_interval{200};
+
+  std::int64_t sink_batch_size = 20'000;
+  std::chrono::milliseconds sink_max_delay{10};
+  std::chrono::milliseconds sink_position_interval{200};
+  std::chrono::milliseconds sink_insert_timeout{30'000};
+  std::int64_t sink_cached_keys_max = 300'000;
+
+  std::chrono::milliseconds stop_timeout{30'000};
+};
+
+/// Where a setting lives and how it is explained.
+struct SettingInfo {
+  using Member = std::variant<std::string Settings::*, std::int64_t Settings::*, bool Settings::*,
+                              std::chrono::milliseconds Settings::*>;
+  std::string_view key;  ///< "sink.max_delay"
+  Member member;
+  std::string_view help;
+  std::int64_t least = 0;  ///< Of numbers and of durations in ms.
+  std::int64_t most = INT64_MAX;
+  bool secret = false;
+
+  [[nodiscard]] std::string flag() const;      ///< "--sink-max-delay"
+  [[nodiscard]] std::string variable() const;  ///< "MILLRACE_SINK_MAX_DELAY"
+};
+
+[[nodiscard]] std::span<const SettingInfo> all_settings();
+
+/// Sets one setting from its text. Durations carry a unit: ms, s, m, h or d. Errors: kInvalid, naming `where`
+/// it came from.
+[[nodiscard]] base::Result<void> set_from_text(Settings& settings, const SettingInfo& info,
+                                               std::string_view text, std::string_view where);
+
+/// The value as text; secrets as "***".
+[[nodiscard]] std::string shown_value(const Settings& settings, const SettingInfo& info);
+
+/// File (may be empty: none), then the environment (looked up by name; nullptr: not set), then flags by key.
+/// Errors: kInvalid: unknown key, wrong type, out of range, settings that contradict each other; kNotFound:
+/// no such file.
+[[nodiscard]] base::Result<Settings> load_settings(
+    const std::string& file, const std::function<const char*(const std::string&)>& environment,
+    const std::map<std::string, std::string>& flags);
+
+/// The file with all settings, their defaults and explanations: what `millrace config --example` prints.
+[[nodiscard]] std::string example_file();
+
+/// What the stages connect to: the URLs given, or made from their parts.
+[[nodiscard]] std::string mysql_url(const Settings& settings);
+[[nodiscard]] std::string clickhouse_url(const Settings& settings);
+
+}  // namespace millrace::app
