@@ -37,9 +37,10 @@ VENDORS = [
     (r"curl/.*", {"adapters/curl"}),
     (r"chdb.*|dlfcn\.h", {"warehouse"}),
     (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_ROOMS),
-    (r"CLI/.*|toml\+\+/.*|toml\.hpp", {"app"}),
+    (r"toml\+\+/.*|toml\.hpp", {"app"}),
+    (r"CLI/.*", {"app", "warehouse"}),
     (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_ROOMS),
-    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"supervise"}),
+    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"adapters/mysql", "supervise"}),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
