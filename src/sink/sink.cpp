@@ -29,8 +29,8 @@ std::size_t size_of(const ports::Record& record) {
 
 }  // namespace
 
-Sink::Sink(ports::EventLog& log, ports::Warehouse& warehouse, const ports::Clock& clock, Options options)
-    : log_(log), clock_(clock), tables_(warehouse), options_(std::move(options)) {}
+Sink::Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options)
+    : log_(log), clock_(clock), tables_(tables), options_(std::move(options)) {}
 
 base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
                                          const std::string& incarnation) {
@@ -165,37 +165,36 @@ base::Result<RollupMap<RunningSum>> Sink::next_sums(Partition& partition) {
 }
 
 base::Result<void> Sink::flush() {
-  Batch batch;
-  const base::UtcTime now = clock_.now();
+  std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
+  std::vector<const domain::AnalyticsRow*> base_rows;
+  std::vector<RollupRow> rollup_rows;
+  std::optional<base::UtcTime> oldest;
   for (auto& [key, partition] : partitions_) {
     if (partition.pending.empty()) continue;
-    MILLRACE_TRY_ASSIGN(auto sums, next_sums(partition));
-    for (const auto& [rollup, sum] : sums)
-      append_rollup_row(batch.rollup_rows, rollup, partition.source, sum);
+    MILLRACE_TRY_ASSIGN(auto partition_sums, next_sums(partition));
+    const auto& stored = sums.emplace(key, std::move(partition_sums)).first->second;
+    for (const auto& [rollup, sum] : stored) rollup_rows.push_back({&rollup, &partition.source, sum});
     for (const PendingRow& pending : partition.pending) {
-      append_base_row(batch.base_rows, pending.row, now);
-      if (!batch.oldest || pending.row.occurred_at < *batch.oldest) batch.oldest = pending.row.occurred_at;
+      base_rows.push_back(&pending.row);
+      if (!oldest || pending.row.occurred_at < *oldest) oldest = pending.row.occurred_at;
     }
-    batch.rows += partition.pending.size();
-    batch.sums.emplace(key, std::move(sums));
   }
-  if (batch.rows > 0) {
-    auto base_insert = std::async(std::launch::async, [&] {
-      return tables_.insert_base(batch.base_rows, base::Deadline::in(options_.insert_timeout));
-    });
+  if (!base_rows.empty()) {
+    const auto deadline = base::Deadline::in(options_.insert_timeout);
+    auto base_insert = std::async(std::launch::async,
+                                  [&] { return tables_.insert_base(base_rows, clock_.now(), deadline); });
     base::Result<void> rollups = {};
-    if (!batch.rollup_rows.empty())
-      rollups = tables_.insert_rollups(batch.rollup_rows, base::Deadline::in(options_.insert_timeout));
+    if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
     const base::Result<void> base = base_insert.get();
     if (!base) return base;
     if (!rollups) return rollups;
     ++stats_.batches;
-    stats_.rows_loaded += batch.rows;
-    stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*batch.oldest);
+    stats_.rows_loaded += base_rows.size();
+    stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*oldest);
   }
   for (auto& [key, partition] : partitions_) {
-    if (const auto sums = batch.sums.find(key); sums != batch.sums.end()) {
-      for (const auto& [rollup, sum] : sums->second) partition.cache.store(rollup, sum);
+    if (const auto written = sums.find(key); written != sums.end()) {
+      for (const auto& [rollup, sum] : written->second) partition.cache.store(rollup, sum);
       partition.cache.shrink();
     }
     partition.pending.clear();

@@ -16,7 +16,6 @@
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
-#include "ports/warehouse.h"
 #include "sink/rollups.h"
 #include "sink/tables.h"
 
@@ -55,7 +54,7 @@ struct Stats {
 /// One caller thread for `run`.
 class Sink {
  public:
-  Sink(ports::EventLog& log, ports::Warehouse& warehouse, const ports::Clock& clock, Options options);
+  Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options);
 
   /// Loads until `stop`; waits out outages of the log and the warehouse, going back to the position in the
   /// warehouse after every error. Errors: kFatal when going on would break the sums (rows removed before they
@@ -78,14 +77,6 @@ class Sink {
     std::vector<PendingRow> pending;
     SumCache cache{0, 1};
   };
-  struct Batch {
-    std::string base_rows;
-    std::string rollup_rows;
-    std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
-    std::size_t rows = 0;
-    std::optional<base::UtcTime> oldest;
-  };
-
   [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment,
@@ -100,7 +91,7 @@ class Sink {
 
   ports::EventLog& log_;
   const ports::Clock& clock_;
-  SinkTables tables_;
+  SinkTables& tables_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
   std::optional<std::future<base::Result<void>>> position_write_;

@@ -81,8 +81,6 @@ std::string number_array(std::span<const RollupKey> keys, Value value) {
   return text + ']';
 }
 
-}  // namespace
-
 void append_base_row(std::string& out, const domain::AnalyticsRow& row, base::UtcTime loaded_at) {
   RowBinaryWriter writer(out);
   const domain::AnalyticsImage& image = row.current;
@@ -103,23 +101,26 @@ void append_base_row(std::string& out, const domain::AnalyticsRow& row, base::Ut
   writer.number<std::uint8_t>(row.is_deleted() ? 1 : 0);
 }
 
-void append_rollup_row(std::string& out, const RollupKey& key, const std::string& source,
-                       const RunningSum& sum) {
+void append_rollup_row(std::string& out, const RollupRow& row) {
+  const RollupKey& key = *row.key;
+  const Sums& sums = row.sum.sums;
   RowBinaryWriter writer(out);
   writer.number(static_cast<std::int8_t>(key.dimension));
   writer.string(key.leader);
   writer.number(key.bucket);
   writer.string(key.key1);
   writer.string(key.key2);
-  writer.string(source);
-  writer.number(sum.upto);
-  writer.number(sum.sums.order_count);
-  writer.number(sum.sums.sale_count);
-  writer.number(sum.sums.quantity);
-  writer.number(sum.sums.amount.units());
+  writer.string(*row.source);
+  writer.number(row.sum.upto);
+  writer.number(sums.order_count);
+  writer.number(sums.sale_count);
+  writer.number(sums.quantity);
+  writer.number(sums.amount.units());
 }
 
-base::Result<SinkPosition> SinkTables::position(const std::string& source, base::Deadline deadline) {
+}  // namespace
+
+base::Result<SinkPosition> WarehouseTables::position(const std::string& source, base::Deadline deadline) {
   const std::array parameters = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
       const std::string answer,
@@ -137,8 +138,8 @@ base::Result<SinkPosition> SinkTables::position(const std::string& source, base:
   return position;
 }
 
-base::Result<void> SinkTables::write_positions(const std::map<std::string, SinkPosition>& positions,
-                                               base::UtcTime now, base::Deadline deadline) {
+base::Result<void> WarehouseTables::write_positions(const std::map<std::string, SinkPosition>& positions,
+                                                    base::UtcTime now, base::Deadline deadline) {
   std::string rows;
   RowBinaryWriter writer(rows);
   for (const auto& [source, position] : positions) {
@@ -150,16 +151,23 @@ base::Result<void> SinkTables::write_positions(const std::map<std::string, SinkP
   return warehouse_.insert("analytics.sink_position", kPositionColumns, kFormat, rows, deadline);
 }
 
-base::Result<void> SinkTables::insert_base(const std::string& rows, base::Deadline deadline) {
-  return warehouse_.insert("analytics.orders_analytics", kBaseColumns, kFormat, rows, deadline);
+base::Result<void> WarehouseTables::insert_base(std::span<const domain::AnalyticsRow* const> rows,
+                                                base::UtcTime loaded_at, base::Deadline deadline) {
+  std::string data;
+  data.reserve(rows.size() * 200);
+  for (const domain::AnalyticsRow* row : rows) append_base_row(data, *row, loaded_at);
+  return warehouse_.insert("analytics.orders_analytics", kBaseColumns, kFormat, data, deadline);
 }
 
-base::Result<void> SinkTables::insert_rollups(const std::string& rows, base::Deadline deadline) {
-  return warehouse_.insert("analytics.rollups", kRollupColumns, kFormat, rows, deadline);
+base::Result<void> WarehouseTables::insert_rollups(std::span<const RollupRow> rows, base::Deadline deadline) {
+  std::string data;
+  data.reserve(rows.size() * 160);
+  for (const RollupRow& row : rows) append_rollup_row(data, row);
+  return warehouse_.insert("analytics.rollups", kRollupColumns, kFormat, data, deadline);
 }
 
-base::Result<SumCache> SinkTables::load_cache(const std::string& source, std::size_t keys_max,
-                                              base::Deadline deadline) {
+base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, std::size_t keys_max,
+                                                   base::Deadline deadline) {
   const std::array counting = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
       const std::string counts,
@@ -191,7 +199,7 @@ base::Result<SumCache> SinkTables::load_cache(const std::string& source, std::si
   return cache;
 }
 
-base::Result<std::vector<std::pair<RollupKey, RunningSum>>> SinkTables::read_sums(
+base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::read_sums(
     const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) {
   static const std::string statement = fmt::format(
       "{}(dimension, leader, bucket, key1, key2) IN (SELECT CAST(k.1, 'Enum8(\\'hour_status\\' = 1, "

@@ -23,30 +23,53 @@ struct SinkPosition {
   friend bool operator==(const SinkPosition&, const SinkPosition&) = default;
 };
 
-/// Appends the base row of a record in RowBinary. `loaded_at` fills created_at.
-void append_base_row(std::string& out, const domain::AnalyticsRow& row, base::UtcTime loaded_at);
-/// Appends one row of rollups in RowBinary.
-void append_rollup_row(std::string& out, const RollupKey& key, const std::string& source,
-                       const RunningSum& sum);
+/// One row of the rollups table; what it points to outlives the insert.
+struct RollupRow {
+  const RollupKey* key;
+  const std::string* source;
+  RunningSum sum;
+};
 
-/// Thread-safe as the warehouse is. Errors: as the port's.
+/// Thread-safe. Errors: as ports::Warehouse; an insert that failed may have written any part of its rows, now
+/// or until its deadline.
 class SinkTables {
  public:
-  explicit SinkTables(ports::Warehouse& warehouse) : warehouse_(warehouse) {}
+  virtual ~SinkTables() = default;
 
-  [[nodiscard]] base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline);
-  [[nodiscard]] base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions,
-                                                   base::UtcTime now, base::Deadline deadline);
-  /// Rows as append_base_row and append_rollup_row made them.
-  [[nodiscard]] base::Result<void> insert_base(const std::string& rows, base::Deadline deadline);
-  [[nodiscard]] base::Result<void> insert_rollups(const std::string& rows, base::Deadline deadline);
+  [[nodiscard]] virtual base::Result<SinkPosition> position(const std::string& source,
+                                                            base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<void> write_positions(
+      const std::map<std::string, SinkPosition>& positions, base::UtcTime now, base::Deadline deadline) = 0;
+  /// `loaded_at` fills created_at.
+  [[nodiscard]] virtual base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows,
+                                                       base::UtcTime loaded_at, base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<void> insert_rollups(std::span<const RollupRow> rows,
+                                                          base::Deadline deadline) = 0;
 
   /// The newest running sums of a source for its latest buckets, at most about `keys_max` of them.
-  [[nodiscard]] base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
-                                                  base::Deadline deadline);
+  [[nodiscard]] virtual base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
+                                                          base::Deadline deadline) = 0;
   /// Reads the newest running sums of `keys`; keys that are not there are left out.
-  [[nodiscard]] base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(
-      const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline);
+  [[nodiscard]] virtual base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(
+      const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) = 0;
+};
+
+/// The tables of schema/warehouse/001_analytics.sql.
+class WarehouseTables final : public SinkTables {
+ public:
+  explicit WarehouseTables(ports::Warehouse& warehouse) : warehouse_(warehouse) {}
+
+  base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
+  base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
+                                     base::Deadline deadline) override;
+  base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows, base::UtcTime loaded_at,
+                                 base::Deadline deadline) override;
+  base::Result<void> insert_rollups(std::span<const RollupRow> rows, base::Deadline deadline) override;
+  base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
+                                    base::Deadline deadline) override;
+  base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(const std::string& source,
+                                                                        std::span<const RollupKey> keys,
+                                                                        base::Deadline deadline) override;
 
  private:
   ports::Warehouse& warehouse_;
