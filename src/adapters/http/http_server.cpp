@@ -519,15 +519,14 @@ bool HttpServer::Core::stop(base::Deadline deadline) {
     error_code ignored;
     acceptor.close(ignored);
   });
-  bool all_gone = false;
-  {
-    for (auto& one : open_connections()) {
-      const auto executor = one->executor();
-      asio::post(executor, [one = std::move(one)] { one->wind_down(); });
-    }
-    std::unique_lock lock(mutex_);
-    all_gone = one_left_.wait_until(lock, deadline.moment(), [this] { return connections_.empty(); });
+  for (auto& one : open_connections()) {
+    const auto executor = one->executor();
+    asio::post(executor, [one = std::move(one)] { one->wind_down(); });
   }
+  std::unique_lock waiting(mutex_);
+  const bool all_gone =
+      one_left_.wait_until(waiting, deadline.moment(), [this] { return connections_.empty(); });
+  waiting.unlock();
   context.stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();

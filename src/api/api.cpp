@@ -1,0 +1,420 @@
+#include "api/api.h"
+
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "api/pages.h"
+#include "api/problems.h"
+#include "api/requests.h"
+#include "api/router.h"
+#include "api/shapes.h"
+#include "api/trace_context.h"
+#include "api/worker_pool.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace millrace::api {
+namespace {
+
+constexpr std::uint32_t kOrdersOfUserOtherwise = 100;
+constexpr std::uint32_t kOrdersOfUserMost = 1'000;
+constexpr std::uint32_t kUsersOtherwise = 1'000;
+constexpr std::uint32_t kUsersMost = 10'000;
+
+using ports::HttpRequest;
+using ports::HttpResponse;
+
+/// One request on its way to its answer.
+struct Call {
+  HttpRequest request;
+  ports::HttpReply reply;
+  std::string argument;  ///< Of the route.
+  std::string path;
+
+  void answer(HttpResponse response) const { reply(std::move(response)); }
+  void answer_json(std::string body, int status = 200) const {
+    HttpResponse response;
+    response.status = status;
+    response.body = std::move(body);
+    answer(std::move(response));
+  }
+  void fail(const base::Error& error) const {
+    if (error.kind == base::ErrorKind::kFatal)
+      spdlog::error("{} {}: {} (code {})", request.method, path, error.message, error.vendor_code);
+    else if (error.kind == base::ErrorKind::kUnavailable)
+      spdlog::warn("{} {}: {} (code {})", request.method, path, error.message, error.vendor_code);
+    answer(problem_of(error, path));
+  }
+};
+
+using CallPointer = std::shared_ptr<const Call>;
+
+HttpResponse order_response(int status, const ports::StoredOrder& order) {
+  HttpResponse response;
+  response.status = status;
+  response.body = order_json(order);
+  return response;
+}
+
+}  // namespace
+
+class Api::Impl {
+ public:
+  Impl(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
+       const ports::Clock& clock, Options options)
+      : orders_(orders),
+        store_(store),
+        analytics_(analytics),
+        started_at_(clock.now()),
+        clock_(clock),
+        options_(options),
+        store_pool_(options.store_threads, options.store_queue_max),
+        analytics_pool_(options.analytics_threads, options.analytics_queue_max) {}
+
+  void handle(HttpRequest request, ports::HttpReply reply) {
+    Routed routed = route_of(request.method, request.path);
+    std::string path = path_text(request.path);
+    const auto call = std::make_shared<const Call>(Call{.request = std::move(request),
+                                                        .reply = std::move(reply),
+                                                        .argument = std::move(routed.argument),
+                                                        .path = std::move(path)});
+    if (const auto encoding = call->request.header("content-encoding");
+        encoding && base::to_lower(*encoding) != "identity")
+      return call->answer(
+          ports::problem_response(415, "send the body without a content encoding", call->path));
+    switch (routed.route) {
+      case Route::kNone:
+        return call->answer(ports::problem_response(
+            404, fmt::format("there is no route {}", base::printable(call->path, 200)), call->path));
+      case Route::kWrongMethod:
+        return wrong_method(*call, std::move(routed.allowed));
+      case Route::kAllowedMethods:
+        return allowed_methods(*call, std::move(routed.allowed));
+      case Route::kRoot:
+        return root(*call);
+      case Route::kConsole:
+        return console(*call);
+      case Route::kHealth:
+        return health(*call);
+      case Route::kReadiness:
+        return readiness(call);
+      case Route::kPlaceOrder:
+        return place_order(call);
+      case Route::kOrder:
+        return order(call);
+      case Route::kOrdersOfUser:
+        return orders_of_user(call);
+      case Route::kDeleteOrder:
+        return delete_order(call);
+      case Route::kProducts:
+        return read(
+            store_pool_, call, [this](base::Deadline d) { return store_.all_products(d); },
+            [](const auto& all) { return products_json(all); });
+      case Route::kProduct:
+        return product(call);
+      case Route::kProductsInCategory:
+        return products_in_category(call);
+      case Route::kUsers:
+        return users(call);
+      case Route::kUser:
+        return user(call);
+      case Route::kUserByEmail:
+        return user_by_email(call);
+      case Route::kPay:
+        return pay(call);
+      case Route::kPayments:
+        return payments(call);
+      case Route::kStock:
+        return stock(call);
+      case Route::kSetStock:
+        return set_stock(call);
+      case Route::kDailySales:
+        return sales(call, &analytics::Analytics::daily_sales,
+                     [](const auto& rows) { return daily_sales_json(rows); });
+      case Route::kHourlySales:
+        return sales(call, &analytics::Analytics::hourly_sales,
+                     [](const auto& rows) { return hourly_sales_json(rows); });
+      case Route::kOrderStatus:
+        return sales(call, &analytics::Analytics::order_status,
+                     [](const auto& rows) { return order_status_json(rows); });
+      case Route::kStats:
+        return read(
+            analytics_pool_, call, [this](base::Deadline d) { return analytics_.stats(d); },
+            [](const auto& stats) { return stats_json(stats); });
+      case Route::kAnalyticsHealth:
+        return analytics_health(call);
+    }
+  }
+
+ private:
+  // Pages and probes.
+
+  static void wrong_method(const Call& call, std::string allowed) {
+    HttpResponse response = ports::problem_response(
+        405, fmt::format("{} allows {}", base::printable(call.path, 200), allowed), call.path);
+    response.headers.emplace_back("Allow", std::move(allowed));
+    call.answer(std::move(response));
+  }
+  static void allowed_methods(const Call& call, std::string allowed) {
+    HttpResponse response;
+    response.status = 204;
+    response.headers.emplace_back("Allow", std::move(allowed));
+    call.answer(std::move(response));
+  }
+  static void root(const Call& call) {
+    HttpResponse response;
+    response.status = 302;
+    response.headers.emplace_back("Location", "/console");
+    call.answer(std::move(response));
+  }
+  static void console(const Call& call) {
+    HttpResponse response;
+    response.content_type = "text/html; charset=utf-8";
+    response.body = console_page();
+    call.answer(std::move(response));
+  }
+  void health(const Call& call) const {
+    std::string body;
+    base::JsonWriter json(body);
+    json.begin_object();
+    json.key("status").string("up");
+    json.key("startedAt").string(base::to_iso8601(started_at_));
+    json.key("now").string(base::to_iso8601(clock_.now()));
+    json.end_object();
+    call.answer_json(std::move(body));
+  }
+  void readiness(const CallPointer& call) {
+    run(analytics_pool_, call, [this, call](base::Deadline deadline) {
+      // Any answer will do, also that there is no such user.
+      const auto asked = store_.user(domain::UserId("readiness"), deadline);
+      const bool has_store = asked || asked.error().kind == base::ErrorKind::kNotFound;
+      const bool has_warehouse = analytics_.health(deadline).has_value();
+      const bool is_ready = has_store && has_warehouse;
+      std::string body;
+      base::JsonWriter json(body);
+      json.begin_object();
+      json.key("status").string(is_ready ? "ready" : "not ready");
+      json.key("orderStore").boolean(has_store);
+      json.key("warehouse").boolean(has_warehouse);
+      json.end_object();
+      call->answer_json(std::move(body), is_ready ? 200 : 503);
+    });
+  }
+
+  // Orders.
+
+  void place_order(const CallPointer& call) {
+    auto command =
+        parse_place_order(call->request.body, accepted_traceparent(call->request.header("traceparent")));
+    if (!command) return call->fail(command.error());
+    orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
+      if (!outcome) return call->fail(outcome.error());
+      HttpResponse response = order_response(201, outcome->order);
+      response.headers.emplace_back("Location", "/api/orders/" + outcome->order.image.order_id.value());
+      call->answer(std::move(response));
+    });
+  }
+  void order(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "an order id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::OrderId(std::move(*id))](base::Deadline d) { return store_.order(id, d); },
+        [](const auto& order) { return order_json(order); });
+  }
+  void orders_of_user(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "a user id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    const auto limit = parse_limit(call->request, kOrdersOfUserOtherwise, kOrdersOfUserMost);
+    if (!limit) return call->fail(limit.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::UserId(std::move(*id)), count = *limit](base::Deadline d) {
+          return store_.orders_of_user(id, count, d);
+        },
+        [](const auto& orders) { return orders_json(orders); });
+  }
+  void delete_order(const CallPointer& call) {
+    auto admin = parse_admin_id(call->request.header("x-admin-id"));
+    if (!admin) return call->fail(admin.error());
+    auto id = parse_segment(call->argument, "an order id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    ordering::DeleteOrder command;
+    command.order_id = domain::OrderId(std::move(*id));
+    command.admin_id = std::move(*admin);
+    command.traceparent = accepted_traceparent(call->request.header("traceparent"));
+    orders_.submit(std::move(command), [call](base::Result<ordering::Outcome> outcome) {
+      if (!outcome) return call->fail(outcome.error());
+      HttpResponse response;
+      response.status = 204;
+      call->answer(std::move(response));
+    });
+  }
+
+  // Catalogue and users.
+
+  void product(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "a product id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::ProductId(std::move(*id))](base::Deadline d) { return store_.product(id, d); },
+        [](const auto& product) { return product_json(product); });
+  }
+  void products_in_category(const CallPointer& call) {
+    auto category = parse_segment(call->argument, "a category", kCategoryBytesMax);
+    if (!category) return call->fail(category.error());
+    read(
+        store_pool_, call,
+        [this, category = std::move(*category)](base::Deadline d) {
+          return store_.products_in_category(category, d);
+        },
+        [](const auto& products) { return products_json(products); });
+  }
+  void users(const CallPointer& call) {
+    const auto limit = parse_limit(call->request, kUsersOtherwise, kUsersMost);
+    if (!limit) return call->fail(limit.error());
+    read(
+        store_pool_, call, [this, count = *limit](base::Deadline d) { return store_.all_users(count, d); },
+        [](const auto& users) { return users_json(users); });
+  }
+  void user(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "a user id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::UserId(std::move(*id))](base::Deadline d) { return store_.user(id, d); },
+        [](const auto& user) { return user_json(user); });
+  }
+  void user_by_email(const CallPointer& call) {
+    auto email = parse_segment(call->argument, "an e-mail address", kEmailBytesMax);
+    if (!email) return call->fail(email.error());
+    read(
+        store_pool_, call,
+        [this, email = std::move(*email)](base::Deadline d) { return store_.user_by_email(email, d); },
+        [](const auto& user) { return user_json(user); });
+  }
+
+  // Stock.
+
+  void stock(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "a product id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::ProductId(std::move(*id))](base::Deadline d) { return store_.stock(id, d); },
+        [](const auto& stock) { return stock_json(stock); });
+  }
+  void set_stock(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "a product id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    auto command = parse_set_stock(*id, call->request.body);
+    if (!command) return call->fail(command.error());
+    orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
+      if (!outcome) return call->fail(outcome.error());
+      if (!outcome->stock)
+        return call->fail({base::ErrorKind::kFatal, "the stock was set, but not reported", 0});
+      call->answer_json(stock_json(*outcome->stock));
+    });
+  }
+
+  // Payments.
+
+  void payments(const CallPointer& call) {
+    auto id = parse_segment(call->argument, "an order id", domain::kIdLengthMax);
+    if (!id) return call->fail(id.error());
+    read(
+        store_pool_, call,
+        [this, id = domain::OrderId(std::move(*id))](base::Deadline d) { return store_.order(id, d); },
+        [](const auto& order) { return payments_json(order); });
+  }
+  void pay(const CallPointer& call) {
+    auto payment = parse_payment(call->request.body);
+    if (!payment) return call->fail(payment.error());
+    run(store_pool_, call, [this, call, payment = std::move(*payment)](base::Deadline deadline) {
+      const auto order = store_.order(payment.order_id, deadline);
+      if (!order) return call->fail(order.error());
+      auto command = payment_command(payment, order->image);
+      if (!command) return call->fail(command.error());
+      command->traceparent = accepted_traceparent(call->request.header("traceparent"));
+      orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
+        if (!outcome) return call->fail(outcome.error());
+        call->answer_json(payment_json(outcome->order), outcome->changed ? 201 : 200);
+      });
+    });
+  }
+
+  // Analytics.
+
+  template <class Rows, class Show>
+  void sales(const CallPointer& call,
+             base::Result<Rows> (analytics::Analytics::*question)(const analytics::SalesRange&,
+                                                                  base::Deadline),
+             Show show) {
+    const auto range = parse_sales_range(call->request);
+    if (!range) return call->fail(range.error());
+    read(
+        analytics_pool_, call,
+        [this, question, range = *range](base::Deadline d) { return (analytics_.*question)(range, d); },
+        show);
+  }
+  void analytics_health(const CallPointer& call) {
+    run(analytics_pool_, call, [this, call](base::Deadline deadline) {
+      const auto answer = analytics_.health(deadline);
+      if (!answer) spdlog::warn("the warehouse is unhealthy: {}", answer.error().message);
+      std::string body;
+      base::JsonWriter json(body);
+      json.begin_object();
+      json.key("status").string(answer ? "healthy" : "unhealthy");
+      json.key("clickhouse").boolean(answer.has_value());
+      json.end_object();
+      call->answer_json(std::move(body), answer ? 200 : 503);
+    });
+  }
+
+  /// Runs `job(deadline)` on the pool; it answers. A call that waited too long in the queue is answered
+  /// without it.
+  template <class Job>
+  void run(WorkerPool& pool, const CallPointer& call, Job job) {
+    const auto deadline = base::Deadline::in(options_.read_timeout);
+    const bool is_queued = pool.submit([call, deadline, job = std::move(job)] {
+      if (deadline.passed()) return call->answer(overloaded(call->path));
+      job(deadline);
+    });
+    if (!is_queued) call->answer(overloaded(call->path));
+  }
+
+  /// Answers 200 with what `question(deadline)` gives, as `show` writes it.
+  template <class Question, class Show>
+  void read(WorkerPool& pool, const CallPointer& call, Question question, Show show) {
+    run(pool, call, [call, question = std::move(question), show](base::Deadline deadline) {
+      auto found = question(deadline);
+      if (!found) return call->fail(found.error());
+      call->answer_json(show(*found));
+    });
+  }
+
+  ordering::OrderService& orders_;
+  ports::OrderStore& store_;
+  analytics::Analytics& analytics_;
+  const base::UtcTime started_at_;
+  const ports::Clock& clock_;
+  const Options options_;
+  WorkerPool store_pool_;
+  WorkerPool analytics_pool_;
+};
+
+Api::Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
+         const ports::Clock& clock, Options options)
+    : impl_(std::make_unique<Impl>(orders, store, analytics, clock, options)) {}
+
+Api::~Api() = default;
+
+void Api::handle(HttpRequest request, ports::HttpReply reply) {
+  impl_->handle(std::move(request), std::move(reply));
+}
+
+}  // namespace millrace::api

@@ -1,0 +1,45 @@
+// The HTTP contract over the stages. Shapes and status codes: docs/specs/api.md.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+
+#include "analytics/analytics.h"
+#include "ordering/order_service.h"
+#include "ports/clock.h"
+#include "ports/http.h"
+#include "ports/order_store.h"
+
+namespace millrace::api {
+
+struct Options {
+  // Blocking calls run on two pools, so that a warehouse that is away does not hold up reads of orders. A
+  // full queue: 503.
+  std::size_t store_threads = 4;
+  std::size_t store_queue_max = 256;
+  std::size_t analytics_threads = 2;
+  std::size_t analytics_queue_max = 128;
+  std::chrono::milliseconds read_timeout{
+      5'000};  ///< From the request to the answer, waiting in the queue included.
+};
+
+/// All routes. What it is given must outlive it; the destructor lets queued reads finish (they end by
+/// `read_timeout`) and must come after the HTTP server's stop, and after the order service's, whose callbacks
+/// answer requests.
+class Api : public ports::HttpHandler {
+ public:
+  Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
+      const ports::Clock& clock, Options options = {});
+  ~Api() override;
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  void handle(ports::HttpRequest request, ports::HttpReply reply) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::api

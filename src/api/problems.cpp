@@ -1,0 +1,47 @@
+#include "api/problems.h"
+
+namespace millrace::api {
+namespace {
+
+ports::HttpResponse try_again(std::string_view detail, std::string_view instance) {
+  ports::HttpResponse response = ports::problem_response(503, detail, instance);
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+}  // namespace
+
+int status_of(base::ErrorKind kind) {
+  switch (kind) {
+    case base::ErrorKind::kInvalid:
+      return 400;
+    case base::ErrorKind::kNotFound:
+      return 404;
+    case base::ErrorKind::kConflict:
+      return 409;
+    case base::ErrorKind::kUnavailable:
+      return 503;
+    case base::ErrorKind::kRejected:
+      return 422;
+    case base::ErrorKind::kFatal:
+      return 500;
+  }
+  return 500;
+}
+
+ports::HttpResponse problem_of(const base::Error& error, std::string_view instance) {
+  switch (error.kind) {
+    case base::ErrorKind::kUnavailable:
+      return try_again("a part of the system is away or overloaded; try again in a moment", instance);
+    case base::ErrorKind::kFatal:
+      return ports::problem_response(500, "the server failed to answer this; its log says more", instance);
+    default:
+      return ports::problem_response(status_of(error.kind), error.message, instance);
+  }
+}
+
+ports::HttpResponse overloaded(std::string_view instance) {
+  return try_again("too many requests are waiting; try again in a moment", instance);
+}
+
+}  // namespace millrace::api

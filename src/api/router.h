@@ -1,0 +1,53 @@
+// Which route a request names.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace millrace::api {
+
+enum class Route {
+  kNone,            ///< No route has this path: 404.
+  kWrongMethod,     ///< The path is one of ours, the method is not: 405.
+  kAllowedMethods,  ///< OPTIONS of a path of ours.
+  kRoot,
+  kConsole,
+  kHealth,
+  kReadiness,
+  kPlaceOrder,
+  kOrder,
+  kOrdersOfUser,
+  kDeleteOrder,
+  kProducts,
+  kProduct,
+  kProductsInCategory,
+  kUsers,
+  kUser,
+  kUserByEmail,
+  kPay,
+  kPayments,
+  kStock,
+  kSetStock,
+  kDailySales,
+  kHourlySales,
+  kOrderStatus,
+  kStats,
+  kAnalyticsHealth,
+};
+
+struct Routed {
+  Route route = Route::kNone;
+  std::string argument;  ///< The segment that stands for {…}; no route has two.
+  std::string
+      allowed;  ///< What the path allows, as the Allow header spells it; empty if the path is not ours.
+};
+
+/// A pure function of the method and the decoded path. Order routes and /admin answer with and without /api.
+[[nodiscard]] Routed route_of(std::string_view method, std::span<const std::string> path);
+
+/// "/api/orders/1" of its decoded segments, for messages.
+[[nodiscard]] std::string path_text(std::span<const std::string> path);
+
+}  // namespace millrace::api
