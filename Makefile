@@ -8,32 +8,59 @@ SHELL := /bin/bash
 PRESET ?= dev
 # One compiler process for each processor, but no more than memory allows (a large one takes 1.5 GB).
 JOBS ?= $(shell awk -v cpus="$$(nproc)" '/^MemAvailable/ {n = int($$2 / 1572864); print n < 1 ? 1 : n < cpus ? n : cpus}' /proc/meminfo)
+# What `make run` passes to `millrace up`.
+RUN_FLAGS ?= --demo
 # Tests that run at the same time; each may start servers of its own.
 TEST_JOBS ?= 2
 # The longest that all tests together may take, in seconds.
 TEST_TIME_LIMIT ?= 3000
 
 BUILD := build
+PROGRAMS := millrace millrace-warehouse
 CONFIGURED := $(BUILD)/.configured-$(PRESET)
 export NINJA_STATUS := [%f/%t] $()
 
-##@ Working on it
+##@ Using it
 
 .PHONY: help
 help:  ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Ctrl-C reaches the program itself, which stops cleanly; make has nothing to add.
+.PHONY: run
+run: build  ## Install what is missing, build, and run all of it with a sample shop (RUN_FLAGS= for no demo orders)
+	@exec $(BUILD)/millrace up $(RUN_FLAGS)
+
+.PHONY: init-db
+init-db: build  ## Create or update the tables of the order store (of a running set-up, or MILLRACE_MYSQL_URL)
+	@$(BUILD)/millrace init-db
+
+.PHONY: verify
+verify: build  ## Recompute every order and every view from the order store, and compare
+	@$(BUILD)/millrace verify
+
+.PHONY: mysql-shell
+mysql-shell:  ## A prompt on the order store
+	@exec scripts/mysql-shell
+
+.PHONY: clickhouse-shell
+clickhouse-shell:  ## A prompt on the warehouse
+	@exec scripts/clickhouse-shell
+
+.PHONY: clean
+clean:  ## Remove ./build and ./data (not while a program uses them)
+	@scripts/clean
+
+##@ Working on it
 
 .PHONY: bootstrap
 bootstrap:  ## Install what is missing (needs root only if Debian packages are)
 	@scripts/bootstrap
 
 .PHONY: build
-build: bootstrap compile  ## Build both programs into ./build
-
-.PHONY: compile
-compile: $(CONFIGURED)
-	@cmake --build $(BUILD) --parallel $(JOBS)
+build: $(CONFIGURED)  ## Build both programs into ./build
+	@cmake --build $(BUILD) --parallel $(JOBS) --target $(PROGRAMS)
 
 # Ninja itself configures again when a CMake file changes; the presets are not among those.
 $(CONFIGURED): CMakePresets.json | bootstrap
@@ -43,7 +70,8 @@ $(CONFIGURED): CMakePresets.json | bootstrap
 .PHONY: test
 test:  ## Install what is missing, build, and run all tests
 	@scripts/bootstrap --test
-	@$(MAKE) compile
+	@$(MAKE) $(CONFIGURED)
+	@cmake --build $(BUILD) --parallel $(JOBS)
 	@timeout --foreground --kill-after=60 $(TEST_TIME_LIMIT) \
 	  ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) --timeout 600
 
