@@ -56,6 +56,8 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
         position, range.end, assignment.partition.partition, assignment.partition.topic));
   MILLRACE_TRY_ASSIGN(partition.cache, tables_.load_cache(partition.source, options_.cached_keys_max,
                                                           base::Deadline::in(options_.query_timeout)));
+  MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, assignment.partition, soon()));
+  partition.committed = committed ? committed->offset : 0;
   spdlog::info("sink: partition {} goes on at {} of {} ({} running sums in memory)",
                assignment.partition.partition, position, range.end, partition.cache.size());
   return partition;
@@ -217,9 +219,13 @@ base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait)
         const auto entry = partitions_.find(key);
         if (entry == partitions_.end()) continue;
         entry->second.recorded = position;
-        MILLRACE_TRY(
-            member.commit(entry->second.assignment, {static_cast<std::int64_t>(position.upto), {}}, soon()));
       }
+    }
+    for (auto& [key, partition] : partitions_) {
+      const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
+      if (partition.committed == recorded) continue;
+      MILLRACE_TRY(member.commit(partition.assignment, {recorded, {}}, soon()));
+      partition.committed = recorded;
     }
     const auto now = std::chrono::steady_clock::now();
     if (!wait && now - last_position_write_ < options_.position_interval) return {};

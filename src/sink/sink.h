@@ -70,10 +70,11 @@ class Sink {
   };
   struct Partition {
     ports::Assignment assignment;
-    std::string source;     // topic incarnation and partition
-    SinkPosition loaded;    // all parts below are acknowledged
-    SinkPosition read;      // where reading stands: loaded + pending
-    SinkPosition recorded;  // written as the position in the warehouse
+    std::string source;           // topic incarnation and partition
+    SinkPosition loaded;          // all parts below are acknowledged
+    SinkPosition read;            // where reading stands: loaded + pending
+    SinkPosition recorded;        // written as the position in the warehouse
+    std::int64_t committed = -1;  // to the log's group
     std::vector<PendingRow> pending;
     SumCache cache{0, 1};
   };

@@ -1,0 +1,300 @@
+// Relay, transformer and sink over stores in memory: one call after the other goes wrong, in each way it can,
+// and what comes out must be what independent code makes of the events.
+#include <random>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include "adapters/memory/memory_event_log.h"
+#include "adapters/system/system_clock.h"
+#include "domain/order_event.h"
+#include "relay/relay.h"
+#include "sink/sink.h"
+#include "support/memory_pipeline.h"
+#include "transform/transformer.h"
+
+namespace millrace {
+namespace {
+
+using adapters::memory::LogFault;
+using adapters::memory::LogOperation;
+using test::Fault;
+
+constexpr std::chrono::milliseconds kPatience{20'000};
+
+/// Made-up histories of orders, and what the tables must say about them; shares no code with the stages.
+struct History {
+  struct Truth {
+    domain::OrderImage image;
+    std::uint64_t version;
+    bool deleted;
+  };
+  std::vector<domain::OrderEvent> events;
+  std::map<std::string, Truth> orders;
+  std::map<std::string, sink::Sums> sums;
+
+  explicit History(std::uint64_t seed, std::size_t events_max) {
+    std::mt19937_64 random(seed);
+    std::uint64_t clock_ms = 1'767'225'600'000;
+    while (events.size() < events_max) {
+      clock_ms += random() % 7'200'000;
+      domain::OrderEvent event;
+      event.occurred_at = base::utc_from_ms(static_cast<std::int64_t>(clock_ms));
+      const bool change = !orders.empty() && random() % 5 >= 2;
+      if (!change) {
+        event.type = domain::OrderEventType::kCreated;
+        event.version = clock_ms;
+        event.after = new_order(random, orders.size(), event.occurred_at);
+      } else {
+        auto& truth =
+            std::next(orders.begin(), static_cast<std::ptrdiff_t>(random() % orders.size()))->second;
+        if (truth.deleted) continue;
+        event.version = std::max(clock_ms, truth.version + 1);
+        event.before = truth.image;
+        event.type =
+            random() % 3 == 0 ? domain::OrderEventType::kDeleted : domain::OrderEventType::kStatusChanged;
+        if (event.type == domain::OrderEventType::kStatusChanged) {
+          event.after = truth.image;
+          event.after->status = static_cast<domain::OrderStatus>(random() % 8);
+        } else {
+          event.deleted_by = "admin";
+        }
+      }
+      const domain::OrderImage& image = event.image();
+      orders[image.order_id.value()] = {image, event.version, event.type == domain::OrderEventType::kDeleted};
+      events.push_back(std::move(event));
+    }
+    for (const auto& [id, truth] : orders)
+      if (!truth.deleted) count(truth.image);
+  }
+
+ private:
+  static domain::OrderImage new_order(std::mt19937_64& random, std::size_t number, base::UtcTime now) {
+    domain::OrderImage order;
+    order.order_id = domain::OrderId("order-" + std::to_string(number));
+    order.user_id = domain::UserId("user-" + std::to_string(random() % 3));
+    order.user_email = order.user_id.value() + "@example.com";
+    order.created_at = now;
+    for (std::size_t i = 0, lines = 1 + random() % 3; i < lines; ++i)
+      order.lines.push_back({domain::ProductId("p" + std::to_string(random() % 4)), "P",
+                             static_cast<std::int64_t>(1 + random() % 3),
+                             domain::Money::from_units(static_cast<std::int64_t>(random() % 1'000'000))});
+    order.total_amount = domain::total_of(order.lines);
+    return order;
+  }
+
+  void count(const domain::OrderImage& image) {
+    const auto seconds = base::to_ms(image.created_at) / 1000;
+    const auto hour = std::to_string(seconds / 3600 * 3600);
+    const auto day = std::to_string(seconds / 86400 * 86400);
+    const std::string status(domain::to_string(image.status));
+    const std::int64_t sale = status == "CANCELLED" || status == "REFUNDED" ? 0 : 1;
+    const std::string& user = image.user_id.value();
+    sums["1||" + hour + "|" + status + "|"] += {1, 0, 0, image.total_amount};
+    if (sale == 1) sums["2||" + day + "|" + user + "|"] += {0, 1, 0, {}};
+    sums["3|" + user + "|" + day + "|" + image.user_email + "|"] += {1, sale, 0, image.total_amount};
+    for (const domain::OrderLine& line : image.lines)
+      sums["4||" + day + "|" + line.product_id.value() + "|P"] +=
+          {0, 0, line.quantity, line.price * line.quantity};
+  }
+};
+
+/// The three stages over stores in memory. Each stage runs on a thread until its work is done.
+class World {
+ public:
+  World() : outbox(dial), tables(dial) {
+    for (const char* topic : {"order.events", "orders_analytics"})
+      EXPECT_TRUE(log.ensure_topic(topic, 2, base::Deadline::in(kPatience)));
+  }
+
+  void relay() {
+    relay::Options options;
+    options.batch_rows_max = 5;
+    options.partitions = 2;
+    options.poll_interval_max = std::chrono::milliseconds(2);
+    relay::Relay stage(outbox, log, clock, options);
+    run(stage, [&] { return outbox.waiting() == 0; });
+  }
+  void transform() {
+    transform::Options options;
+    options.window_records = 20;
+    options.batch_records_max = 4;
+    options.commit_interval = std::chrono::milliseconds(0);
+    options.idle_wait = std::chrono::milliseconds(2);
+    transform::Transformer stage(log, clock, options);
+    run(stage, [&] { return all_committed(options.group, options.input_topic); });
+    repeats += stage.stats().repeats_dropped + stage.stats().former_owner_dropped;
+  }
+  void sink() {
+    sink::Options options;
+    options.batch_rows_max = 6;
+    options.max_delay = std::chrono::milliseconds(0);
+    options.position_interval = std::chrono::milliseconds(0);
+    options.idle_wait = std::chrono::milliseconds(2);
+    options.cached_keys_max = 40;
+    sink::Sink stage(log, tables, clock, options);
+    run(stage, [&] { return all_committed(options.group, options.topic); });
+    repeats += stage.stats().repeats_dropped;
+  }
+
+  void expect_truth(const History& history) const {
+    EXPECT_FALSE(tables.clash());
+    EXPECT_EQ(tables.sums(), history.sums);
+    const auto rows = tables.base_rows();
+    EXPECT_EQ(rows.size(), history.orders.size());
+    for (const auto& [id, truth] : history.orders) {
+      const auto row = rows.find(id);
+      ASSERT_NE(row, rows.end()) << id;
+      EXPECT_EQ(row->second.version, truth.version) << id;
+      EXPECT_EQ(row->second.is_deleted, truth.deleted) << id;
+      EXPECT_EQ(row->second.image.status, truth.image.status) << id;
+      EXPECT_EQ(row->second.image.total_amount, truth.image.total_amount) << id;
+    }
+  }
+
+  test::CallDial dial;
+  test::MemoryOutbox outbox;
+  adapters::memory::MemoryEventLog log;
+  test::MemoryTables tables;
+  adapters::system::SystemClock clock;
+  std::uint64_t repeats = 0;
+
+ private:
+  template <class Stage, class Done>
+  void run(Stage& stage, Done done) {
+    base::StopSignal stop;
+    base::Result<void> outcome = {};
+    std::thread thread([&] { outcome = stage.run(stop); });
+    const auto patience = base::Deadline::in(kPatience);
+    while (!done() && !patience.passed()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_FALSE(patience.passed()) << "the stage did not finish";
+    stop.request();
+    thread.join();
+    EXPECT_TRUE(outcome) << outcome.error().message;
+  }
+
+  bool all_committed(const std::string& group, const std::string& topic) {
+    for (std::int32_t partition = 0; partition < 2; ++partition) {
+      const auto soon = base::Deadline::in(kPatience);
+      const auto committed = log.committed(group, {topic, partition}, soon);
+      const auto range = log.offsets({topic, partition}, soon);
+      if (!committed || !range) return false;
+      if (range->end > 0 && (!*committed || (*committed)->offset != range->end)) return false;
+    }
+    return true;
+  }
+};
+
+void send(World& world, const History& history) {
+  for (const domain::OrderEvent& event : history.events)
+    world.outbox.add(event.image().order_id.value(), std::string(domain::to_string(event.type)),
+                     domain::to_json(event));
+}
+
+TEST(Pipeline, MakesTheTruthOfManyHistories) {
+  spdlog::set_level(spdlog::level::off);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    World world;
+    const History history(seed, 60);
+    send(world, history);
+    world.relay();
+    world.transform();
+    world.sink();
+    world.expect_truth(history);
+  }
+}
+
+TEST(Pipeline, KeepsTheTruthWhateverCallOfTheStoresGoesWrong) {
+  spdlog::set_level(spdlog::level::off);
+  const History history(7, 30);
+  std::uint64_t faults_struck = 0;
+  for (const Fault fault : {Fault::kFail, Fault::kLoseAnswer, Fault::kDoHalf}) {
+    for (std::uint64_t nth = 1;; ++nth) {
+      SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at call " + std::to_string(nth));
+      World world;
+      world.dial.arm(nth, fault);
+      send(world, history);
+      world.relay();
+      world.transform();
+      world.sink();
+      world.expect_truth(history);
+      if (HasFailure() || world.dial.calls() < nth) break;
+      ++faults_struck;
+    }
+  }
+  EXPECT_GT(faults_struck, 60u);
+}
+
+TEST(Pipeline, KeepsTheTruthWhateverCallOfTheLogGoesWrong) {
+  spdlog::set_level(spdlog::level::off);
+  const History history(11, 30);
+  std::uint64_t repeats = 0;
+  for (const LogOperation operation :
+       {LogOperation::kAppend, LogOperation::kCommit, LogOperation::kRead, LogOperation::kReadBefore,
+        LogOperation::kOffsets, LogOperation::kCommitted}) {
+    for (const LogFault fault :
+         {LogFault::kFail, LogFault::kLoseAnswer, LogFault::kDoHalf, LogFault::kConflict}) {
+      // Only a commit may be told that its assignment has passed to another.
+      if (fault == LogFault::kConflict && operation != LogOperation::kCommit) continue;
+      for (std::uint64_t nth = 1; nth <= 24; ++nth) {
+        SCOPED_TRACE("operation " + std::to_string(static_cast<int>(operation)) + " fault " +
+                     std::to_string(static_cast<int>(fault)) + " at call " + std::to_string(nth));
+        World world;
+        world.log.faults().set(operation, nth, fault);
+        const std::uint64_t calls_before = world.log.faults().calls(operation);
+        send(world, history);
+        world.relay();
+        world.transform();
+        world.sink();
+        world.expect_truth(history);
+        repeats += world.repeats;
+        if (HasFailure() || world.log.faults().calls(operation) - calls_before < nth) break;
+      }
+    }
+  }
+  EXPECT_GT(repeats, 0u) << "no fault made an event come twice: the test does not reach what it is for";
+}
+
+TEST(Pipeline, ParksAnEventThatTheLogCannotTakeWithTheLaterOnesOfItsOrderOnly) {
+  spdlog::set_level(spdlog::level::off);
+  World world;
+  const History history(3, 20);
+  send(world, history);
+  const auto huge = world.outbox.add("order-huge", "OrderCreated", std::string(9u << 20u, ' '));
+  const auto later = world.outbox.add("order-huge", "OrderDeleted", "{}");
+  world.relay();
+  world.transform();
+  world.sink();
+  EXPECT_EQ(world.outbox.parked(), (std::set<std::uint64_t>{huge, later}));
+  world.expect_truth(history);
+}
+
+TEST(Pipeline, SendsWhatCannotBeReadToTheDeadLettersAndTheRestOn) {
+  spdlog::set_level(spdlog::level::off);
+  World world;
+  const History history(5, 20);
+  world.outbox.add("order-0", "OrderCreated", R"({"eventType":"OrderCreated","version":0})");
+  send(world, history);
+  world.outbox.add("order-x", "Nonsense", "not json");
+  world.relay();
+  world.transform();
+  world.sink();
+  world.expect_truth(history);
+  std::size_t letters = 0;
+  for (std::int32_t partition = 0; partition < 2; ++partition) {
+    const auto records = world.log.read({"order.events-dlq", partition}, 0, {100, 1u << 20u},
+                                        base::Deadline::in(std::chrono::milliseconds(0)));
+    ASSERT_TRUE(records);
+    for (const ports::Record& record : *records) {
+      ++letters;
+      EXPECT_TRUE(record.header("reason"));
+      EXPECT_EQ(record.header("source-topic"), "order.events");
+    }
+  }
+  EXPECT_EQ(letters, 2u);
+}
+
+}  // namespace
+}  // namespace millrace
