@@ -1,0 +1,342 @@
+#include "warehouse/engine.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+#include "warehouse/engine_abi.h"
+#include "warehouse/error_code.h"
+#include "warehouse/lexer.h"
+
+namespace millrace::warehouse {
+namespace {
+
+// The embedded engine starts with habits of the command line tool: a bare expression is a query, and
+// functions that show the process's inside are on. A server has neither.
+constexpr std::string_view kServerHabits = "SET implicit_select = 0, allow_introspection_functions = 0";
+
+/// The library takes parameters as four arrays.
+struct ParameterArrays {
+  explicit ParameterArrays(const NamedValues& parameters) {
+    for (const auto& [name, value] : parameters) {
+      names.push_back(name.data());
+      name_sizes.push_back(name.size());
+      values.push_back(value.data());
+      value_sizes.push_back(value.size());
+    }
+  }
+  std::vector<const char*> names;
+  std::vector<std::size_t> name_sizes;
+  std::vector<const char*> values;
+  std::vector<std::size_t> value_sizes;
+};
+
+std::vector<std::string> lines(std::string_view text) {
+  std::vector<std::string> found;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    found.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return found;
+}
+
+}  // namespace
+
+struct EngineSession::Handles {
+  chdb_connection* connection = nullptr;
+  chdb_result* stream = nullptr;
+  chdb_result* piece = nullptr;
+  bool piece_is_new = false;
+  chdb_insert_stream insert = nullptr;
+};
+
+struct Engine::Keeper {
+  int lock = -1;
+  chdb_connection* connection = nullptr;
+  std::string path;
+};
+
+EngineSession::EngineSession(std::unique_ptr<Handles> handles, const std::string& version)
+    : handles_(std::move(handles)), version_(version) {}
+EngineSession::EngineSession(EngineSession&&) noexcept = default;
+
+EngineSession::~EngineSession() {
+  if (!handles_) return;
+  close_statement();
+  chdb_close_conn(handles_->connection);
+}
+
+void EngineSession::close_statement() {
+  if (handles_->piece != nullptr) chdb_destroy_query_result(handles_->piece);
+  if (handles_->stream != nullptr) chdb_destroy_query_result(handles_->stream);
+  if (handles_->insert != nullptr) {
+    chdb_stream_cancel_insert(handles_->insert);
+    chdb_destroy_insert_stream(handles_->insert);
+  }
+  handles_->piece = nullptr;
+  handles_->stream = nullptr;
+  handles_->insert = nullptr;
+}
+
+base::Result<void> EngineSession::use_database(std::string_view database) {
+  MILLRACE_TRY(start("USE " + quoted_name(database), "TabSeparated", {}, false));
+  close_statement();
+  return {};
+}
+
+EngineSession::Verdict EngineSession::classify(std::string_view statement) const {
+  chdb_query_info info{};
+  info.struct_size = sizeof info;
+  if (chdb_classify_query_n(*handles_->connection, statement.data(), statement.size(), "", 0, &info) !=
+      CHDBSuccess)
+    return {};
+  return {info.statement_count, static_cast<StatementClass>(info.query_class)};
+}
+
+base::Result<void> EngineSession::start(std::string_view statement, std::string_view format,
+                                        const NamedValues& parameters, bool streamed) {
+  close_statement();
+  progress_ = {};
+  const ParameterArrays arrays(parameters);
+  const auto run = [&](auto* function) {
+    return function(*handles_->connection, statement.data(), statement.size(), format.data(), format.size(),
+                    arrays.names.data(), arrays.name_sizes.data(), arrays.values.data(),
+                    arrays.value_sizes.data(), parameters.size());
+  };
+  if (streamed) {
+    handles_->stream = run(&chdb_stream_query_with_params_n);
+    if (handles_->stream == nullptr)
+      return base::fail(base::ErrorKind::kUnavailable, "the engine did not start the statement",
+                        kUnknownException);
+    const char* error = chdb_result_error(handles_->stream);
+    if (error == nullptr) return {};
+    // Raised before anything ran, so running it the other way is safe.
+    if (std::strstr(error, "Streaming query is not supported") == nullptr)
+      return std::unexpected(engine_error(error, version_));
+    close_statement();
+  }
+  handles_->piece = run(&chdb_query_with_params_n);
+  if (handles_->piece == nullptr)
+    return base::fail(base::ErrorKind::kUnavailable, "the engine did not run the statement",
+                      kUnknownException);
+  if (const char* error = chdb_result_error(handles_->piece); error != nullptr)
+    return std::unexpected(engine_error(error, version_));
+  handles_->piece_is_new = true;
+  return {};
+}
+
+base::Error EngineSession::syntax_error(std::string_view statement) {
+  close_statement();
+  const ParameterArrays none({});
+  // The streaming call runs nothing but a SELECT, and what the classifier cannot read is none.
+  handles_->stream = chdb_stream_query_with_params_n(
+      *handles_->connection, statement.data(), statement.size(), "Null", 4, none.names.data(),
+      none.name_sizes.data(), none.values.data(), none.value_sizes.data(), 0);
+  const char* error = handles_->stream == nullptr ? nullptr : chdb_result_error(handles_->stream);
+  if (error != nullptr && std::strstr(error, "Streaming query is not supported") == nullptr)
+    return engine_error(error, version_);
+  if (error == nullptr) cancel();
+  return {base::ErrorKind::kInvalid, "Syntax error: the engine cannot read this statement", kSyntaxError};
+}
+
+base::Result<std::string_view> EngineSession::next() {
+  if (handles_->stream != nullptr) {
+    if (handles_->piece != nullptr) chdb_destroy_query_result(handles_->piece);
+    handles_->piece = chdb_stream_fetch_result(*handles_->connection, handles_->stream);
+    if (handles_->piece == nullptr) return std::string_view{};
+    if (const char* error = chdb_result_error(handles_->piece); error != nullptr)
+      return std::unexpected(engine_error(error, version_));
+  } else if (handles_->piece == nullptr || !std::exchange(handles_->piece_is_new, false)) {
+    return std::string_view{};
+  }
+  progress_.read_rows = std::max(progress_.read_rows, chdb_result_storage_rows_read(handles_->piece));
+  progress_.read_bytes = std::max(progress_.read_bytes, chdb_result_storage_bytes_read(handles_->piece));
+  progress_.written_rows = std::max(progress_.written_rows, chdb_result_rows_written(handles_->piece));
+  progress_.written_bytes = std::max(progress_.written_bytes, chdb_result_bytes_written(handles_->piece));
+  progress_.result_rows += chdb_result_rows_read(handles_->piece);
+  // An empty answer has no buffer at all.
+  const char* buffer = chdb_result_buffer(handles_->piece);
+  const std::size_t size = chdb_result_length(handles_->piece);
+  if (buffer == nullptr || size == 0) return std::string_view{};
+  progress_.result_bytes += size;
+  return std::string_view(buffer, size);
+}
+
+void EngineSession::cancel() {
+  if (handles_->stream != nullptr) chdb_stream_cancel_query(*handles_->connection, handles_->stream);
+  close_statement();
+}
+
+base::Result<void> EngineSession::start_insert(std::string_view insert, std::string_view format,
+                                               const NamedValues& parameters) {
+  close_statement();
+  progress_ = {};
+  const ParameterArrays arrays(parameters);
+  handles_->insert = chdb_stream_insert_with_params_n(
+      *handles_->connection, insert.data(), insert.size(), format.data(), format.size(), arrays.names.data(),
+      arrays.name_sizes.data(), arrays.values.data(), arrays.value_sizes.data(), parameters.size());
+  if (handles_->insert == nullptr)
+    return base::fail(base::ErrorKind::kUnavailable, "the engine did not start the INSERT",
+                      kUnknownException);
+  if (const char* error = chdb_stream_insert_error(handles_->insert); error != nullptr)
+    return std::unexpected(engine_error(error, version_));
+  return {};
+}
+
+base::Result<void> EngineSession::append(std::string_view rows) {
+  if (chdb_stream_append(handles_->insert, rows.data(), rows.size()) == CHDBSuccess) return {};
+  const char* error = chdb_stream_insert_error(handles_->insert);
+  return std::unexpected(
+      engine_error(error == nullptr ? "the engine refused rows without a reason" : error, version_));
+}
+
+base::Result<void> EngineSession::finish_insert() {
+  chdb_result* result = chdb_stream_done(handles_->insert);
+  base::Result<void> outcome;
+  if (result == nullptr) {
+    const char* error = chdb_stream_insert_error(handles_->insert);
+    outcome = std::unexpected(
+        engine_error(error == nullptr ? "the engine ended the INSERT without an answer" : error, version_));
+  } else {
+    if (const char* error = chdb_result_error(result); error != nullptr)
+      outcome = std::unexpected(engine_error(error, version_));
+    progress_.written_rows = chdb_result_rows_written(result);
+    progress_.written_bytes = chdb_result_bytes_written(result);
+    progress_.read_rows = progress_.written_rows;
+    progress_.read_bytes = progress_.written_bytes;
+    chdb_destroy_query_result(result);
+  }
+  chdb_destroy_insert_stream(handles_->insert);
+  handles_->insert = nullptr;
+  return outcome;
+}
+
+void EngineSession::cancel_insert() {
+  close_statement();
+}
+
+base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  std::error_code error;
+  std::filesystem::create_directories(options.path, error);
+  if (error)
+    return base::invalid(fmt::format("cannot make the data directory {}: {}; choose another with --path",
+                                     options.path, error.message()));
+
+  // The engine refuses a second process too (code 76), but tells nobody why.
+  const std::string lock_path = options.path + "/millrace-warehouse.lock";
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0)
+    return base::invalid(fmt::format("cannot write to the data directory {}: {}; choose another with --path",
+                                     options.path, std::strerror(errno)));
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock);
+    return base::conflict(fmt::format(
+        "the data directory {} is in use by another millrace-warehouse; stop that one or choose another "
+        "directory with --path",
+        options.path));
+  }
+
+  std::uint64_t memory = options.memory_bytes_max;
+  if (memory == 0)
+    memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+             static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
+
+  // Ours stay: the library would replace what handles crashes, and its handlers wait for minutes before they
+  // let go.
+  chdb_set_signal_handlers_enabled(0);
+  std::vector<std::string> arguments = {"millrace-warehouse", "--path=" + options.path,
+                                        fmt::format("--max_server_memory_usage={}", memory),
+                                        fmt::format("--mark_cache_size={}", options.mark_cache_bytes_max)};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+
+  std::unique_ptr<Engine> engine(new Engine);
+  engine->keeper_ = std::make_unique<Keeper>();
+  engine->keeper_->lock = lock;
+  engine->keeper_->path = options.path;
+  engine->keeper_->connection = chdb_connect(static_cast<int>(argv.size()), argv.data());
+  if (engine->keeper_->connection == nullptr)
+    return base::unavailable(fmt::format(
+        "the engine could not open {} (code 76): another process has it open, or the disk is full or "
+        "read-only",
+        options.path));
+
+  // The library lays its `default` database over the server's file system, so that a table's name could be a
+  // file's. Taking it away and loading what is stored in the directory leaves an ordinary database with the
+  // same tables. In one session: none can be opened while the database is away.
+  {
+    MILLRACE_TRY_ASSIGN(EngineSession exchange, engine->session({}));
+    MILLRACE_TRY(exchange.start("DETACH DATABASE IF EXISTS default", "Null", {}, false));
+    const bool stored = std::filesystem::exists(options.path + "/metadata/default.sql", error);
+    MILLRACE_TRY(exchange.start(
+        stored ? "ATTACH DATABASE default" : "CREATE DATABASE default ENGINE = Atomic", "Null", {}, false));
+  }
+  MILLRACE_TRY_ASSIGN(const std::string engine_name,
+                      engine->ask("SELECT engine FROM system.databases WHERE name = 'default'"));
+  if (base::trim(engine_name) != "Atomic")
+    return base::fatal(
+        "the engine did not give up the database that shows the file system; refusing to serve it");
+
+  MILLRACE_TRY_ASSIGN(const std::string version, engine->ask("SELECT version()"));
+  engine->version_ = std::string(base::trim(version));
+  MILLRACE_TRY_ASSIGN(const std::string functions, engine->ask("SELECT name FROM system.table_functions"));
+  engine->guard_ = std::make_unique<Guard>(lines(functions));
+  MILLRACE_TRY_ASSIGN(const std::string types,
+                      engine->ask("SELECT name, content_type FROM system.formats WHERE content_type != ''"));
+  for (const std::string& line : lines(types))
+    if (const auto tab = line.find('\t'); tab != std::string::npos)
+      engine->content_types_.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+  return engine;
+}
+
+Engine::~Engine() {
+  if (keeper_ && keeper_->lock >= 0) ::close(keeper_->lock);
+}
+
+void Engine::close() {
+  if (keeper_->connection != nullptr) chdb_close_conn(keeper_->connection);
+  keeper_->connection = nullptr;
+}
+
+base::Result<EngineSession> Engine::session(const NamedValues& settings) {
+  std::string name = "millrace-warehouse";
+  std::string path = "--path=" + keeper_->path;
+  char* argv[] = {name.data(), path.data()};
+  auto handles = std::make_unique<EngineSession::Handles>();
+  handles->connection = chdb_connect(2, argv);
+  if (handles->connection == nullptr)
+    return base::fail(base::ErrorKind::kUnavailable, "the engine opened no connection; try again",
+                      kUnknownException);
+  EngineSession session(std::move(handles), version_);
+  std::string set(kServerHabits);
+  for (const auto& [setting, value] : settings)
+    set += ", " + quoted_name(setting) + " = " + quoted_string(value);
+  MILLRACE_TRY(session.start(set, "TabSeparated", {}, false));
+  return session;
+}
+
+base::Result<std::string> Engine::ask(std::string_view statement) {
+  MILLRACE_TRY_ASSIGN(EngineSession asking, session({}));
+  MILLRACE_TRY(asking.start(statement, "TabSeparatedRaw", {}, false));
+  MILLRACE_TRY_ASSIGN(const std::string_view answer, asking.next());
+  return std::string(answer);
+}
+
+void Engine::kill(std::string_view tag) {
+  const auto killed =
+      ask(fmt::format("KILL QUERY WHERE Settings['log_comment'] = {} ASYNC", quoted_string(tag)));
+  if (!killed) spdlog::warn("cannot cancel an abandoned query: {}", killed.error().message);
+}
+
+}  // namespace millrace::warehouse

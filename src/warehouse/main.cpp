@@ -1,0 +1,192 @@
+// millrace-warehouse: the embedded ClickHouse engine behind ClickHouse's HTTP interface.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "warehouse/engine.h"
+#include "warehouse/handler.h"
+#include "warehouse/server.h"
+
+namespace {
+
+using namespace millrace;
+
+// Process exit codes: what a supervisor does next.
+constexpr int kExitUsage = 1;  // The command line or a file that it names is wrong.
+constexpr int kExitPortTaken = 2;
+constexpr int kExitDirectory = 3;  // The data directory is in use or cannot be opened.
+
+struct Options {
+  warehouse::EngineOptions engine;
+  warehouse::HandlerOptions handler;
+  warehouse::ServerOptions server;
+  std::string password_file;
+  std::string log_level = "info";
+  bool die_with_parent = false;
+  int stop_seconds = 10;
+};
+
+int complain(int code, const std::string& message) {
+  fmt::print(stderr, "millrace-warehouse: {}\n", message);
+  return code;
+}
+
+/// The password from the file or the environment; an error message otherwise.
+base::Result<std::string> find_password(const Options& options) {
+  if (!options.password_file.empty()) {
+    std::ifstream file(options.password_file);
+    std::string line;
+    if (!file || !std::getline(file, line))
+      return base::invalid(
+          fmt::format("cannot read the password from {}; put it there on one line", options.password_file));
+    return line;
+  }
+  if (const char* given = std::getenv("MILLRACE_WAREHOUSE_PASSWORD"); given != nullptr) {
+    std::string password = given;
+    // Nothing that the engine reads or shows of its environment holds it then.
+    ::unsetenv("MILLRACE_WAREHOUSE_PASSWORD");
+    return password;
+  }
+  return base::invalid("no password: name a file with --password-file or set MILLRACE_WAREHOUSE_PASSWORD");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  auto& limits = options.server.limits;
+  CLI::App app("The embedded ClickHouse engine behind ClickHouse's HTTP interface", "millrace-warehouse");
+  app.set_version_flag("--version", std::string(MILLRACE_VERSION));
+  app.add_option("--path", options.engine.path, "Data directory (made if missing; one process at a time)")
+      ->required();
+  app.add_option("--host", options.server.host, "IPv4 address to listen on")->capture_default_str();
+  app.add_option("--port", options.server.port, "Port to listen on; 0 takes any free one")
+      ->capture_default_str();
+  app.add_option("--user", options.handler.user, "The one user's name")->capture_default_str();
+  app.add_option("--password-file", options.password_file,
+                 "File with the user's password; else MILLRACE_WAREHOUSE_PASSWORD");
+  app.add_option("--connections-max", options.server.connections_max, "HTTP connections at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
+  app.add_option("--statements-max", options.handler.statements_max, "Statements at once in the engine")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000));
+  std::int64_t statement_wait_ms = options.handler.statement_wait.count();
+  app.add_option("--statement-wait-ms", statement_wait_ms,
+                 "How long further statements wait before they are refused")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 600'000));
+  app.add_option("--body-bytes-max", limits.body_bytes_max, "Size of one request's body")
+      ->capture_default_str();
+  app.add_option("--statement-bytes-max", options.handler.statement_bytes_max,
+                 "Size of one statement without an INSERT's rows")
+      ->capture_default_str();
+  app.add_option("--memory-bytes-max", options.engine.memory_bytes_max,
+                 "Memory of all statements together; 0: half of the machine's")
+      ->capture_default_str();
+  std::int64_t idle_timeout_ms = limits.idle_timeout.count();
+  std::int64_t receive_timeout_ms = limits.receive_timeout.count();
+  std::int64_t send_timeout_ms = limits.send_timeout.count();
+  app.add_option("--idle-timeout-ms", idle_timeout_ms, "Between two requests of a connection")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86'400'000));
+  app.add_option("--receive-timeout-ms", receive_timeout_ms, "For the next bytes of a request")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86'400'000));
+  app.add_option("--send-timeout-ms", send_timeout_ms, "For the peer to take the next bytes of an answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86'400'000));
+  app.add_option("--stop-seconds", options.stop_seconds, "Time for running requests to end after SIGTERM")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 3600));
+  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.add_flag("--die-with-parent", options.die_with_parent,
+               "Stop when the process that started this one ends");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return complain(kExitUsage, fmt::format("{}; see --help", error.what()));
+  }
+  options.handler.statement_wait = std::chrono::milliseconds(statement_wait_ms);
+  limits.idle_timeout = std::chrono::milliseconds(idle_timeout_ms);
+  limits.receive_timeout = std::chrono::milliseconds(receive_timeout_ms);
+  limits.header_timeout = std::min(limits.header_timeout, limits.receive_timeout);
+  limits.send_timeout = std::chrono::milliseconds(send_timeout_ms);
+
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("warehouse"));
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+
+  auto password = find_password(options);
+  if (!password) return complain(kExitUsage, password.error().message);
+  options.handler.password = std::move(*password);
+  std::error_code path_error;
+  options.engine.path =
+      std::filesystem::absolute(options.engine.path, path_error).lexically_normal().string();
+  if (path_error) return complain(kExitUsage, fmt::format("--path: {}", path_error.message()));
+
+  // The engine's idea of the time zone is the process's.
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+
+  // Threads inherit the mask, the engine's too: the signals arrive at the one that waits for them below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (options.die_with_parent) {
+    const pid_t parent = ::getppid();
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() != parent || parent == 1)
+      return complain(kExitUsage, "the parent process is gone already");
+  }
+
+  auto engine = warehouse::Engine::open(options.engine);
+  if (!engine) {
+    complain(kExitDirectory, engine.error().message);
+    std::_Exit(kExitDirectory);
+  }
+  auto* handler = new warehouse::Handler(**engine, options.handler);
+  auto* server = new warehouse::Server(*handler, options.server);
+  const auto port = server->listen();
+  if (!port) {
+    complain(kExitPortTaken, port.error().message);
+    std::fflush(nullptr);
+    std::_Exit(port.error().kind == base::ErrorKind::kConflict ? kExitPortTaken : kExitUsage);
+  }
+  spdlog::info("engine {} with {}", (*engine)->version(), options.engine.path);
+  fmt::print("ready on http://{}:{}\n", options.server.host, *port);
+  std::fflush(stdout);
+
+  int received = 0;
+  sigwait(&signals, &received);
+  spdlog::info("stopping: no new requests, up to {} s for those under way", options.stop_seconds);
+  const bool drained = server->stop(base::Deadline::in(std::chrono::seconds(options.stop_seconds)));
+  if (drained) {
+    delete server;
+    delete handler;
+    (*engine)->close();
+  } else {
+    spdlog::warn("requests were still running after {} s; they are cut off", options.stop_seconds);
+  }
+  spdlog::info("stopped");
+  spdlog::default_logger()->flush();
+  std::fflush(nullptr);
+  // The engine's own shutdown fails once tables exist; what was acknowledged is on disk already.
+  std::_Exit(0);
+}

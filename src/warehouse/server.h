@@ -1,0 +1,62 @@
+// Accepts connections and gives each a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "warehouse/handler.h"
+#include "warehouse/http_connection.h"
+
+namespace millrace::warehouse {
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8123;  ///< 0: any free one.
+  std::size_t connections_max = 256;
+  HttpLimits limits;
+};
+
+/// Owns the accepting thread and one thread for each connection. `start` and `stop` from one thread.
+class Server {
+ public:
+  Server(Handler& handler, ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Listens and starts to accept; returns the port. Errors: kConflict (the port is taken), kInvalid (the
+  /// address).
+  [[nodiscard]] base::Result<std::uint16_t> listen();
+
+  /// Accepts no more, lets requests under way end, and returns when all connections are closed (true) or at
+  /// the deadline (false).
+  [[nodiscard]] bool stop(base::Deadline deadline);
+
+ private:
+  void accept_all();
+  void serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id);
+
+  Handler& handler_;
+  const ServerOptions options_;
+  int listener_ = -1;
+  int stop_pipe_[2] = {-1, -1};
+  std::thread acceptor_;
+
+  struct Entry {
+    std::shared_ptr<HttpConnection> connection;
+    bool idle = true;
+  };
+  std::mutex mutex_;
+  std::condition_variable closed_;
+  std::unordered_map<std::uint64_t, Entry> connections_;  // guarded by mutex_
+  bool stopping_ = false;                                 // guarded by mutex_
+};
+
+}  // namespace millrace::warehouse
