@@ -32,23 +32,24 @@ struct PlaceOrder {
   std::optional<domain::OrderStatus> status;  ///< PENDING by default.
   std::optional<domain::PaymentMethod> payment_method;
   std::optional<domain::Money> expected_total;  ///< If given and not what the catalogue says: kInvalid.
-  std::string traceparent;
+  std::string traceparent = {};
 };
 
-/// An order from another system's history: taken as it is, neither stock nor catalogue prices are checked; its user and products
-/// are made where they are missing. One that exists already stays as it is.
+/// An order from another system's history: taken as it is, neither stock nor catalogue prices are checked;
+/// its user and products are made where they are missing. One that exists already stays as it is.
 struct RecordOrder {
   ports::User user;
   std::vector<ports::Product> products;
   ports::StoredOrder order;
 };
 
-/// Sets the status, and the payment's status with it. A state that is already so changes nothing and sends no event.
+/// Sets the status, and the payment's status with it. A state that is already so changes nothing and sends no
+/// event.
 struct ChangeOrder {
   domain::OrderId order_id;
   domain::OrderStatus status = domain::OrderStatus::kPending;
-  std::optional<domain::PaymentStatus> payment_status;
-  std::string traceparent;
+  std::optional<domain::PaymentStatus> payment_status = std::nullopt;
+  std::string traceparent = {};
   /// If given and the order has another status: kConflict.
   std::optional<domain::OrderStatus> expected_status = std::nullopt;
 };
@@ -57,7 +58,7 @@ struct ChangeOrder {
 struct DeleteOrder {
   domain::OrderId order_id;
   std::string admin_id;
-  std::string traceparent;
+  std::string traceparent = {};
 };
 
 /// Sets what is on the shelf. Less than is reserved: kConflict. Sends no event: no order changes.
@@ -80,26 +81,29 @@ struct Outcome {
 using OnDone = std::function<void(base::Result<Outcome>)>;
 
 struct Options {
-  std::size_t writers = 1;             ///< Threads, each with one connection.
-  std::size_t batch_commands_max = 64; ///< Commands to one transaction.
+  std::size_t writers = 1;              ///< Threads, each with one connection.
+  std::size_t batch_commands_max = 64;  ///< Commands to one transaction.
   std::size_t queue_commands_max = 4096;
   std::chrono::milliseconds command_timeout{10'000};  ///< From submit to outcome.
 };
 
-/// Group commit: each writer thread takes whatever is queued (no timer: an idle system makes batches of one), commits it in one
-/// transaction, and only then reports. A batch that fails is tried again command by command, so one bad command hurts no other.
-/// Thread-safe. The destructor drains the queue to its deadline and joins the threads.
+/// Group commit: each writer thread takes whatever is queued (no timer: an idle system makes batches of one),
+/// commits it in one transaction, and only then reports. A batch that fails is tried again command by
+/// command, so one bad command hurts no other. Thread-safe. The destructor drains the queue to its deadline
+/// and joins the threads.
 class OrderService {
  public:
-  /// `on_committed` is called after every commit that wrote outbox rows, on a writer thread: it wakes the relay.
-  OrderService(ports::OrderStore& store, const ports::Clock& clock, Options options, std::function<void()> on_committed);
+  /// `on_committed` is called after every commit that wrote outbox rows, on a writer thread: it wakes the
+  /// relay.
+  OrderService(ports::OrderStore& store, const ports::Clock& clock, Options options,
+               std::function<void()> on_committed);
   ~OrderService();
   OrderService(const OrderService&) = delete;
   OrderService& operator=(const OrderService&) = delete;
 
-  /// Queues the command; `done` is called exactly once, on a writer thread (or at once on the caller's, when the queue is full
-  /// or the service is stopping). Commands of one order submitted one after the other are carried out in that order only
-  /// if the later is submitted after the earlier's outcome.
+  /// Queues the command; `done` is called exactly once, on a writer thread (or at once on the caller's, when
+  /// the queue is full or the service is stopping). Commands of one order submitted one after the other are
+  /// carried out in that order only if the later is submitted after the earlier's outcome.
   void submit(Command command, OnDone done);
 
   /// Refuses new commands and finishes the queued ones.

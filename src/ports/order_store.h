@@ -51,6 +51,7 @@ struct StoredOrder {
   std::uint64_t version = 0;
   base::UtcTime updated_at;
   std::optional<base::UtcTime> deleted_at;
+  bool stock_reserved = false;  ///< Its quantities stand in the products' `reserved` and are given back once.
 };
 
 /// A change of an existing order; all fields are written.
@@ -61,6 +62,7 @@ struct OrderUpdate {
   std::uint64_t version = 0;
   base::UtcTime updated_at;
   std::optional<base::UtcTime> deleted_at;
+  bool stock_reserved = false;
 };
 
 struct NewOutboxRow {

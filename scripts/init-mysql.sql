@@ -1,0 +1,165 @@
+-- Made from schema/mysql/*.sql by the build target update_init_script: change those files, not this one.
+-- On an empty server: mysql < scripts/init-mysql.sql   (does the same as: millrace init-db)
+CREATE DATABASE IF NOT EXISTS ecommerce CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
+USE ecommerce;
+SET NAMES utf8mb4;
+
+-- 000_schema_migrations.sql
+-- Which migrations this database has. Created before anything else, recorded nowhere.
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  version    INT          NOT NULL,
+  name       VARCHAR(100) NOT NULL,
+  checksum   CHAR(64)     NOT NULL COMMENT 'SHA-256 of the file',
+  applied_at DATETIME(3)  NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  PRIMARY KEY (version)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
+-- 001_tables.sql
+-- The order store: MySQL 8.4 and MariaDB 10.11 both run this file unchanged.
+-- Ids compare byte by byte (utf8mb4_bin, a collation that both servers know); names and e-mails without regard to case.
+-- All times are UTC with milliseconds. Every statement can run twice, because DDL commits by itself.
+
+CREATE TABLE IF NOT EXISTS users (
+  id            VARCHAR(36)  COLLATE utf8mb4_bin NOT NULL,
+  email         VARCHAR(255) NOT NULL,
+  password_hash VARCHAR(255) NULL COMMENT 'never leaves the database',
+  name          VARCHAR(255) NOT NULL,
+  phone         VARCHAR(32)  NULL,
+  created_at    DATETIME(3)  NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  updated_at    DATETIME(3)  NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  deleted_at    DATETIME(3)  NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY users_email (email)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS products (
+  id          VARCHAR(36)    COLLATE utf8mb4_bin NOT NULL,
+  name        VARCHAR(255)   NOT NULL,
+  description TEXT           NULL,
+  price       DECIMAL(14, 4) NOT NULL,
+  category    VARCHAR(100)   NOT NULL DEFAULT '',
+  image_url   VARCHAR(512)   NULL,
+  is_active   BOOLEAN        NOT NULL DEFAULT TRUE,
+  created_at  DATETIME(3)    NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  updated_at  DATETIME(3)    NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  deleted_at  DATETIME(3)    NULL,
+  PRIMARY KEY (id),
+  KEY products_category (category),
+  CONSTRAINT products_price CHECK (price >= 0)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+-- Keyed by the product, because every order locks its stock rows by product id, in that order.
+CREATE TABLE IF NOT EXISTS inventory (
+  id         VARCHAR(36) COLLATE utf8mb4_bin NOT NULL,
+  product_id VARCHAR(36) COLLATE utf8mb4_bin NOT NULL,
+  quantity   BIGINT      NOT NULL DEFAULT 0,
+  reserved   BIGINT      NOT NULL DEFAULT 0,
+  available  BIGINT      GENERATED ALWAYS AS (quantity - reserved) VIRTUAL,
+  updated_at DATETIME(3) NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  PRIMARY KEY (product_id),
+  UNIQUE KEY inventory_id (id),
+  CONSTRAINT inventory_of_product FOREIGN KEY (product_id) REFERENCES products (id),
+  CONSTRAINT inventory_quantity CHECK (quantity >= 0),
+  CONSTRAINT inventory_reserved CHECK (reserved >= 0)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS orders (
+  id               VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
+  user_id          VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
+  user_email       VARCHAR(255)    NOT NULL COMMENT 'as it was when the order was made',
+  total_amount     DECIMAL(14, 2)  NOT NULL,
+  status           ENUM ('PENDING', 'PAYMENT_PROCESSING', 'PAYMENT_CONFIRMED', 'PREPARING', 'SHIPPED', 'DELIVERED',
+                         'CANCELLED', 'REFUNDED') NOT NULL DEFAULT 'PENDING',
+  shipping_address VARCHAR(1000)   NULL,
+  version          BIGINT UNSIGNED NOT NULL COMMENT 'Unix ms, strictly growing per order',
+  stock_reserved   BOOLEAN         NOT NULL DEFAULT FALSE COMMENT 'its quantities stand in inventory.reserved',
+  created_at       DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  updated_at       DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  deleted_at       DATETIME(3)     NULL,
+  PRIMARY KEY (id),
+  KEY orders_of_user (user_id, created_at, id),
+  KEY orders_by_time (created_at),
+  CONSTRAINT orders_user FOREIGN KEY (user_id) REFERENCES users (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS order_items (
+  id           BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  order_id     VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
+  product_id   VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
+  product_name VARCHAR(255)    NOT NULL COMMENT 'as it was when the order was made',
+  quantity     INT UNSIGNED    NOT NULL,
+  price        DECIMAL(14, 4)  NOT NULL,
+  created_at   DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  PRIMARY KEY (id),
+  KEY items_of_order (order_id),
+  KEY items_of_product (product_id),
+  CONSTRAINT items_order FOREIGN KEY (order_id) REFERENCES orders (id),
+  CONSTRAINT items_product FOREIGN KEY (product_id) REFERENCES products (id),
+  CONSTRAINT items_quantity CHECK (quantity > 0)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE IF NOT EXISTS payments (
+  id             VARCHAR(36)    COLLATE utf8mb4_bin NOT NULL,
+  order_id       VARCHAR(36)    COLLATE utf8mb4_bin NOT NULL,
+  amount         DECIMAL(14, 2) NOT NULL,
+  status         ENUM ('PENDING', 'PROCESSING', 'COMPLETED', 'FAILED', 'REFUNDED') NOT NULL DEFAULT 'PENDING',
+  method         ENUM ('CREDIT_CARD', 'DEBIT_CARD', 'BANK_TRANSFER', 'PAYPAL', 'CASH') NOT NULL,
+  transaction_id VARCHAR(64)    NULL,
+  created_at     DATETIME(3)    NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  updated_at     DATETIME(3)    NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  PRIMARY KEY (id),
+  KEY payments_of_order (order_id),
+  CONSTRAINT payments_order FOREIGN KEY (order_id) REFERENCES orders (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+-- The index serves "processed = 0 AND parked = 0 ORDER BY id LIMIT n" of the relay and the removal of processed rows.
+CREATE TABLE IF NOT EXISTS outbox (
+  id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  aggregate_id   VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
+  aggregate_type VARCHAR(32)     COLLATE utf8mb4_bin NOT NULL,
+  event_type     VARCHAR(64)     COLLATE utf8mb4_bin NOT NULL,
+  payload        JSON            NOT NULL,
+  processed      BOOLEAN         NOT NULL DEFAULT FALSE,
+  parked         BOOLEAN         NOT NULL DEFAULT FALSE COMMENT 'can never be sent; stays for a person to look at',
+  processed_at   DATETIME(3)     NULL,
+  retry_count    INT             NOT NULL DEFAULT 0,
+  created_at     DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  PRIMARY KEY (id),
+  KEY outbox_waiting (processed, parked, id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+-- Each take-over of a shard by a relay raises its epoch; marking rows checks it.
+CREATE TABLE IF NOT EXISTS relay_shards (
+  shard      INT             NOT NULL,
+  epoch      BIGINT UNSIGNED NOT NULL,
+  updated_at DATETIME(3)     NOT NULL,
+  PRIMARY KEY (shard)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (1, '001_tables', '210335bb982ecbcbae649b890f127b13a42f6c35b8361b564b78e66e25f052b8');
+
+-- 002_sample_shop.sql
+-- A small shop to try things with. Rows that are there already stay as they are.
+
+INSERT IGNORE INTO users (id, email, name, phone) VALUES
+  ('user-1', 'alice@example.com', 'Alice Martin', '+1-555-0101'),
+  ('user-2', 'bob@example.com', 'Bob Keller', '+1-555-0102'),
+  ('user-3', 'carol@example.com', 'Carol Novak', '+1-555-0103');
+
+INSERT IGNORE INTO products (id, name, description, price, category, image_url) VALUES
+  ('prod-1', 'Laptop', '14-inch laptop with 16 GB of memory', 1299.99, 'Electronics', '/images/laptop.jpg'),
+  ('prod-2', 'Wireless Mouse', 'Quiet mouse with a USB receiver', 29.99, 'Electronics', '/images/mouse.jpg'),
+  ('prod-3', 'Coffee Maker', 'Drip coffee maker for twelve cups', 89.99, 'Home', '/images/coffee-maker.jpg'),
+  ('prod-4', 'Running Shoes', 'Light shoes for road running', 79.99, 'Sports', '/images/running-shoes.jpg'),
+  ('prod-5', 'Backpack', 'Water-repellent 25-litre backpack', 49.99, 'Accessories', '/images/backpack.jpg'),
+  ('prod-6', 'Desk Lamp', 'Dimmable LED desk lamp', 34.99, 'Home', '/images/desk-lamp.jpg');
+
+INSERT IGNORE INTO inventory (id, product_id, quantity, reserved) VALUES
+  ('inv-1', 'prod-1', 100, 0),
+  ('inv-2', 'prod-2', 100, 0),
+  ('inv-3', 'prod-3', 100, 0),
+  ('inv-4', 'prod-4', 100, 0),
+  ('inv-5', 'prod-5', 100, 0),
+  ('inv-6', 'prod-6', 100, 0);
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (2, '002_sample_shop', 'a958d5b7142339e8b28355400e6a1ba9d29d4db4cfd37800cf6c4d4209f5c76b');

@@ -1,0 +1,407 @@
+#include "ordering/batch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "base/text.h"
+
+namespace millrace::ordering {
+namespace {
+
+constexpr std::int64_t kStockMax = 1'000'000'000'000;  // far from where sums of reservations could overflow
+constexpr std::size_t kAddressLengthMax = 1'000;       // characters of orders.shipping_address
+
+base::Result<void> check_id(std::string_view what, const std::string& id) {
+  if (!id.empty() && id.size() <= domain::kIdLengthMax && base::is_utf8(id)) return {};
+  return base::invalid(fmt::format("{} must be text of 1 to {} bytes", what, domain::kIdLengthMax));
+}
+
+base::Result<void> check_quantity(std::size_t line, std::int64_t quantity) {
+  if (quantity >= 1 && quantity <= domain::kLineQuantityMax) return {};
+  return base::invalid(fmt::format("the quantity of line {} must be from 1 to {}, not {}", line + 1,
+                                   domain::kLineQuantityMax, quantity));
+}
+
+base::Result<void> check_line_count(std::size_t lines) {
+  if (lines >= 1 && lines <= domain::kOrderLinesMax) return {};
+  return base::invalid(
+      fmt::format("an order must have 1 to {} lines, not {}", domain::kOrderLinesMax, lines));
+}
+
+base::Result<void> check_address(const std::string& address) {
+  // Bytes that start a character, as the column counts characters.
+  const auto characters =
+      std::ranges::count_if(address, [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; });
+  if (base::is_utf8(address) && static_cast<std::size_t>(characters) <= kAddressLengthMax) return {};
+  return base::invalid(
+      fmt::format("the shipping address must be text of at most {} characters", kAddressLengthMax));
+}
+
+base::Result<void> check(const PlaceOrder& place) {
+  MILLRACE_TRY(check_id("the user id", place.user_id.value()));
+  MILLRACE_TRY(check_line_count(place.items.size()));
+  for (std::size_t i = 0; i < place.items.size(); ++i) {
+    MILLRACE_TRY(
+        check_id(fmt::format("the product id of line {}", i + 1), place.items[i].product_id.value()));
+    MILLRACE_TRY(check_quantity(i, place.items[i].quantity));
+  }
+  return check_address(place.shipping_address);
+}
+
+base::Result<void> check(const RecordOrder& record) {
+  const domain::OrderImage& image = record.order.image;
+  MILLRACE_TRY(check_id("the order id", image.order_id.value()));
+  MILLRACE_TRY(check_id("the user id", image.user_id.value()));
+  if (record.user.id != image.user_id)
+    return base::invalid("the recorded order is of another user than the one given with it");
+  if (record.order.deleted_at)
+    return base::invalid("an order is recorded as it was made; delete it by a command of its own");
+  MILLRACE_TRY(check_line_count(image.lines.size()));
+  for (std::size_t i = 0; i < image.lines.size(); ++i) {
+    MILLRACE_TRY(
+        check_id(fmt::format("the product id of line {}", i + 1), image.lines[i].product_id.value()));
+    MILLRACE_TRY(check_quantity(i, image.lines[i].quantity));
+  }
+  return check_address(record.order.shipping_address);
+}
+
+base::Result<void> check(const ChangeOrder& change) {
+  return check_id("the order id", change.order_id.value());
+}
+
+base::Result<void> check(const DeleteOrder& remove) {
+  if (remove.admin_id.empty())
+    return base::invalid("deleting an order needs the id of the admin who does it");
+  return check_id("the order id", remove.order_id.value());
+}
+
+base::Result<void> check(const SetStock& set) {
+  if (set.quantity < 0 || set.quantity > kStockMax)
+    return base::invalid(fmt::format("the quantity in stock must be from 0 to {}", kStockMax));
+  return check_id("the product id", set.product_id.value());
+}
+
+std::string shown(const std::string& id) {
+  return base::printable(id, domain::kIdLengthMax);
+}
+
+base::Result<void> check_expected(const ChangeOrder& change, const domain::OrderImage& image) {
+  if (!change.expected_status || *change.expected_status == image.status) return {};
+  return base::conflict(fmt::format("order {} is {}, not {}", shown(change.order_id.value()),
+                                    domain::to_string(image.status),
+                                    domain::to_string(*change.expected_status)));
+}
+
+base::Result<domain::Money> exact_total(const std::vector<domain::OrderLine>& lines) {
+  // Wider than Money, whose product of a large price and a large quantity could pass its range.
+  __extension__ __int128 units = 0;
+  for (const domain::OrderLine& line : lines)
+    units += static_cast<__int128_t>(line.price.units()) * line.quantity;
+  if (units > domain::kAmountMax.units())
+    return base::invalid(fmt::format("an order can be worth at most {}", domain::kAmountMax.text2()));
+  return domain::total_of(lines);
+}
+
+}  // namespace
+
+Batch::Batch(std::span<Job* const> jobs) : jobs_(jobs), results_(jobs.size()) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    base::Result<void> checked =
+        std::visit([](const auto& command) { return check(command); }, jobs[i]->command);
+    if (!checked) results_[i] = std::unexpected(std::move(checked).error());
+  }
+}
+
+base::Result<void> Batch::load(ports::OrderTransaction& transaction) {
+  std::set<domain::UserId> users;
+  std::set<domain::ProductId> products;
+  std::set<domain::ProductId> stock;
+  std::set<domain::OrderId> orders;
+  std::set<domain::OrderId> orders_to_change;
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (results_[i]) continue;
+    const Job& job = *jobs_[i];
+    if (const auto* place = std::get_if<PlaceOrder>(&job.command)) {
+      users.insert(place->user_id);
+      for (const OrderItemRequest& item : place->items) products.insert(item.product_id);
+      if (job.version_maybe_committed) orders.insert(job.order_id);
+    } else if (const auto* set = std::get_if<SetStock>(&job.command)) {
+      stock.insert(set->product_id);
+    } else {
+      orders.insert(job.order_id);
+      if (!std::holds_alternative<RecordOrder>(job.command)) orders_to_change.insert(job.order_id);
+    }
+  }
+
+  if (!users.empty()) {
+    const std::vector<domain::UserId> ids(users.begin(), users.end());
+    MILLRACE_TRY_ASSIGN(auto found, transaction.users(ids));
+    for (ports::User& user : found) users_.emplace(user.id, std::move(user));
+  }
+  if (!products.empty()) {
+    const std::vector<domain::ProductId> ids(products.begin(), products.end());
+    MILLRACE_TRY_ASSIGN(auto found, transaction.products(ids));
+    for (ports::Product& product : found) products_.emplace(product.id, std::move(product));
+    for (const auto& [id, product] : products_) stock.insert(id);
+  }
+  if (!orders.empty()) {
+    const std::vector<domain::OrderId> ids(orders.begin(), orders.end());
+    MILLRACE_TRY_ASSIGN(auto found, transaction.lock_orders(ids));
+    for (ports::StoredOrder& order : found) {
+      if (order.stock_reserved && orders_to_change.contains(order.image.order_id))
+        for (const domain::OrderLine& line : order.image.lines) stock.insert(line.product_id);
+      const domain::OrderId id = order.image.order_id;
+      orders_.emplace(id, Held{.order = std::move(order)});
+    }
+  }
+  if (!stock.empty()) {
+    const std::vector<domain::ProductId> ids(stock.begin(), stock.end());
+    MILLRACE_TRY_ASSIGN(auto found, transaction.lock_stock(ids));
+    for (ports::Stock& row : found) stock_.emplace(row.product_id, HeldStock{.stock = row});
+  }
+  return {};
+}
+
+void Batch::decide(base::UtcTime now) {
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (results_[i]) continue;
+    const Job& job = *jobs_[i];
+    results_[i] = std::visit([&](const auto& command) { return carry_out(job, command, now); }, job.command);
+  }
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const PlaceOrder& place, base::UtcTime now) {
+  // Only looked for after a lost answer: the order was committed after all.
+  if (const auto held = orders_.find(job.order_id); held != orders_.end())
+    return Outcome{.order = held->second.order};
+
+  const auto user = users_.find(place.user_id);
+  if (user == users_.end())
+    return base::not_found(fmt::format("user '{}' is not known", shown(place.user_id.value())));
+  ports::StoredOrder order;
+  order.image.order_id = job.order_id;
+  order.image.user_id = place.user_id;
+  order.image.user_email = user->second.email;
+  order.image.status = place.status.value_or(domain::OrderStatus::kPending);
+  order.image.payment_method = place.payment_method.value_or(domain::PaymentMethod::kCreditCard);
+  order.image.payment_status = domain::PaymentStatus::kPending;
+  order.image.created_at = now;
+  MILLRACE_TRY_ASSIGN(order.image.lines, price(place));
+  MILLRACE_TRY_ASSIGN(order.image.total_amount, exact_total(order.image.lines));
+  if (place.expected_total && *place.expected_total != order.image.total_amount)
+    return base::invalid(
+        fmt::format("the total is {} by the catalogue's prices, not {}: send that, or leave it out",
+                    order.image.total_amount.text2(), place.expected_total->text2()));
+  order.shipping_address = place.shipping_address;
+  order.updated_at = now;
+  if (domain::counts_as_sale(order.image.status)) {
+    MILLRACE_TRY(reserve(place));
+    order.stock_reserved = true;
+  }
+  add_order(std::move(order), place.traceparent, now);
+  return Outcome{.order = orders_.at(job.order_id).order};
+}
+
+base::Result<std::vector<domain::OrderLine>> Batch::price(const PlaceOrder& place) const {
+  std::vector<domain::OrderLine> lines;
+  lines.reserve(place.items.size());
+  for (const OrderItemRequest& item : place.items) {
+    const auto product = products_.find(item.product_id);
+    if (product == products_.end())
+      return base::not_found(fmt::format("product '{}' is not known", shown(item.product_id.value())));
+    if (!product->second.is_active)
+      return base::invalid(fmt::format("product '{}' is no longer sold", shown(item.product_id.value())));
+    if (item.expected_price && *item.expected_price != product->second.price)
+      return base::invalid(fmt::format("product '{}' costs {}, not {}: send that, or leave it out",
+                                       shown(item.product_id.value()), product->second.price.text4(),
+                                       item.expected_price->text4()));
+    lines.push_back({.product_id = item.product_id,
+                     .product_name = product->second.name,
+                     .quantity = item.quantity,
+                     .price = product->second.price});
+  }
+  return lines;
+}
+
+base::Result<void> Batch::reserve(const PlaceOrder& place) {
+  // Lines of the same product stay as the customer sent them; the stock must hold their sum.
+  std::map<domain::ProductId, std::int64_t> asked;
+  for (const OrderItemRequest& item : place.items) asked[item.product_id] += item.quantity;
+  for (const auto& [product_id, quantity] : asked) {
+    const auto held = stock_.find(product_id);
+    const std::int64_t left =
+        held == stock_.end() ? 0 : std::max<std::int64_t>(held->second.stock.available(), 0);
+    if (quantity > left)
+      return base::conflict(
+          fmt::format("product {}: {} asked, {} left", shown(product_id.value()), quantity, left));
+  }
+  for (const auto& [product_id, quantity] : asked) {
+    HeldStock& held = stock_.at(product_id);
+    held.stock.reserved += quantity;
+    held.is_changed = true;
+  }
+  return {};
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const RecordOrder& record, base::UtcTime now) {
+  if (const auto held = orders_.find(job.order_id); held != orders_.end())
+    return Outcome{.order = held->second.order,
+                   .changed = job.version_maybe_committed == held->second.order.version};
+  ports::StoredOrder order = record.order;
+  order.stock_reserved = false;
+  new_users_.push_back(record.user);
+  new_products_.insert(new_products_.end(), record.products.begin(), record.products.end());
+  add_order(std::move(order), "", now);
+  return Outcome{.order = orders_.at(job.order_id).order};
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now) {
+  const auto found = orders_.find(change.order_id);
+  if (found == orders_.end())
+    return base::not_found(fmt::format("order '{}' is not known", shown(change.order_id.value())));
+  Held& held = found->second;
+  domain::OrderImage& image = held.order.image;
+  if (held.order.deleted_at)
+    return base::conflict(fmt::format("order {} was deleted", shown(change.order_id.value())));
+
+  const domain::PaymentStatus payment_status = change.payment_status.value_or(image.payment_status);
+  if (image.status == change.status && image.payment_status == payment_status) {
+    if (job.version_maybe_committed == held.order.version) return Outcome{.order = held.order};
+    MILLRACE_TRY(check_expected(change, image));
+    return Outcome{.order = held.order, .changed = false};
+  }
+  MILLRACE_TRY(check_expected(change, image));
+  // Its stock may be promised to others by now.
+  if (!domain::counts_as_sale(image.status) && domain::counts_as_sale(change.status))
+    return base::conflict(fmt::format("order {} is {} and cannot become {}: place a new one",
+                                      shown(change.order_id.value()), domain::to_string(image.status),
+                                      domain::to_string(change.status)));
+
+  domain::OrderEvent event;
+  event.type = domain::OrderEventType::kStatusChanged;
+  event.before = image;
+  image.status = change.status;
+  image.payment_status = payment_status;
+  if (!domain::counts_as_sale(image.status)) give_back_stock(held.order);
+  held.order.version = domain::next_version(held.order.version, now);
+  held.order.updated_at = now;
+  held.is_changed = true;
+  event.version = held.order.version;
+  event.occurred_at = now;
+  event.after = image;
+  event.traceparent = change.traceparent;
+  add_event(std::move(event));
+  return Outcome{.order = held.order};
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now) {
+  const auto found = orders_.find(remove.order_id);
+  if (found == orders_.end())
+    return base::not_found(fmt::format("order '{}' is not known", shown(remove.order_id.value())));
+  Held& held = found->second;
+  if (held.order.deleted_at)
+    return Outcome{.order = held.order, .changed = job.version_maybe_committed == held.order.version};
+
+  give_back_stock(held.order);
+  held.order.version = domain::next_version(held.order.version, now);
+  held.order.updated_at = now;
+  held.order.deleted_at = now;
+  held.is_changed = true;
+  domain::OrderEvent event;
+  event.type = domain::OrderEventType::kDeleted;
+  event.version = held.order.version;
+  event.occurred_at = now;
+  event.before = held.order.image;
+  event.deleted_by = remove.admin_id;
+  event.traceparent = remove.traceparent;
+  add_event(std::move(event));
+  return Outcome{.order = held.order};
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& /*job*/, const SetStock& set, base::UtcTime now) {
+  const auto found = stock_.find(set.product_id);
+  if (found == stock_.end())
+    return base::not_found(fmt::format("stock of product '{}' is not known", shown(set.product_id.value())));
+  HeldStock& held = found->second;
+  if (set.quantity < held.stock.reserved)
+    return base::conflict(fmt::format("product {}: {} are reserved by orders, so the stock cannot be {}",
+                                      shown(set.product_id.value()), held.stock.reserved, set.quantity));
+  const bool changed = held.stock.quantity != set.quantity;
+  if (changed) {
+    held.stock.quantity = set.quantity;
+    held.stock.updated_at = now;
+    held.is_changed = true;
+  }
+  return Outcome{.order = {}, .changed = changed, .stock = held.stock};
+}
+
+void Batch::give_back_stock(ports::StoredOrder& order) {
+  if (!std::exchange(order.stock_reserved, false)) return;
+  for (const domain::OrderLine& line : order.image.lines) {
+    const auto held = stock_.find(line.product_id);
+    if (held == stock_.end()) continue;  // the product's stock row was removed by hand
+    held->second.stock.reserved = std::max<std::int64_t>(held->second.stock.reserved - line.quantity, 0);
+    held->second.is_changed = true;
+  }
+}
+
+void Batch::add_order(ports::StoredOrder order, const std::string& traceparent, base::UtcTime now) {
+  order.version = domain::next_version(0, now);
+  domain::OrderEvent event;
+  event.type = domain::OrderEventType::kCreated;
+  event.version = order.version;
+  event.occurred_at = now;
+  event.after = order.image;
+  event.traceparent = traceparent;
+  add_event(std::move(event));
+  new_orders_.push_back(order.image.order_id);
+  const domain::OrderId id = order.image.order_id;
+  orders_.emplace(id, Held{.order = std::move(order), .is_new = true});
+}
+
+void Batch::add_event(domain::OrderEvent event) {
+  outbox_.push_back({.aggregate_id = event.image().order_id.value(),
+                     .aggregate_type = "Order",
+                     .event_type = std::string(domain::to_string(event.type)),
+                     .payload = domain::to_json(event),
+                     .created_at = event.occurred_at});
+}
+
+base::Result<void> Batch::write(ports::OrderTransaction& transaction) const {
+  if (!new_users_.empty()) MILLRACE_TRY(transaction.insert_missing_users(new_users_));
+  if (!new_products_.empty()) MILLRACE_TRY(transaction.insert_missing_products(new_products_));
+  if (!new_orders_.empty()) {
+    std::vector<ports::StoredOrder> rows;
+    rows.reserve(new_orders_.size());
+    for (const domain::OrderId& id : new_orders_) rows.push_back(orders_.at(id).order);
+    MILLRACE_TRY(transaction.insert_orders(rows));
+  }
+  std::vector<ports::OrderUpdate> updates;
+  for (const auto& [id, held] : orders_) {
+    if (held.is_new || !held.is_changed) continue;
+    updates.push_back({.id = id,
+                       .status = held.order.image.status,
+                       .payment_status = held.order.image.payment_status,
+                       .version = held.order.version,
+                       .updated_at = held.order.updated_at,
+                       .deleted_at = held.order.deleted_at,
+                       .stock_reserved = held.order.stock_reserved});
+  }
+  if (!updates.empty()) MILLRACE_TRY(transaction.update_orders(updates));
+  std::vector<ports::Stock> stock;
+  for (const auto& [id, held] : stock_)
+    if (held.is_changed) stock.push_back(held.stock);
+  if (!stock.empty()) MILLRACE_TRY(transaction.set_stock(stock));
+  if (outbox_.empty()) return {};
+  return transaction.append_outbox(outbox_);
+}
+
+bool Batch::has_writes() const {
+  return has_events() ||
+         std::ranges::any_of(stock_, [](const auto& entry) { return entry.second.is_changed; });
+}
+
+}  // namespace millrace::ordering

@@ -1,0 +1,87 @@
+// What a batch of commands does to orders and stock, decided in memory between one round of reads and one of
+// writes.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/deadline.h"
+#include "base/result.h"
+#include "base/utc_time.h"
+#include "domain/order_event.h"
+#include "ordering/order_service.h"
+#include "ports/order_store.h"
+
+namespace millrace::ordering {
+
+/// A command on its way from submit to outcome.
+struct Job {
+  Command command;
+  OnDone done;
+  base::Deadline deadline;
+  domain::OrderId order_id;  ///< For PlaceOrder made before the first attempt, so that a repeat can see
+                             ///< whether it is there.
+  /// Set when the answer of a commit was lost: the version that the order has if it was committed after all.
+  std::optional<std::uint64_t> version_maybe_committed;
+};
+
+/// One attempt at one batch: load, decide, write, in this order, in one transaction. Commands take effect one
+/// after the other; one that cannot be carried out leaves the others alone.
+class Batch {
+ public:
+  explicit Batch(std::span<Job* const> jobs);
+
+  /// Reads and locks all that the commands speak of: orders by id, then stock by product id, so that batches
+  /// wait for each other in one direction only.
+  [[nodiscard]] base::Result<void> load(ports::OrderTransaction& transaction);
+  void decide(base::UtcTime now);
+  [[nodiscard]] bool has_writes() const;
+  [[nodiscard]] bool has_events() const { return !outbox_.empty(); }
+  [[nodiscard]] base::Result<void> write(ports::OrderTransaction& transaction) const;
+
+  /// Of the job at `index`, once decided; true only after the commit.
+  [[nodiscard]] base::Result<Outcome>& result(std::size_t index) { return *results_[index]; }
+
+ private:
+  struct Held {
+    ports::StoredOrder order;
+    bool is_new = false;
+    bool is_changed = false;
+  };
+  struct HeldStock {
+    ports::Stock stock;
+    bool is_changed = false;
+  };
+
+  base::Result<Outcome> carry_out(const Job& job, const PlaceOrder& place, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const RecordOrder& record, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const SetStock& set, base::UtcTime now);
+
+  base::Result<std::vector<domain::OrderLine>> price(const PlaceOrder& place) const;
+  base::Result<void> reserve(const PlaceOrder& place);
+  void give_back_stock(ports::StoredOrder& order);
+  void add_order(ports::StoredOrder order, const std::string& traceparent, base::UtcTime now);
+  void add_event(domain::OrderEvent event);
+
+  std::span<Job* const> jobs_;
+  std::vector<std::optional<base::Result<Outcome>>> results_;
+
+  std::unordered_map<domain::UserId, ports::User> users_;
+  std::unordered_map<domain::ProductId, ports::Product> products_;
+  std::unordered_map<domain::OrderId, Held> orders_;
+  std::map<domain::ProductId, HeldStock> stock_;
+
+  std::vector<domain::OrderId> new_orders_;  // in the order of their commands
+  std::vector<ports::User> new_users_;
+  std::vector<ports::Product> new_products_;
+  std::vector<ports::NewOutboxRow> outbox_;
+};
+
+}  // namespace millrace::ordering

@@ -1,0 +1,140 @@
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "adapters/mysql/connection.h"
+#include "adapters/mysql/migrations.h"
+#include "support/mariadb_fixture.h"
+
+namespace millrace {
+namespace {
+
+using namespace std::chrono_literals;
+using adapters::mysql::embedded_migrations;
+using adapters::mysql::init_db;
+using adapters::mysql::Migration;
+
+base::Deadline soon() {
+  return base::Deadline::in(20s);
+}
+
+TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
+  const support::TestDatabase database;
+  EXPECT_EQ(
+      database.value("SELECT GROUP_CONCAT(table_name ORDER BY table_name) FROM information_schema.tables "
+                     "WHERE table_schema = DATABASE()"),
+      "inventory,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,users");
+  EXPECT_EQ(
+      database.value(
+          "SELECT GROUP_CONCAT(CONCAT(name, ' ', ROUND(price, 2)) ORDER BY id SEPARATOR ', ') FROM products"),
+      "Laptop 1299.99, Wireless Mouse 29.99, Coffee Maker 89.99, Running Shoes 79.99, Backpack 49.99, Desk "
+      "Lamp 34.99");
+  EXPECT_EQ(database.value("SELECT GROUP_CONCAT(id ORDER BY id) FROM users"), "user-1,user-2,user-3");
+  EXPECT_EQ(
+      database.value("SELECT CONCAT(COUNT(*), ' ', MIN(available), ' ', MAX(available)) FROM inventory"),
+      "6 100 100");
+  EXPECT_EQ(database.value("SELECT GROUP_CONCAT(name ORDER BY version) FROM schema_migrations"),
+            "001_tables,002_sample_shop");
+}
+
+TEST(MysqlMigrations, LeaveTheSampleShopOutWhenAskedTo) {
+  const support::TestDatabase database(false);
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM products"), "0");
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations"), "1");
+}
+
+TEST(MysqlMigrations, ChangeNothingTheSecondTime) {
+  const support::TestDatabase database;
+  database.run("UPDATE products SET price = 1.00 WHERE id = 'prod-1'");
+
+  const auto again = init_db(database.address(), {}, soon());
+
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_FALSE(again->database_created);
+  EXPECT_TRUE(again->applied.empty());
+  EXPECT_EQ(database.value("SELECT price FROM products WHERE id = 'prod-1'"), "1.0000");
+}
+
+TEST(MysqlMigrations, AreAppliedOnceWhenManyStartAtTheSameMoment) {
+  const auto address = support::MariadbServer::get().address("many_at_once");
+  std::atomic<std::size_t> applied = 0;
+  std::vector<std::thread> starts;
+  for (int i = 0; i < 6; ++i) {
+    starts.emplace_back([&] {
+      const auto report = init_db(address, {}, soon());
+      EXPECT_TRUE(report) << (report ? "" : report.error().message);
+      if (report) applied += report->applied.size();
+    });
+  }
+  for (std::thread& start : starts) start.join();
+  EXPECT_EQ(applied, 2u);
+}
+
+TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
+  const support::TestDatabase database;
+  // The tables are there, their record is not.
+  database.run("DELETE FROM schema_migrations");
+  database.run("DROP TABLE outbox");
+
+  const auto again = init_db(database.address(), {}, soon());
+
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->applied.size(), 2u);
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM outbox"), "0");
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM users"), "3");
+}
+
+TEST(MysqlMigrations, RefuseADatabaseMadeFromOtherFiles) {
+  const support::TestDatabase database;
+  database.run("UPDATE schema_migrations SET checksum = REPEAT('0', 64) WHERE version = 1");
+
+  const auto refused = init_db(database.address(), {}, soon());
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, base::ErrorKind::kConflict);
+  EXPECT_NE(refused.error().message.find("001_tables"), std::string::npos) << refused.error().message;
+}
+
+TEST(MysqlMigrations, RefuseADatabaseOfANewerProgram) {
+  const support::TestDatabase database;
+  database.run("INSERT INTO schema_migrations (version, name, checksum) VALUES (900, '900_future', '')");
+
+  EXPECT_EQ(init_db(database.address(), {}, soon()).error().kind, base::ErrorKind::kConflict);
+}
+
+TEST(MysqlMigrations, NameTheOneThatFails) {
+  const support::TestDatabase database;
+  std::vector<Migration> migrations;
+  for (const Migration& migration : embedded_migrations()) migrations.push_back(migration);
+  migrations.push_back({.version = 3,
+                        .name = "003_wrong",
+                        .checksum = "x",
+                        .statements = "CREATE TABLE t (id INT); CREATE WRONG;"});
+
+  const auto failed = init_db(database.address(), {}, migrations, soon());
+
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_EQ(failed.error().message.find("migration 003_wrong"), 0u) << failed.error().message;
+  EXPECT_EQ(database.value("SELECT MAX(version) FROM schema_migrations"), "2");
+}
+
+TEST(MysqlMigrations, SayThatTheServerIsAwayOrRefuses) {
+  auto address = support::MariadbServer::get().address("nowhere");
+  address.password = "wrong";
+  const auto refused = init_db(address, {}, soon());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, base::ErrorKind::kFatal);
+  EXPECT_EQ(refused.error().message.find("wrong'"), std::string::npos) << refused.error().message;
+
+  address.port = 1;
+  const auto away = init_db(address, {}, soon());
+  ASSERT_FALSE(away);
+  EXPECT_EQ(away.error().kind, base::ErrorKind::kUnavailable);
+}
+
+}  // namespace
+}  // namespace millrace

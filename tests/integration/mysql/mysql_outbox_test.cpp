@@ -1,0 +1,181 @@
+#include "adapters/mysql/mysql_outbox.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "support/mariadb_fixture.h"
+
+namespace millrace {
+namespace {
+
+using namespace std::chrono_literals;
+using base::ErrorKind;
+
+base::Deadline soon() {
+  return base::Deadline::in(10s);
+}
+
+class MysqlOutboxTest : public testing::Test {
+ protected:
+  void append(const std::string& aggregate, int rows) {
+    for (int i = 0; i < rows; ++i)
+      database_.run(
+          fmt::format("INSERT INTO outbox (aggregate_id, aggregate_type, event_type, payload) VALUES "
+                      "('{}', 'Order', 'OrderCreated', '{{\"n\": {}}}')",
+                      aggregate, i));
+  }
+  static std::vector<std::uint64_t> ids(const std::vector<ports::OutboxRow>& rows) {
+    std::vector<std::uint64_t> found;
+    for (const ports::OutboxRow& row : rows) found.push_back(row.id);
+    return found;
+  }
+
+  support::TestDatabase database_;
+  adapters::mysql::MysqlOutbox outbox_{database_.address()};
+};
+
+TEST_F(MysqlOutboxTest, HandsOutUnprocessedRowsByIdAndNotThoseThatAreMarked) {
+  append("a", 3);
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease) << lease.error().message;
+
+  const auto first = (*lease)->fetch(2, soon());
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(ids(*first), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ((*first)[0].aggregate_id, "a");
+  EXPECT_EQ((*first)[0].aggregate_type, "Order");
+  EXPECT_EQ((*first)[0].event_type, "OrderCreated");
+  EXPECT_EQ((*first)[0].payload, "{\"n\": 0}");
+  EXPECT_GT(base::to_ms((*first)[0].created_at), 0);
+  ASSERT_TRUE((*lease)->mark_processed(ids(*first), soon()));
+
+  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{3}));
+  EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox WHERE processed = 1 AND processed_at IS NOT NULL"),
+            "2");
+  const auto depth = outbox_.depth(soon());
+  ASSERT_TRUE(depth);
+  EXPECT_EQ(depth->waiting, 1u);
+  EXPECT_EQ(depth->parked, 0u);
+}
+
+TEST_F(MysqlOutboxTest, GivesAShardToOneRelayAtATimeAndRaisesTheEpochOnEachTakeOver) {
+  auto first = outbox_.acquire(0, soon());
+  ASSERT_TRUE(first);
+  const std::uint64_t epoch = (*first)->epoch();
+  const auto second = outbox_.acquire(0, soon());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::kConflict);
+  EXPECT_TRUE(outbox_.acquire(1, soon()));
+
+  first->reset();
+  const base::Deadline deadline = soon();
+  auto third = outbox_.acquire(0, soon());
+  while (!third && !deadline.passed()) third = outbox_.acquire(0, soon());
+  ASSERT_TRUE(third);
+  EXPECT_GT((*third)->epoch(), epoch);
+}
+
+TEST_F(MysqlOutboxTest, KeepsTwoDatabasesOnOneServerApart) {
+  const support::TestDatabase other;
+  adapters::mysql::MysqlOutbox other_outbox(other.address());
+  const auto here = outbox_.acquire(0, soon());
+  const auto there = other_outbox.acquire(0, soon());
+  EXPECT_TRUE(here);
+  EXPECT_TRUE(there);
+}
+
+TEST_F(MysqlOutboxTest, RefusesMarksOfARelayThatHasBeenOvertaken) {
+  append("a", 2);
+  const auto old = outbox_.acquire(0, soon());
+  ASSERT_TRUE(old);
+  const auto rows = (*old)->fetch(10, soon());
+  ASSERT_TRUE(rows);
+  // The server loses the old relay's connection, and with it the lock, while the relay is busy elsewhere.
+  database_.run(
+      fmt::format("KILL {}", database_.value(fmt::format("SELECT IS_USED_LOCK('millrace-relay {} 0')",
+                                                         database_.address().database))));
+  const base::Deadline deadline = soon();
+  auto fresh = outbox_.acquire(0, soon());
+  while (!fresh && !deadline.passed()) fresh = outbox_.acquire(0, soon());
+  ASSERT_TRUE(fresh);
+
+  const auto marked = (*old)->mark_processed(ids(*rows), soon());
+  ASSERT_FALSE(marked);
+  EXPECT_EQ(marked.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->park(1, "a", soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->fetch(10, soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox WHERE processed = 1 OR parked = 1"), "0");
+  EXPECT_TRUE((*fresh)->mark_processed(ids(*rows), soon()));
+}
+
+TEST_F(MysqlOutboxTest, ParksARowWithAllLaterOnesOfItsOrderAlsoThoseThatComeAfter) {
+  append("a", 2);
+  append("b", 1);
+  append("a", 1);
+  auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+
+  ASSERT_TRUE((*lease)->park(2, "a", soon()));
+  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3}));
+  append("a", 1);
+  append("b", 1);
+  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
+
+  // The next relay knows it as well.
+  lease->reset();
+  append("a", 1);
+  const base::Deadline deadline = soon();
+  auto next = outbox_.acquire(0, soon());
+  while (!next && !deadline.passed()) next = outbox_.acquire(0, soon());
+  ASSERT_TRUE(next);
+  EXPECT_EQ(ids((*next)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
+  const auto depth = outbox_.depth(soon());
+  ASSERT_TRUE(depth);
+  EXPECT_EQ(depth->parked, 4u);
+}
+
+TEST_F(MysqlOutboxTest, RemovesOldProcessedRowsInPortionsAndNothingElse) {
+  append("a", 6);
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  ASSERT_TRUE((*lease)->mark_processed(std::vector<std::uint64_t>{1, 2, 3, 4}, soon()));
+  database_.run("UPDATE outbox SET processed_at = '2020-01-01 00:00:00' WHERE id <= 3");
+  const base::UtcTime limit = *base::parse_utc("2020-01-02T00:00:00Z");
+
+  EXPECT_EQ((*lease)->remove_processed(limit, 2, soon()).value(), 2u);
+  EXPECT_EQ((*lease)->remove_processed(limit, 100, soon()).value(), 1u);
+  EXPECT_EQ((*lease)->remove_processed(limit, 100, soon()).value(), 0u);
+  EXPECT_EQ(database_.value("SELECT GROUP_CONCAT(id ORDER BY id) FROM outbox"), "4,5,6");
+}
+
+TEST_F(MysqlOutboxTest, ReadsTheWaitingRowsByTheirIndexWithoutSorting) {
+  append("a", 3);
+  EXPECT_EQ(database_.value(
+                "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND "
+                "table_name = 'outbox' AND index_name = 'outbox_waiting'"),
+            "3");
+}
+
+TEST_F(MysqlOutboxTest, BoundsTheBytesOfOneFetch) {
+  append("a", 3);
+  adapters::mysql::MysqlOutbox small(database_.address(), {.fetch_bytes_max = 4});
+  const auto lease = small.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  EXPECT_EQ((*lease)->fetch(10, soon()).value().size(), 1u);
+}
+
+TEST_F(MysqlOutboxTest, SharesRowsBetweenShardsByPartition) {
+  for (const char* aggregate : {"a", "b", "c", "d", "e", "f", "g", "h"}) append(aggregate, 1);
+  adapters::mysql::MysqlOutbox sharded(database_.address(), {.shards = 2, .partitions = 6});
+  const auto even = sharded.acquire(0, soon());
+  const auto odd = sharded.acquire(1, soon());
+  ASSERT_TRUE(even && odd);
+  const std::size_t in_even = (*even)->fetch(10, soon()).value().size();
+  const std::size_t in_odd = (*odd)->fetch(10, soon()).value().size();
+  EXPECT_EQ(in_even + in_odd, 8u);
+  EXPECT_GT(in_even, 0u);
+  EXPECT_GT(in_odd, 0u);
+}
+
+}  // namespace
+}  // namespace millrace
