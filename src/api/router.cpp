@@ -7,40 +7,34 @@
 namespace millrace::api {
 namespace {
 
-struct Line {
-  std::string_view method;
-  std::string_view pattern;  ///< "{}" stands for one segment.
-  Route route;
-};
-
 constexpr std::array kLines{
-    Line{"GET", "/", Route::kRoot},
-    Line{"GET", "/console", Route::kConsole},
-    Line{"GET", "/healthz", Route::kHealth},
-    Line{"GET", "/readyz", Route::kReadiness},
-    Line{"POST", "/api/orders", Route::kPlaceOrder},
-    Line{"POST", "/orders", Route::kPlaceOrder},
-    Line{"GET", "/api/orders/{}", Route::kOrder},
-    Line{"GET", "/orders/{}", Route::kOrder},
-    Line{"GET", "/api/orders/user/{}", Route::kOrdersOfUser},
-    Line{"GET", "/orders/user/{}", Route::kOrdersOfUser},
-    Line{"DELETE", "/api/admin/orders/{}", Route::kDeleteOrder},
-    Line{"DELETE", "/admin/orders/{}", Route::kDeleteOrder},
-    Line{"GET", "/api/products", Route::kProducts},
-    Line{"GET", "/api/products/{}", Route::kProduct},
-    Line{"GET", "/api/products/category/{}", Route::kProductsInCategory},
-    Line{"GET", "/api/users", Route::kUsers},
-    Line{"GET", "/api/users/{}", Route::kUser},
-    Line{"GET", "/api/users/email/{}", Route::kUserByEmail},
-    Line{"POST", "/api/payments", Route::kPay},
-    Line{"GET", "/api/payments/{}", Route::kPayments},
-    Line{"GET", "/api/inventory/{}", Route::kStock},
-    Line{"PATCH", "/api/inventory/{}", Route::kSetStock},
-    Line{"GET", "/api/analytics/daily-sales", Route::kDailySales},
-    Line{"GET", "/api/analytics/hourly-sales", Route::kHourlySales},
-    Line{"GET", "/api/analytics/order-status", Route::kOrderStatus},
-    Line{"GET", "/api/analytics/stats", Route::kStats},
-    Line{"GET", "/api/analytics/health", Route::kAnalyticsHealth},
+    RouteLine{"GET", "/", Route::kRoot},
+    RouteLine{"GET", "/console", Route::kConsole},
+    RouteLine{"GET", "/healthz", Route::kHealth},
+    RouteLine{"GET", "/readyz", Route::kReadiness},
+    RouteLine{"POST", "/api/orders", Route::kPlaceOrder},
+    RouteLine{"POST", "/orders", Route::kPlaceOrder},
+    RouteLine{"GET", "/api/orders/{}", Route::kOrder},
+    RouteLine{"GET", "/orders/{}", Route::kOrder},
+    RouteLine{"GET", "/api/orders/user/{}", Route::kOrdersOfUser},
+    RouteLine{"GET", "/orders/user/{}", Route::kOrdersOfUser},
+    RouteLine{"DELETE", "/api/admin/orders/{}", Route::kDeleteOrder},
+    RouteLine{"DELETE", "/admin/orders/{}", Route::kDeleteOrder},
+    RouteLine{"GET", "/api/products", Route::kProducts},
+    RouteLine{"GET", "/api/products/{}", Route::kProduct},
+    RouteLine{"GET", "/api/products/category/{}", Route::kProductsInCategory},
+    RouteLine{"GET", "/api/users", Route::kUsers},
+    RouteLine{"GET", "/api/users/{}", Route::kUser},
+    RouteLine{"GET", "/api/users/email/{}", Route::kUserByEmail},
+    RouteLine{"POST", "/api/payments", Route::kPay},
+    RouteLine{"GET", "/api/payments/{}", Route::kPayments},
+    RouteLine{"GET", "/api/inventory/{}", Route::kStock},
+    RouteLine{"PATCH", "/api/inventory/{}", Route::kSetStock},
+    RouteLine{"GET", "/api/analytics/daily-sales", Route::kDailySales},
+    RouteLine{"GET", "/api/analytics/hourly-sales", Route::kHourlySales},
+    RouteLine{"GET", "/api/analytics/order-status", Route::kOrderStatus},
+    RouteLine{"GET", "/api/analytics/stats", Route::kStats},
+    RouteLine{"GET", "/api/analytics/health", Route::kAnalyticsHealth},
 };
 
 /// The segment in the place of {}, "" if the pattern has none; nothing if the path does not match.
@@ -62,13 +56,17 @@ const std::string* matched(std::string_view pattern, std::span<const std::string
 
 }  // namespace
 
+std::span<const RouteLine> route_lines() {
+  return kLines;
+}
+
 Routed route_of(std::string_view method, std::span<const std::string> path) {
   Routed routed;
   const auto allow = [&routed](std::string_view one) {
     if (!routed.allowed.empty()) routed.allowed += ", ";
     routed.allowed += one;
   };
-  for (const Line& line : kLines) {
+  for (const RouteLine& line : kLines) {
     const std::string* argument = matched(line.pattern, path);
     if (argument == nullptr) continue;
     if (line.method == method) {

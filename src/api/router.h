@@ -44,6 +44,15 @@ struct Routed {
       allowed;  ///< What the path allows, as the Allow header spells it; empty if the path is not ours.
 };
 
+struct RouteLine {
+  std::string_view method;
+  std::string_view pattern;  ///< "{}" stands for one segment.
+  Route route;
+};
+
+/// All routes there are.
+[[nodiscard]] std::span<const RouteLine> route_lines();
+
 /// A pure function of the method and the decoded path. Order routes and /admin answer with and without /api.
 [[nodiscard]] Routed route_of(std::string_view method, std::span<const std::string> path);
 

@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 
-namespace millrace::testing {
+namespace millrace::support {
 
 RawHttp::RawHttp(std::uint16_t port, std::chrono::milliseconds timeout) : timeout_(timeout) {
   socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -93,4 +93,4 @@ RawAnswer ask(std::uint16_t port, std::string_view method, std::string_view targ
   return client.read(method != "HEAD");
 }
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

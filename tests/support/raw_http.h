@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace millrace::testing {
+namespace millrace::support {
 
 struct RawAnswer {
   int status = 0;                              ///< 0: the connection ended before an answer.
@@ -43,4 +43,4 @@ class RawHttp {
 RawAnswer ask(std::uint16_t port, std::string_view method, std::string_view target,
               std::string_view body = {}, std::string_view headers = {});
 
-}  // namespace millrace::testing
+}  // namespace millrace::support

@@ -16,8 +16,8 @@ namespace millrace::adapters::http {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ask;
-using testing::RawHttp;
+using support::ask;
+using support::RawHttp;
 
 /// Answers with what it was asked: a real handler for a real server.
 class Echo : public ports::HttpHandler {
