@@ -139,11 +139,27 @@ base::Result<void> check_control(const std::vector<Token>& tokens) {
         "this SYSTEM statement is not served here; SYNC, FLUSH LOGS, START/STOP MERGES and views, and "
         "clearing caches are");
   }
+  if (tokens.size() > 1 && first.is_word("CREATE") && tokens[1].is_word("TEMPORARY"))
+    return deny(
+        "temporary tables live in a session, and requests have none here; make a table with ENGINE = Memory");
   for (const Token& token : tokens)
     if (token.is_word("OUTFILE"))
       return deny("INTO OUTFILE is not served here: the answer comes in the response's body");
   return deny(fmt::format("{} is not served here: it changes the set-up of the server or leaves the database",
                           base::to_upper(base::printable(first.text, 20))));
+}
+
+/// The engine opens every connection in `default` and answers about itself from the others.
+base::Result<void> check_own_databases(const std::vector<Token>& tokens) {
+  if (tokens.size() < 3 || !(tokens[0].is_word("DROP") || tokens[0].is_word("RENAME")) ||
+      !tokens[1].is_word("DATABASE"))
+    return {};
+  for (std::size_t i = 2; i < tokens.size(); ++i) {
+    const std::string name = base::to_lower(unquoted(tokens[i]));
+    if (is_name(tokens[i]) && (name == "default" || name == "system" || name == "information_schema"))
+      return deny(fmt::format("the database {} belongs to the engine: drop its tables instead", name));
+  }
+  return {};
 }
 
 }  // namespace
@@ -169,6 +185,7 @@ base::Result<void> Guard::check(std::string_view statement, StatementClass verdi
           "users, grants, named collections and other things of the whole server are not managed over HTTP "
           "here");
   }
+  MILLRACE_TRY(check_own_databases(tokens));
   return check_insert(statement);
 }
 
@@ -177,7 +194,11 @@ base::Result<void> Guard::check_insert(std::string_view insert) const {
   const bool makes = !tokens.empty() && (tokens[0].is_word("CREATE") || tokens[0].is_word("REPLACE"));
   const bool makes_database =
       tokens.size() > 1 && tokens[0].is_word("CREATE") && tokens[1].is_word("DATABASE");
+  bool makes_dictionary = false;
+  for (std::size_t i = 1; makes && i < tokens.size() && i < 4; ++i)
+    makes_dictionary |= tokens[i].is_word("DICTIONARY");
   int depth = 0;
+  bool has_settings = false;
   bool in_query = false;  // Behind AS SELECT, where `engine` is a column like any other.
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const Token& token = tokens[i];
@@ -198,6 +219,11 @@ base::Result<void> Guard::check_insert(std::string_view insert) const {
           "format schemas are read from files of the server, which is not served here; use a format without "
           "a schema");
 
+    if (token.is_word("SETTINGS")) has_settings = true;
+    // The engine reads the text a second time in the dialect that the statement itself sets.
+    if (name == "dialect" && has_settings && i + 2 < tokens.size() && tokens[i + 1].is_sign('=') &&
+        base::to_lower(unquoted(tokens[i + 2])) != "clickhouse")
+      return deny("other dialects than clickhouse are not served here");
     if (token.is_word("PARALLEL") && i + 1 < tokens.size() && tokens[i + 1].is_word("WITH"))
       return deny("PARALLEL WITH is not served here: send one statement to a request");
     if (makes && depth == 0 && !in_query && token.is_word("ENGINE")) {
@@ -210,7 +236,8 @@ base::Result<void> Guard::check_insert(std::string_view insert) const {
             makes_database ? "make a database without an ENGINE clause"
                            : "the MergeTree family, Memory, Null, Log, Join, Set, Buffer and Merge are"));
     }
-    if (token.is_word("SOURCE") && called && makes && i + 2 < tokens.size() && is_name(tokens[i + 2])) {
+    if (token.is_word("SOURCE") && called && makes_dictionary && i + 2 < tokens.size() &&
+        is_name(tokens[i + 2])) {
       const std::string source = base::to_lower(unquoted(tokens[i + 2]));
       bool remote = !kDictionarySources.contains(source);
       for (std::size_t k = i + 3; k < tokens.size(); ++k)

@@ -457,6 +457,11 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
   std::string text = plan.statement;
   if (!text.empty()) text += '\n';
   Statement found;
+  // "INSERT INTO t" in the URL with the format in a header: the whole body is rows.
+  if (!text.empty() && !plan.default_format.empty()) {
+    MILLRACE_TRY_ASSIGN(Statement alone, examine(text, true));
+    if (alone.kind == Statement::Kind::kInsertData && alone.format.empty()) found = std::move(alone);
+  }
   bool complete = false;
   std::string piece(kBodyPieceBytes, '\0');
   while (!complete && found.kind != Statement::Kind::kInsertData) {

@@ -193,13 +193,14 @@ base::Result<std::optional<HttpRequest>> HttpConnection::read_request() {
 
   HttpRequest head;
   head.method = std::string(request.get().method_string());
-  head.keep_alive = request.get().keep_alive();
+  head.keep_alive = request.get().keep_alive() && request.get().version() >= 11;
   for (const auto& field : request.get())
     head.headers.emplace_back(base::to_lower({field.name_string().data(), field.name_string().size()}),
                               std::string(field.value().data(), field.value().size()));
   if (const std::string* expect = head.header("expect"); expect != nullptr)
     expects_continue_ = base::to_lower(base::trim(*expect)) == "100-continue";
   head_only_ = head.method == "HEAD";
+  knows_chunks_ = request.get().version() >= 11;
 
   std::string_view target(request.get().target().data(), request.get().target().size());
   target = target.substr(0, target.find('#'));
@@ -305,19 +306,22 @@ base::Result<void> HttpConnection::respond(int status, const Headers& headers, s
 
 base::Result<void> HttpConnection::begin_chunks(int status, const Headers& headers, bool keep_alive) {
   response_begun_ = true;
+  // HTTP/1.0 knows no chunks: there the end of the connection is the end of the answer.
+  if (!knows_chunks_) return write_all(head_of(status, headers, false) + "\r\n");
   return write_all(head_of(status, headers, keep_alive) + "Transfer-Encoding: chunked\r\n\r\n");
 }
 
 base::Result<void> HttpConnection::write_chunk(std::string_view piece) {
   // An empty chunk would be the end.
   if (piece.empty() || head_only_) return {};
+  if (!knows_chunks_) return write_all(piece);
   MILLRACE_TRY(write_all(fmt::format("{:x}\r\n", piece.size())));
   MILLRACE_TRY(write_all(piece));
   return write_all("\r\n");
 }
 
 base::Result<void> HttpConnection::end_chunks() {
-  return head_only_ ? base::Result<void>{} : write_all("0\r\n\r\n");
+  return head_only_ || !knows_chunks_ ? base::Result<void>{} : write_all("0\r\n\r\n");
 }
 
 bool HttpConnection::peer_gone() const {

@@ -87,6 +87,7 @@ class HttpConnection final : public ByteSource {
   const HttpLimits limits_;
   std::unique_ptr<Parser> parser_;
   bool head_only_ = false;
+  bool knows_chunks_ = true;
   bool expects_continue_ = false;
   bool response_begun_ = false;
 };

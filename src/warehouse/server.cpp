@@ -115,11 +115,16 @@ void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id)
     const bool go_on = set_idle(true);
     if (!reusable || !go_on) break;
   }
+  // Closing may wait a moment for the peer, so not under the lock; the entry stays until it is done, so that
+  // `stop` waits for it.
   {
     const std::lock_guard lock(mutex_);
-    connections_.erase(id);
+    connections_[id].connection.reset();
   }
   connection.reset();
+  // Told under the lock: once the last entry is gone, `stop` may return and the server be destroyed.
+  const std::lock_guard lock(mutex_);
+  connections_.erase(id);
   closed_.notify_all();
 }
 
@@ -133,7 +138,7 @@ bool Server::stop(base::Deadline deadline) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   for (auto& [id, entry] : connections_)
-    if (entry.idle) entry.connection->end_idle_wait();
+    if (entry.idle && entry.connection) entry.connection->end_idle_wait();
   return closed_.wait_until(lock, deadline.moment(), [this] { return connections_.empty(); });
 }
 
