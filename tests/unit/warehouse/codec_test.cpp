@@ -1,0 +1,145 @@
+#include "warehouse/codec.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "warehouse/city_hash.h"
+
+namespace millrace::warehouse {
+namespace {
+
+/// Hands out its bytes in pieces of a given size.
+class Pieces final : public ByteSource {
+ public:
+  Pieces(std::string bytes, std::size_t piece) : bytes_(std::move(bytes)), piece_(piece) {}
+  base::Result<std::size_t> read(char* into, std::size_t size) override {
+    const std::size_t count = std::min({size, piece_, bytes_.size() - at_});
+    std::memcpy(into, bytes_.data() + at_, count);
+    at_ += count;
+    return count;
+  }
+
+ private:
+  std::string bytes_;
+  std::size_t piece_;
+  std::size_t at_ = 0;
+};
+
+base::Result<std::string> read_all(ByteSource& source) {
+  std::string all;
+  char room[1000];
+  for (;;) {
+    MILLRACE_TRY_ASSIGN(const std::size_t got, source.read(room, sizeof room));
+    if (got == 0) return all;
+    all.append(room, got);
+  }
+}
+
+std::string sample(std::size_t size) {
+  std::string bytes;
+  std::uint32_t state = 7;
+  for (std::size_t i = 0; i < size; ++i) {
+    state = state * 1664525 + 1013904223;
+    bytes += static_cast<char>(i % 3 == 0 ? state >> 24 : 'a' + i % 20);
+  }
+  return bytes;
+}
+
+std::string packed(Encoder& encoder, const std::string& plain, std::size_t piece) {
+  std::string out;
+  for (std::size_t at = 0; at < plain.size(); at += piece)
+    encoder.encode(std::string_view(plain).substr(at, piece), false, out);
+  encoder.encode({}, true, out);
+  return out;
+}
+
+TEST(Codec, ReadsBackWhatItWroteInPiecesOfAnySize) {
+  for (const char* encoding : {"gzip", "deflate", "zstd", "lz4"})
+    for (const std::size_t size : {0u, 1u, 1000u, 300'000u})
+      for (const std::size_t piece : {1u, 999u, 100'000u}) {
+        if (size == 300'000 && piece == 1) continue;
+        const std::string plain = sample(size);
+        Pieces source(packed(*make_encoder(encoding), plain, piece), piece);
+        auto decoder = decoded(source, encoding);
+        ASSERT_TRUE(decoder);
+        const auto read = read_all(**decoder);
+        ASSERT_TRUE(read) << encoding << size << ": " << read.error().message;
+        EXPECT_EQ(*read, plain) << encoding;
+      }
+}
+
+TEST(Codec, ReportsDataThatEndTooEarlyOrAreDamaged) {
+  for (const char* encoding : {"gzip", "zstd", "lz4"}) {
+    const std::string whole = packed(*make_encoder(encoding), sample(100'000), 5000);
+    Pieces cut(whole.substr(0, whole.size() - 9), 777);
+    const auto cut_decoder = decoded(cut, encoding);
+    const auto cut_read = read_all(**cut_decoder);
+    ASSERT_FALSE(cut_read) << encoding;
+    EXPECT_EQ(cut_read.error().vendor_code, 271);
+    Pieces noise(sample(5000), 777);
+    const auto noise_decoder = decoded(noise, encoding);
+    EXPECT_FALSE(read_all(**noise_decoder)) << encoding;
+  }
+}
+
+TEST(Codec, KnowsNoOtherEncodings) {
+  Pieces source("x", 1);
+  const auto decoder = decoded(source, "br");
+  ASSERT_FALSE(decoder);
+  EXPECT_EQ(decoder.error().vendor_code, 779);
+}
+
+TEST(Codec, ChoosesAmongAcceptedEncodings) {
+  EXPECT_EQ(choose_encoding("gzip, deflate"), "gzip");
+  EXPECT_EQ(choose_encoding("br, ZSTD;q=0.5, gzip"), "zstd");
+  EXPECT_EQ(choose_encoding("zstd;q=0, deflate"), "deflate");
+  EXPECT_EQ(choose_encoding("br, identity"), "");
+  EXPECT_EQ(choose_encoding(""), "");
+}
+
+TEST(Codec, ReadsBackItsBlocksAndFindsEveryDamagedByte) {
+  for (const std::size_t size : {0u, 1u, 5000u, 2'500'000u}) {
+    const std::string plain = sample(size);
+    Pieces source(packed(*make_block_encoder(), plain, 70'000), 3333);
+    const auto read = read_all(*decoded_blocks(source));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(*read, plain);
+  }
+  const std::string whole = packed(*make_block_encoder(), sample(300), 300);
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
+    Pieces source(damaged, 50);
+    EXPECT_FALSE(read_all(*decoded_blocks(source))) << at;
+    Pieces cut(whole.substr(0, at), 50);
+    EXPECT_EQ(read_all(*decoded_blocks(cut)).has_value(), at == 0) << at;
+  }
+}
+
+// The values were made with an independent implementation, the PyPI package clickhouse-cityhash 1.0.2.
+TEST(CityHash, GivesTheValuesOfVersion102) {
+  struct Golden {
+    std::size_t size;
+    Hash128 hash;
+  };
+  for (const Golden& golden : {Golden{0, {4463240938071824939u, 4374473821787594281u}},
+                               {1, {6486216246284730220u, 6388508064046246170u}},
+                               {7, {5578084041489786083u, 2679232765853735888u}},
+                               {9, {9261740631823054834u, 600164367174659976u}},
+                               {16, {5656002783263626045u, 11197375660488423367u}},
+                               {33, {15371119933201906215u, 546125323808635668u}},
+                               {127, {5697992637649286887u, 4105260643096238023u}},
+                               {144, {18144507730436500950u, 16202787094767949798u}},
+                               {145, {3877172000229667395u, 8711103625702655861u}},
+                               {300, {4414746644076925227u, 1746927381805843068u}},
+                               {4097, {7470482655068663405u, 891080869591533742u}}}) {
+    std::string bytes;
+    for (std::size_t i = 0; i < golden.size; ++i) bytes += static_cast<char>((i * 7 + golden.size) % 251);
+    EXPECT_EQ(city_hash_128(bytes), golden.hash) << golden.size;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::warehouse
