@@ -54,6 +54,10 @@ class Bootstrap(unittest.TestCase):
         done = self.bootstrap(self.all)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
+    def test_fetches_the_engine_that_the_build_links(self):
+        version = (REPOSITORY / "cmake/Engine.cmake").read_text().split("MILLRACE_ENGINE_VERSION \"")[1].split("\"")[0]
+        self.assertIn(f"engine_version={version}\n", (REPOSITORY / "scripts/bootstrap").read_text())
+
     def test_refuses_an_option_that_it_does_not_know(self):
         done = self.bootstrap(self.all, "--everything")
         self.assertNotEqual(done.returncode, 0)
