@@ -50,8 +50,8 @@ struct Stats {
 };
 
 struct SalesRange {
-  std::optional<std::chrono::sys_days> first_day;  ///< In UTC, itself included.
-  std::optional<std::chrono::sys_days> last_day;   ///< In UTC, itself included.
+  std::optional<std::chrono::sys_days> first_day = std::nullopt;  ///< In UTC, itself included.
+  std::optional<std::chrono::sys_days> last_day = std::nullopt;   ///< In UTC, itself included.
   std::uint32_t rows_max = 1000;
 };
 

@@ -39,6 +39,7 @@ bool RawHttp::send(std::string_view bytes) {
 }
 
 bool RawHttp::fill() {
+  if (socket_ < 0) return false;
   pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
   if (::poll(&waiting, 1, static_cast<int>(timeout_.count())) <= 0) return false;
   std::array<char, 65'536> bytes{};
@@ -77,6 +78,7 @@ RawAnswer RawHttp::read(bool has_body) {
 }
 
 bool RawHttp::ended() {
+  if (socket_ < 0) return true;
   pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
   if (!buffer_.empty() || ::poll(&waiting, 1, static_cast<int>(timeout_.count())) <= 0) return false;
   char byte = 0;
