@@ -2,59 +2,51 @@
 
 #include <atomic>
 #include <csignal>
-#include <fstream>
-#include <iterator>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <stdexcept>
-#include <thread>
-#include <vector>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/migrations.h"
-#include "support/temporary_directory.h"
+#include "supervise/private_mariadb.h"
+#include "support/free_port.h"
 
 namespace millrace::support {
 namespace {
 
 using namespace std::chrono_literals;
 
-std::uint16_t free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool bound = ::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  ::close(socket);
-  if (!bound) throw std::runtime_error("no free port on 127.0.0.1");
-  return ntohs(address.sin_port);
+constexpr const char* kPassword = "test123";
+
+/// In memory where there is room: hundreds of small files are synced while a schema is made. The server is
+/// killed in tests, the machine is not, so nothing here rests on the disk.
+std::filesystem::path roomy_parent() {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code error;
+  const auto space = std::filesystem::space(memory, error);
+  if (!error && space.available > std::uintmax_t{2} << 30 && ::access(memory.c_str(), W_OK) == 0)
+    return memory;
+  return std::filesystem::temp_directory_path();
 }
 
-pid_t spawn(const std::vector<std::string>& command, const std::string& log) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  ::dup2(file, 1);
-  ::dup2(file, 2);
-  ::execvp(arguments[0], arguments.data());
-  ::_exit(127);
-}
+constexpr std::string_view kPrefix = "millrace-mariadb-test-";
 
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+/// Removes what programs that were killed have left behind: folders whose lock nobody holds.
+void remove_leftovers(const std::filesystem::path& parent) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+    if (!entry.path().filename().string().starts_with(kPrefix)) continue;
+    const int lock = ::open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC);
+    if (lock < 0) continue;  // just being made
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) std::filesystem::remove_all(entry.path(), error);
+    ::close(lock);
+  }
 }
 
 template <class T>
@@ -67,82 +59,38 @@ T or_throw(base::Result<T> result) {
 
 class MariadbServer::Impl {
  public:
-  Impl() : port(free_port()) {
-    const std::string user = ::geteuid() == 0 ? "root" : "";
-    std::vector<std::string> install = {"mariadb-install-db", "--no-defaults", "--datadir=" + data(),
-                                        "--skip-test-db", "--auth-root-authentication-method=normal"};
-    if (!user.empty()) install.push_back("--user=" + user);
-    int status = 0;
-    const pid_t installer = spawn(install, log());
-    ::waitpid(installer, &status, 0);
-    if (status != 0)
-      throw std::runtime_error("mariadb-install-db failed (package mariadb-server-core): " + text_of(log()));
+  Impl() {
+    const std::filesystem::path parent = roomy_parent();
+    remove_leftovers(parent);
+    std::string name = (parent / (std::string(kPrefix) + "XXXXXX")).string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a directory like " + name);
+    directory = name;
+    server = std::make_unique<supervise::PrivateMariadb>(supervise::PrivateMariadbOptions{
+        .directory = directory,
+        .port = port,
+        .password = kPassword,
+        .buffer_pool_bytes = std::uint64_t{64} << 20,
+        .extra_arguments = {"--innodb-flush-method=nosync", "--innodb-doublewrite=0", "--sync-frm=0"}});
     start();
-    const auto root = or_throw(adapters::mysql::Connection::open(
-        by_socket(), "", adapters::mysql::Isolation::kReadCommitted, base::Deadline::in(5s)));
-    or_throw(root->command("ALTER USER 'root'@'localhost' IDENTIFIED BY 'test123'", base::Deadline::in(5s)));
-    or_throw(root->command("CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY 'test123'",
-                           base::Deadline::in(5s)));
-    or_throw(
-        root->command("GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION", base::Deadline::in(5s)));
-    password = "test123";
   }
-  ~Impl() { kill(); }
+  ~Impl() {
+    kill();
+    std::error_code ignored;
+    std::filesystem::remove_all(directory, ignored);
+  }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  void start() {
-    std::vector<std::string> server = {"/usr/sbin/mariadbd",
-                                       "--no-defaults",
-                                       "--datadir=" + data(),
-                                       "--socket=" + socket(),
-                                       "--pid-file=" + data() + "/pid",
-                                       fmt::format("--port={}", port),
-                                       "--bind-address=127.0.0.1",
-                                       "--skip-log-bin",
-                                       "--innodb-buffer-pool-size=64M",
-                                       "--innodb-log-file-size=48M",
-                                       "--innodb-flush-method=nosync",
-                                       "--innodb-doublewrite=0",
-                                       "--sync-frm=0",
-                                       "--max-allowed-packet=64M",
-                                       "--character-set-server=utf8mb4",
-                                       "--skip-name-resolve"};
-    if (::geteuid() == 0) server.push_back("--user=root");
-    pid = spawn(server, log());
-    const base::Deadline deadline = base::Deadline::in(30s);
-    while (!deadline.passed()) {
-      if (adapters::mysql::Connection::open(by_socket(), "", adapters::mysql::Isolation::kReadCommitted,
-                                            base::Deadline::in(2s)))
-        return;
-      if (::waitpid(pid, nullptr, WNOHANG) == pid) break;
-      std::this_thread::sleep_for(20ms);
-    }
-    throw std::runtime_error("mariadbd did not start: " + text_of(log()));
-  }
+  void start() { or_throw(server->start(base::Deadline::in(60s))); }
 
   void kill() {
-    if (pid <= 0) return;
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    pid = 0;
+    if (const pid_t pid = server->status().pid; pid > 0) ::kill(pid, SIGKILL);
+    server->stop();
   }
 
-  adapters::mysql::ServerAddress by_socket() const {
-    adapters::mysql::ServerAddress address;
-    address.unix_socket = socket();
-    address.user = "root";
-    address.password = password;
-    return address;
-  }
-  std::string data() const { return (directory.path() / "data").string(); }
-  std::string socket() const { return (directory.path() / "s.sock").string(); }
-  std::string log() const { return (directory.path() / "log").string(); }
-
-  TemporaryDirectory directory;
-  std::uint16_t port;
-  std::string password;
-  pid_t pid = 0;
+  std::filesystem::path directory;
+  std::uint16_t port = free_port();
+  std::unique_ptr<supervise::PrivateMariadb> server;
 };
 
 MariadbServer::MariadbServer() : impl_(new Impl) {}
@@ -160,12 +108,12 @@ adapters::mysql::ServerAddress MariadbServer::address(const std::string& databas
   address.host = "127.0.0.1";
   address.port = impl_->port;
   address.user = "root";
-  address.password = impl_->password;
+  address.password = kPassword;
   address.database = database;
   return address;
 }
 std::string MariadbServer::url(const std::string& database) const {
-  return fmt::format("mysql://root:{}@127.0.0.1:{}/{}", impl_->password, impl_->port, database);
+  return fmt::format("mysql://root:{}@127.0.0.1:{}/{}", kPassword, impl_->port, database);
 }
 void MariadbServer::kill() {
   impl_->kill();

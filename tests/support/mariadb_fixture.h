@@ -18,7 +18,7 @@ class MariadbServer {
   /// "mysql://root:…@127.0.0.1:port/database".
   [[nodiscard]] std::string url(const std::string& database) const;
 
-  /// kill -9, and waits until the process is gone.
+  /// kill -9; the process is gone when it returns.
   void kill();
   /// Starts it again on the same data, port and socket, and waits until it answers.
   void start();

@@ -1,0 +1,237 @@
+#include "supervise/private_mariadb.h"
+
+#include <array>
+#include <fstream>
+#include <optional>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "supervise/directory_lock.h"
+#include "supervise/log_file.h"
+#include "supervise/program.h"
+#include "supervise/tcp_probe.h"
+
+namespace millrace::supervise {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPackage = "mariadb-server-core";
+constexpr std::string_view kHost = "127.0.0.1";
+constexpr std::string_view kServerNames[] = {"mariadbd", "mysqld"};
+constexpr std::string_view kInstallNames[] = {"mariadb-install-db", "mysql_install_db"};
+
+using Sha1 = std::array<unsigned char, 20>;
+
+Sha1 sha1(const void* data, std::size_t size) {
+  Sha1 digest{};
+  const bool hashed = EVP_Digest(data, size, digest.data(), nullptr, EVP_sha1(), nullptr) == 1;
+  MILLRACE_ASSERT(hashed);
+  return digest;
+}
+
+/// What mysql_native_password stores: '*' and SHA1(SHA1(password)) in hexadecimal. Source: MariaDB
+/// documentation, PASSWORD().
+std::string stored_password(const std::string& password) {
+  const Sha1 once = sha1(password.data(), password.size());
+  std::string text = "*";
+  for (const unsigned char byte : sha1(once.data(), once.size())) text += fmt::format("{:02X}", byte);
+  return text;
+}
+
+/// Who may log in, as statements that the server runs before it takes connections. Holds no clear password.
+std::string accounts_script(const std::string& password) {
+  const std::string hash = stored_password(password);
+  std::string text =
+      "DELETE FROM mysql.global_priv WHERE User = '' OR (User IN ('root', 'admin') AND Host NOT IN "
+      "('localhost', '127.0.0.1'));\n"
+      "FLUSH PRIVILEGES;\n";
+  for (const std::string_view user : {"root", "admin"})
+    for (const std::string_view host : {"localhost", "127.0.0.1"})
+      text += fmt::format(
+          "CREATE USER IF NOT EXISTS '{0}'@'{1}';\n"
+          "ALTER USER '{0}'@'{1}' IDENTIFIED BY PASSWORD '{2}';\n"
+          "GRANT ALL PRIVILEGES ON *.* TO '{0}'@'{1}' WITH GRANT OPTION;\n",
+          user, host, hash);
+  return text;
+}
+
+base::Result<void> write_file(const fs::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) return base::fatal(fmt::format("cannot write {}", path.string()));
+  std::error_code ignored;
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, ignored);
+  return {};
+}
+
+}  // namespace
+
+class PrivateMariadb::Impl {
+ public:
+  explicit Impl(PrivateMariadbOptions given) : options_(std::move(given)) {
+    std::error_code ignored;
+    options_.directory = fs::absolute(options_.directory, ignored).lexically_normal();
+  }
+
+  base::Result<void> start(base::Deadline deadline) {
+    MILLRACE_ASSERT(supervisor_ == nullptr);
+    MILLRACE_TRY_ASSIGN(const fs::path server, find_program(kServerNames, kPackage));
+    std::error_code error;
+    fs::create_directories(options_.directory, error);
+    if (error)
+      return base::fatal(fmt::format("cannot make {}: {}", options_.directory.string(), error.message()));
+    fs::permissions(options_.directory, fs::perms::owner_all, error);
+    {
+      MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options_.directory, deadline));
+      lock_.emplace(std::move(lock));
+    }
+    base::Result<void> started = check_port();
+    if (started) started = make_data(deadline);
+    if (started) started = write_file(accounts_file(), accounts_script(options_.password));
+    if (started) {
+      supervisor_ = std::make_unique<Supervisor>(service(server));
+      started = supervisor_->start(deadline);
+    }
+    if (!started) stop();
+    return started;
+  }
+
+  void stop() {
+    supervisor_.reset();
+    lock_.reset();
+  }
+
+  [[nodiscard]] ServiceStatus status() const {
+    if (supervisor_ != nullptr) return supervisor_->status();
+    ServiceStatus status;
+    status.name = "mariadbd";
+    return status;
+  }
+
+  [[nodiscard]] fs::path socket() const { return options_.directory / "mysql.sock"; }
+  [[nodiscard]] fs::path log_file() const { return options_.directory / "mariadbd.log"; }
+
+ private:
+  [[nodiscard]] fs::path data() const { return options_.directory / "data"; }
+  [[nodiscard]] fs::path accounts_file() const { return options_.directory / "accounts.sql"; }
+
+  base::Result<void> check_port() const {
+    if (auto free = check_port_free(std::string(kHost), options_.port); !free)
+      return base::fail(free.error().kind,
+                        fmt::format("{}; another MySQL server may be running there, which is left alone: "
+                                    "stop it, or choose another "
+                                    "port for the private server",
+                                    free.error().message),
+                        free.error().vendor_code);
+    return {};
+  }
+
+  /// The data directory appears under its name only when it is complete: a process killed in the middle
+  /// leaves a folder that the next one removes.
+  base::Result<void> make_data(base::Deadline deadline) const {
+    std::error_code error;
+    if (fs::exists(data() / "mysql", error)) return {};
+    if (fs::exists(data(), error))
+      return base::fatal(fmt::format(
+          "{} is there but holds no MariaDB data: remove it, or use another directory", data().string()));
+    MILLRACE_TRY_ASSIGN(const fs::path install, find_program(kInstallNames, kPackage));
+    const fs::path unfinished = options_.directory / "data.unfinished";
+    fs::remove_all(unfinished, error);
+
+    ChildSpec spec;
+    spec.name = "mariadb-install-db";
+    spec.program = install;
+    spec.arguments = {"--no-defaults", "--datadir=" + unfinished.string(), "--skip-test-db",
+                      "--skip-name-resolve", "--auth-root-authentication-method=normal"};
+    if (::geteuid() == 0) spec.arguments.emplace_back("--user=root");
+    spec.log_file = options_.directory / "install-db.log";
+    spec.kept_files = {lock_->file()};
+    MILLRACE_TRY_ASSIGN(ChildProcess installer, ChildProcess::start(spec));
+    const auto ended = installer.wait(deadline);
+    if (!ended) return base::unavailable(fmt::format("{} took longer than allowed", spec.name));
+    if (*ended != 0)
+      return base::fatal(fmt::format("{} failed ({}); its log says: {}", spec.name, describe_exit(*ended),
+                                     log_tail(spec.log_file)));
+    ::syncfs(lock_->file());
+    fs::rename(unfinished, data(), error);
+    if (error) return base::fatal(fmt::format("cannot rename {}: {}", unfinished.string(), error.message()));
+    return {};
+  }
+
+  [[nodiscard]] Service service(const fs::path& server) const {
+    Service service;
+    service.child.name = "mariadbd";
+    service.child.program = server;
+    service.child.log_file = log_file();
+    service.child.kept_files = {lock_->file()};
+    service.child.arguments = {
+        "--no-defaults",
+        "--datadir=" + data().string(),
+        // Relative to the data directory: the path of a socket may have 107 bytes only.
+        "--socket=../mysql.sock",
+        "--pid-file=../mariadbd.pid",
+        "--init-file=" + accounts_file().string(),
+        fmt::format("--port={}", options_.port),
+        fmt::format("--bind-address={}", kHost),
+        "--skip-name-resolve",
+        "--skip-log-bin",
+        "--log-warnings=1",  // 2 would note every probe
+        "--performance-schema=OFF",
+        "--default-time-zone=+00:00",
+        "--character-set-server=utf8mb4",
+        "--collation-server=utf8mb4_unicode_ci",
+        "--max-allowed-packet=64M",
+        "--max-connections=200",
+        fmt::format("--innodb-buffer-pool-size={}", options_.buffer_pool_bytes),
+        "--innodb-log-file-size=96M",
+        "--innodb-flush-log-at-trx-commit=1",
+    };
+    if (::geteuid() == 0) service.child.arguments.emplace_back("--user=root");
+    service.child.arguments.insert(service.child.arguments.end(), options_.extra_arguments.begin(),
+                                   options_.extra_arguments.end());
+    service.ready_timeout = std::chrono::minutes(5);  // after a crash it replays its log first
+    service.before_start = [this] { return check_port(); };
+    // The server greets first: a packet with a header of four bytes and the protocol version, 10.
+    // Source: MySQL internals, Protocol::Handshake.
+    service.probe = [port = options_.port](base::Deadline deadline) -> base::Result<void> {
+      MILLRACE_TRY_ASSIGN(const std::string greeting, first_answer(std::string(kHost), port, "", deadline));
+      if (greeting.size() > 4 && greeting[4] == '\x0a') return {};
+      return base::unavailable("the server refuses connections");
+    };
+    return service;
+  }
+
+  PrivateMariadbOptions options_;
+  std::optional<DirectoryLock> lock_;
+  std::unique_ptr<Supervisor> supervisor_;
+};
+
+PrivateMariadb::PrivateMariadb(PrivateMariadbOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
+PrivateMariadb::~PrivateMariadb() {
+  stop();
+}
+base::Result<void> PrivateMariadb::start(base::Deadline deadline) {
+  return impl_->start(deadline);
+}
+void PrivateMariadb::stop() {
+  impl_->stop();
+}
+ServiceStatus PrivateMariadb::status() const {
+  return impl_->status();
+}
+std::filesystem::path PrivateMariadb::socket() const {
+  return impl_->socket();
+}
+std::filesystem::path PrivateMariadb::log_file() const {
+  return impl_->log_file();
+}
+
+}  // namespace millrace::supervise

@@ -1,0 +1,327 @@
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "adapters/mysql/connection.h"
+#include "supervise/log_file.h"
+#include "supervise/private_mariadb.h"
+#include "supervise/supervisor.h"
+#include "supervise/tcp_probe.h"
+#include "support/free_port.h"
+#include "support/temporary_directory.h"
+
+namespace millrace {
+namespace {
+
+using namespace std::chrono_literals;
+using base::Deadline;
+using base::ErrorKind;
+using supervise::PrivateMariadb;
+using supervise::PrivateMariadbOptions;
+using supervise::Service;
+using supervise::ServiceState;
+using supervise::Supervisor;
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A port that something listens on for as long as this lives.
+class TakenPort {
+ public:
+  TakenPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(socket_, 1), 0);
+    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~TakenPort() { ::close(socket_); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  int socket_;
+  std::uint16_t port_ = 0;
+};
+
+/// True for a process that is gone or waits to be collected by its parent.
+bool is_gone(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return true;
+  return line.substr(line.rfind(')') + 2, 1) == "Z";
+}
+
+template <class Condition>
+bool eventually(Condition condition, std::chrono::seconds limit = 30s) {
+  const Deadline deadline = Deadline::in(limit);
+  while (!condition()) {
+    if (deadline.passed()) return false;
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
+
+class PrivateMariadbTest : public testing::Test {
+ protected:
+  [[nodiscard]] PrivateMariadbOptions options() const {
+    return {.directory = directory_.path() / "mysql",
+            .port = port_,
+            .password = "pass'word \\ 1",
+            .buffer_pool_bytes = std::uint64_t{64} << 20,
+            .extra_arguments = {}};
+  }
+  [[nodiscard]] base::Result<std::unique_ptr<adapters::mysql::Connection>> connect(
+      const std::string& user, const std::string& password) const {
+    adapters::mysql::ServerAddress address;
+    address.port = port_;
+    address.user = user;
+    address.password = password;
+    return adapters::mysql::Connection::open(address, "", adapters::mysql::Isolation::kReadCommitted,
+                                             Deadline::in(5s));
+  }
+
+  support::TemporaryDirectory directory_;
+  std::uint16_t port_ = support::free_port();
+};
+
+TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
+  PrivateMariadb server(options());
+  const auto started = server.start(Deadline::in(60s));
+  ASSERT_TRUE(started) << started.error().message;
+  EXPECT_EQ(server.status().state, ServiceState::kReady);
+
+  EXPECT_TRUE(connect("root", "pass'word \\ 1"));
+  const auto admin = connect("admin", "pass'word \\ 1");
+  ASSERT_TRUE(admin) << admin.error().message;
+  EXPECT_TRUE((*admin)->command("CREATE DATABASE shop", Deadline::in(5s)));
+  EXPECT_EQ(connect("root", "").error().kind, ErrorKind::kFatal);
+  EXPECT_EQ(connect("", "").error().kind, ErrorKind::kFatal);
+  EXPECT_EQ(connect("root", "other").error().kind, ErrorKind::kFatal);
+  adapters::mysql::ServerAddress by_socket;
+  by_socket.unix_socket = server.socket().string();
+  by_socket.user = "root";
+  by_socket.password = "pass'word \\ 1";
+  EXPECT_TRUE(adapters::mysql::Connection::open(by_socket, "", adapters::mysql::Isolation::kReadCommitted,
+                                                Deadline::in(5s)));
+  EXPECT_EQ(text_of(directory_.path() / "mysql" / "accounts.sql").find("pass"), std::string::npos);
+
+  const pid_t pid = server.status().pid;
+  server.stop();
+  EXPECT_TRUE(is_gone(pid));
+  EXPECT_EQ(server.status().state, ServiceState::kStopped);
+}
+
+TEST_F(PrivateMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
+  PrivateMariadb server(options());
+  ASSERT_TRUE(server.start(Deadline::in(60s)));
+  ASSERT_TRUE((*connect("root", "pass'word \\ 1"))->command("CREATE DATABASE shop", Deadline::in(5s)));
+  const pid_t pid = server.status().pid;
+
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+
+  ASSERT_TRUE(eventually(
+      [&] { return server.status().state == ServiceState::kReady && server.status().pid != pid; }));
+  EXPECT_EQ(server.status().restarts, 1u);
+  EXPECT_NE(server.status().last_problem.find("signal 9"), std::string::npos) << server.status().last_problem;
+  const auto connection = connect("root", "pass'word \\ 1");
+  ASSERT_TRUE(connection) << connection.error().message;
+  EXPECT_TRUE((*connection)->command("USE shop", Deadline::in(5s)));
+}
+
+TEST_F(PrivateMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
+  int channel[2];
+  ASSERT_EQ(::pipe(channel), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    PrivateMariadb server(options());
+    const bool started = server.start(Deadline::in(60s)).has_value();
+    const pid_t pid = started ? server.status().pid : -1;
+    if (::write(channel[1], &pid, sizeof(pid)) != sizeof(pid)) ::_exit(1);
+    while (true) ::pause();
+  }
+  pid_t pid = 0;
+  ASSERT_EQ(::read(channel[0], &pid, sizeof(pid)), static_cast<ssize_t>(sizeof(pid)));
+  ASSERT_GT(pid, 0);
+
+  ASSERT_EQ(::kill(parent, SIGKILL), 0);
+  // At once, without waiting for the old server: its lock and its port are waited for.
+  PrivateMariadb next(options());
+  const auto started = next.start(Deadline::in(60s));
+
+  EXPECT_TRUE(started) << started.error().message;
+  EXPECT_TRUE(is_gone(pid));
+  ::waitpid(parent, nullptr, 0);
+  ::close(channel[0]);
+  ::close(channel[1]);
+}
+
+TEST_F(PrivateMariadbTest, RefusesASecondInstanceInItsDirectory) {
+  PrivateMariadb first(options());
+  ASSERT_TRUE(first.start(Deadline::in(60s)));
+  PrivateMariadbOptions elsewhere = options();
+  elsewhere.port = support::free_port();
+  PrivateMariadb second(elsewhere);
+
+  const auto refused = second.start(Deadline::in(200ms));
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(refused.error().message.find(fmt::format("process {}", ::getpid())), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(first.status().state, ServiceState::kReady);
+}
+
+TEST_F(PrivateMariadbTest, LeavesAnotherServerOnItsPortAlone) {
+  const TakenPort other;
+  port_ = other.port();
+  PrivateMariadb server(options());
+
+  const auto refused = server.start(Deadline::in(10s));
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(refused.error().message.find(fmt::format("port {} on 127.0.0.1", port_)), 0u)
+      << refused.error().message;
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "mysql" / "data"));
+}
+
+TEST_F(PrivateMariadbTest, NeverUsesADataDirectoryThatWasNotFinished) {
+  const std::filesystem::path unfinished = directory_.path() / "mysql" / "data.unfinished";
+  std::filesystem::create_directories(unfinished / "mysql");
+  std::ofstream(unfinished / "ibdata1") << "half";
+  PrivateMariadb server(options());
+
+  const auto started = server.start(Deadline::in(60s));
+
+  ASSERT_TRUE(started) << started.error().message;
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+}
+
+TEST_F(PrivateMariadbTest, TakesANewPasswordAtTheNextStart) {
+  {
+    PrivateMariadb server(options());
+    const auto started = server.start(Deadline::in(60s));
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  PrivateMariadbOptions changed = options();
+  changed.password = "changed";
+  PrivateMariadb server(changed);
+  ASSERT_TRUE(server.start(Deadline::in(60s)));
+  EXPECT_TRUE(connect("root", "changed"));
+  EXPECT_EQ(connect("root", "pass'word \\ 1").error().kind, ErrorKind::kFatal);
+}
+
+class SupervisorTest : public testing::Test {
+ protected:
+  [[nodiscard]] Service shell(const std::string& script) const {
+    Service service;
+    service.child.name = "child";
+    service.child.program = "/bin/sh";
+    service.child.arguments = {"-c", script};
+    service.child.log_file = directory_.path() / "log";
+    service.probe = [this](Deadline) -> base::Result<void> {
+      if (std::filesystem::exists(directory_.path() / "ready")) return {};
+      return base::unavailable("not yet");
+    };
+    service.stop_timeout = 300ms;
+    return service;
+  }
+  [[nodiscard]] std::string file(const std::string& name) const {
+    return (directory_.path() / name).string();
+  }
+
+  support::TemporaryDirectory directory_;
+};
+
+TEST_F(SupervisorTest, QuotesTheLogOfAProgramThatDoesNotStart) {
+  Supervisor supervisor(shell("echo starting; echo 'ERROR: no such table' >&2; exit 3"));
+
+  const auto started = supervisor.start(Deadline::in(10s));
+
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::kFatal);
+  EXPECT_EQ(started.error().message, "child did not start (exit code 3); its log says: ERROR: no such table");
+}
+
+TEST_F(SupervisorTest, GivesUpOnAProgramThatIsNeverReadyAndKillsIt) {
+  Supervisor supervisor(shell("echo $$ > " + file("pid") + "; trap '' TERM; while :; do sleep 0.01; done"));
+
+  const auto started = supervisor.start(Deadline::in(500ms));
+
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().kind, ErrorKind::kUnavailable);
+  EXPECT_TRUE(is_gone(std::stoi(text_of(file("pid")))));
+}
+
+TEST_F(SupervisorTest, SaysWhichProgramIsMissing) {
+  Service service = shell("");
+  service.child.program = directory_.path() / "nothing-here";
+  Supervisor supervisor(service);
+
+  const auto started = supervisor.start(Deadline::in(10s));
+
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().message.find("nothing-here"), std::string::npos) << started.error().message;
+}
+
+TEST_F(SupervisorTest, StartsAProgramAgainEachTimeItEndsWithGrowingPauses) {
+  Supervisor supervisor(shell("touch " + file("ready") + "; sleep 0.1; exit 1"));
+  ASSERT_TRUE(supervisor.start(Deadline::in(10s)));
+
+  EXPECT_TRUE(eventually([&] { return supervisor.status().restarts >= 3; }));
+  supervisor.stop();
+  EXPECT_EQ(supervisor.status().state, ServiceState::kStopped);
+}
+
+TEST_F(SupervisorTest, KeepsTheChildAwayFromOurSignalsAndFiles) {
+  // Our own process blocks signals and holds files; the child must begin with neither.
+  sigset_t blocked;
+  sigset_t before;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  int held[2];
+  ASSERT_EQ(::pipe(held), 0);
+  Supervisor supervisor(shell("ls /proc/$$/fd > " + file("fds") + "; ps -o pgid= -p $$ > " + file("group") +
+                              "; touch " + file("ready") + "; exec sleep 1000"));
+  ASSERT_TRUE(supervisor.start(Deadline::in(10s)));
+  const pid_t pid = supervisor.status().pid;
+
+  supervisor.stop();  // SIGTERM is enough: it would be killed only after stop_timeout
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+
+  EXPECT_EQ(text_of(file("fds")).find(std::to_string(held[0])), std::string::npos) << text_of(file("fds"));
+  EXPECT_EQ(std::stoi(text_of(file("group"))), pid);
+  ::close(held[0]);
+  ::close(held[1]);
+}
+
+TEST_F(SupervisorTest, BoundsTheLogOfAChattyProgram) {
+  Service service = shell("touch " + file("ready") + "; while :; do echo chatter chatter chatter; done");
+  service.log_bytes_max = 10'000;
+  Supervisor supervisor(service);
+  ASSERT_TRUE(supervisor.start(Deadline::in(10s)));
+
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(file("log.1")); }));
+  supervisor.stop();
+}
+
+}  // namespace
+}  // namespace millrace
