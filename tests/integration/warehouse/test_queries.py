@@ -317,3 +317,41 @@ def test_describe_show_explain_and_exists_answer_in_any_format(warehouse, databa
     assert int(warehouse.ask("SELECT count() FROM system.settings")) > 1000
     assert warehouse.ask("WITH 1 AS x SELECT x") == "1\n"
     assert warehouse.ask("(SELECT 1) UNION ALL (SELECT 1)") == "1\n1\n"
+
+
+def test_a_statement_that_wants_too_much_memory_fails_alone(start):
+    program: Warehouse = start("--memory-bytes-max", "800000000")
+    for statement in ("SELECT length(groupArray(number)) FROM numbers(1000000000)",
+                      "SELECT number, repeat('x', 1000) FROM numbers(3000000) FORMAT JSON"):
+        assert program.send(statement).code == 241
+    assert program.ask("SELECT 1") == "1\n"
+
+
+@pytest.mark.parametrize("statement", [b"SELECT " + b"(" * 50_000 + b"1" + b")" * 50_000, b"SELECT " + b"[" * 20_000, b"SELECT 1" + b" - 1" * 50_000])
+def test_deep_statements_are_refused_not_deadly(warehouse, statement):
+    assert warehouse.send(statement).status >= 400
+    assert warehouse.ask("SELECT 1") == "1\n"
+
+
+def test_the_kafka_connect_sinks_requests_are_served(warehouse, database):
+    """What ClickHouse's own sink connector sends (measured: POST /?compress=1&extremes=0, chunked, two headers)."""
+    headers = {"x-clickhouse-database": database, "x-clickhouse-format": "RowBinaryWithNamesAndTypes", "Transfer-Encoding": "chunked",
+               "Authorization": warehouse.authorization()}
+
+    def send(*pieces):
+        connection = warehouse.connect()
+        connection.request("POST", "/?compress=1&extremes=0", body=iter(pieces), headers=headers, encode_chunked=True)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.status == 200, body
+        return blocks(body)
+
+    assert send(b"SELECT ", b"1") == b"\x01\x011\x05UInt8\x01"
+    assert send(b"SELECT VERSION()").startswith(b"\x01\x09VERSION()\x06String")
+    send(b"CREATE TABLE t (a UInt32, s String) ENGINE = MergeTree ORDER BY a")
+    assert send(b"SELECT count() AS n FROM system.columns WHERE database = '" + database.encode() + b"'") == \
+        b"\x01\x01n\x06UInt64" + struct.pack("<Q", 2)
+    assert b"UInt32" in send(b"DESCRIBE TABLE `" + database.encode() + b"`.`t`")
+    send(b"INSERT INTO `t` (`a`, `s`) ", b"FORMAT RowBinary\n", struct.pack("<IB", 10, 1), b"\n", struct.pack("<IB", 11, 0))
+    assert warehouse.ask("SELECT * FROM t ORDER BY a", database=database) == "10\t\\n\n11\t\n"
