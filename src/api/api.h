@@ -24,9 +24,9 @@ struct Options {
       5'000};  ///< From the request to the answer, waiting in the queue included.
 };
 
-/// All routes. What it is given must outlive it; the destructor lets queued reads finish (they end by
-/// `read_timeout`) and must come after the HTTP server's stop, and after the order service's, whose callbacks
-/// answer requests.
+/// All routes. What it is given must outlive it. Stop the HTTP server first; the destructor then lets queued
+/// reads finish (they end by `read_timeout`). Commands on their way need it no more: they answer their
+/// request when they are done.
 class Api : public ports::HttpHandler {
  public:
   Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,

@@ -81,7 +81,7 @@ class OrdersApi : public ::testing::Test {
   adapters::clickhouse::ClickhouseWarehouse no_warehouse_{
       client_, {.url = "http://127.0.0.1:1", .user = "u", .password = "p"}};
   analytics::Analytics analytics_{no_warehouse_};
-  ordering::OrderService orders_{store_, clock_, {}, [] {}};
+  ordering::OrderService orders_{store_, clock_, {.command_timeout = 3s}, [] {}};
   api::Api api_{orders_, store_, analytics_, clock_, {.read_timeout = 5s}};
   std::unique_ptr<adapters::http::HttpServer> server_;
 };
@@ -296,6 +296,28 @@ TEST_F(OrdersApi, AnswersForAWarehouseThatIsAwayAndTakesOrdersAllTheSame) {
   EXPECT_EQ(stats.body.find("127.0.0.1"), std::string::npos) << stats.body;
   expect_problem(get("/api/analytics/daily-sales?startDate=soon"), 400, "'startDate'");
   id_of_new_order();
+}
+
+TEST_F(OrdersApi, SaysTryAgainWhileTheStoreIsAwayAndGoesOnAfterwards) {
+  const std::string id = id_of_new_order();
+  support::MariadbServer::get().kill();
+  for (const std::string& target :
+       {"/api/orders/" + id, std::string("/api/products"), std::string("/api/orders/user/user-1")}) {
+    const auto answer = get(target);
+    expect_problem(answer, 503);
+    EXPECT_TRUE(answer.headers.contains("retry-after"));
+  }
+  const auto refused =
+      post("/api/orders", R"({"userId":"user-1","items":[{"productId":"prod-2","quantity":1}]})");
+  expect_problem(refused, 503);
+  EXPECT_EQ(refused.body.find("mysql"), std::string::npos) << refused.body;
+  EXPECT_EQ(get("/readyz").body, R"({"status":"not ready","orderStore":false,"warehouse":false})");
+  EXPECT_EQ(get("/healthz").status, 200);
+
+  support::MariadbServer::get().start();
+  EXPECT_EQ(get("/api/orders/" + id).status, 200);
+  id_of_new_order();
+  EXPECT_EQ(database_.value("SELECT COUNT(*) FROM orders"), "2");
 }
 
 TEST_F(OrdersApi, TakesManyOrdersAtOnceAndSellsNothingTwice) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -40,6 +41,7 @@ class Echo : public ports::HttpHandler {
       response.body += fmt::format(
           " [{}]", request.body.size() > 100 ? fmt::format("{} bytes", request.body.size()) : request.body);
     if (request.path == std::vector<std::string>{"gone"}) response.status = 204;
+    if (request.path == std::vector<std::string>{"large"}) response.body.assign(64'000'000, 'a');
     if (request.path == std::vector<std::string>{"split"})
       response.headers = {{"X-Bad", "a\r\nX-Evil: 1"}, {"X-Good", "b"}};
     const bool is_held = request.path == std::vector<std::string>{"held"};
@@ -302,6 +304,53 @@ TEST_F(HttpServerTest, SurvivesClientsThatLeaveInTheMiddle) {
   }
   await_requests(1);
   echo_.release();
+  EXPECT_EQ(ask(port(), "GET", "/fine").status, 200);
+}
+
+TEST_F(HttpServerTest, DropsAClientThatDoesNotReadItsAnswer) {
+  start({.connections_max = 1, .write_timeout = 200ms});
+  RawHttp client(port());
+  client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  await_requests(1);
+  const auto deadline = base::Deadline::in(10s);
+  int status = 503;  // Until the one place is free again.
+  while (status == 503 && !deadline.passed()) status = ask(port(), "GET", "/fine").status;
+  EXPECT_EQ(status, 200);
+  EXPECT_EQ(client.read().status, 0);
+}
+
+TEST_F(HttpServerTest, SurvivesDamagedRequests) {
+  start({.body_bytes_max = 1000, .idle_timeout = 200ms, .header_timeout = 200ms, .body_timeout = 200ms});
+  const std::vector<std::string> seeds{
+      "GET /a/b%20c?x=1&y=%41 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+      "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+      "POST /d HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello"};
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  std::mt19937 random(seed);
+  for (int i = 0; i < 300; ++i) {
+    std::string request = seeds[random() % seeds.size()];
+    for (auto changes = 1 + random() % 3; changes > 0; --changes) {
+      const std::size_t at = random() % request.size();
+      switch (random() % 3) {
+        case 0:
+          request[at] = static_cast<char>(random() % 256);
+          break;
+        case 1:
+          request.erase(at, 1 + random() % 4);
+          break;
+        default:
+          request.insert(at, request.substr(random() % request.size(), random() % 20));
+          break;
+      }
+    }
+    RawHttp client(port());
+    client.send(request + "\r\n\r\n");
+    const int status = client.read().status;
+    EXPECT_TRUE(status == 0 || status == 100 || status == 200 || (status >= 400 && status < 506))
+        << status << "\n"
+        << request;
+  }
   EXPECT_EQ(ask(port(), "GET", "/fine").status, 200);
 }
 
