@@ -85,23 +85,6 @@ std::string replaced(std::string_view key, std::string_view prefix, char dot, ch
   return text;
 }
 
-base::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  struct Unit {
-    std::string_view suffix;
-    std::int64_t ms;
-  };
-  constexpr std::array<Unit, 5> kUnits = {
-      {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", kHourMs}, {"d", 24 * kHourMs}}};
-  for (const auto& [suffix, ms] : kUnits) {
-    if (!text.ends_with(suffix)) continue;
-    const auto number = base::parse_int<std::int64_t>(text.substr(0, text.size() - suffix.size()));
-    if (number && *number >= 0 && *number <= INT64_MAX / ms) return std::chrono::milliseconds(*number * ms);
-    break;
-  }
-  if (text == "0") return std::chrono::milliseconds(0);
-  return base::invalid("write a duration with its unit: 200ms, 5s, 10m, 24h or 7d");
-}
-
 std::string duration_text(std::chrono::milliseconds span) {
   const auto ms = span.count();
   if (ms % (24 * kHourMs) == 0 && ms > 0) return fmt::format("{}d", ms / (24 * kHourMs));
@@ -204,6 +187,23 @@ base::Result<void> check_together(const Settings& settings) {
 }
 
 }  // namespace
+
+base::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view suffix;
+    std::int64_t ms;
+  };
+  constexpr std::array<Unit, 5> kUnits = {
+      {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", kHourMs}, {"d", 24 * kHourMs}}};
+  for (const auto& [suffix, ms] : kUnits) {
+    if (!text.ends_with(suffix)) continue;
+    const auto number = base::parse_int<std::int64_t>(text.substr(0, text.size() - suffix.size()));
+    if (number && *number >= 0 && *number <= INT64_MAX / ms) return std::chrono::milliseconds(*number * ms);
+    break;
+  }
+  if (text == "0") return std::chrono::milliseconds(0);
+  return base::invalid("write a duration with its unit: 200ms, 5s, 10m, 24h or 7d");
+}
 
 std::string SettingInfo::flag() const {
   return replaced(key, "--", '-', '-');

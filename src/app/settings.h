@@ -98,6 +98,9 @@ struct SettingInfo {
 [[nodiscard]] base::Result<void> set_from_text(Settings& settings, const SettingInfo& info,
                                                std::string_view text, std::string_view where);
 
+/// "200ms", "5s", "10m", "24h", "7d" or "0". Errors: kInvalid.
+[[nodiscard]] base::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
 /// The value as text; secrets as "***".
 [[nodiscard]] std::string shown_value(const Settings& settings, const SettingInfo& info);
 

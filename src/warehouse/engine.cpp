@@ -252,6 +252,12 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
     memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
              static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
 
+  // A database gets its folder with its first table. The library loads its `default` one only with a folder,
+  // and stops at a description without one; such a database holds nothing, so its description can go.
+  const std::filesystem::path metadata = std::filesystem::path(options.path) / "metadata";
+  if (!std::filesystem::exists(metadata / "default", error))
+    std::filesystem::remove(metadata / "default.sql", error);
+
   // Ours stay: the library would replace what handles crashes, and its handlers wait for minutes before they
   // let go.
   chdb_set_signal_handlers_enabled(0);

@@ -47,7 +47,12 @@ std::string text_of(const std::filesystem::path& path) {
 
 class WarehouseServer::Impl {
  public:
-  Impl() {
+  Impl() { start(); }
+  ~Impl() { kill(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void start() {
     pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -62,17 +67,20 @@ class WarehouseServer::Impl {
     const auto deadline = base::Deadline::in(30s);
     while (!deadline.passed()) {
       if (ask(port, "GET", "/ping").status == 200) return;
-      if (::waitpid(pid, nullptr, WNOHANG) == pid) break;
+      if (::waitpid(pid, nullptr, WNOHANG) == pid) {
+        pid = 0;
+        break;
+      }
       std::this_thread::sleep_for(20ms);
     }
     throw std::runtime_error("millrace-warehouse did not start: " + text_of(log()));
   }
-  ~Impl() {
+  void kill() {
+    if (pid <= 0) return;
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
+    pid = 0;
   }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   [[nodiscard]] std::string data() const { return (directory.path() / "data").string(); }
   [[nodiscard]] std::string log() const { return (directory.path() / "log").string(); }
@@ -84,6 +92,11 @@ class WarehouseServer::Impl {
 
 WarehouseServer::WarehouseServer() : impl_(std::make_unique<Impl>()) {}
 WarehouseServer::~WarehouseServer() = default;
+
+void WarehouseServer::kill_and_restart() {
+  impl_->kill();
+  impl_->start();
+}
 
 std::string WarehouseServer::url() const {
   return fmt::format("http://127.0.0.1:{}", impl_->port);

@@ -21,6 +21,9 @@ class WarehouseServer {
   /// "http://127.0.0.1:port"; user admin, password test123.
   [[nodiscard]] std::string url() const;
 
+  /// kill -9, then a start on the same data and port. Throws as the constructor.
+  void kill_and_restart();
+
   /// Runs all statements of schema/warehouse. Throws on errors.
   static void create_schema(ports::Warehouse& warehouse);
 

@@ -1,0 +1,94 @@
+#include "app/commands.h"
+
+#include <cstdio>
+#include <iostream>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "adapters/mysql/migrations.h"
+#include "adapters/mysql/mysql_sql_reader.h"
+#include "app/neighbours.h"
+#include "app/warehouse_schema.h"
+#include "ordering/order_service.h"
+#include "tools/import_online_retail.h"
+#include "tools/progress.h"
+#include "verify/report.h"
+#include "verify/verify.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::milliseconds kInitTimeout{120'000};
+
+}  // namespace
+
+base::Result<void> run_init_db(const Settings& settings, const InitDbOptions& options) {
+  MILLRACE_TRY_ASSIGN(const auto address, adapters::mysql::parse_server_url(
+                                              options.url.empty() ? mysql_url(settings) : options.url));
+  MILLRACE_TRY_ASSIGN(const auto report, adapters::mysql::init_db(address, {.sample_shop = options.sample},
+                                                                  base::Deadline::in(kInitTimeout)));
+  if (report.applied.empty()) {
+    fmt::print("{} is up to date\n", address.shown());
+  } else {
+    for (const std::string_view name : report.applied)
+      fmt::print("applied {} to {}\n", name, address.shown());
+  }
+  return {};
+}
+
+base::Result<void> run_init_warehouse(const Settings& settings) {
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kInitTimeout)));
+  fmt::print("the warehouse at {} is up to date\n", clickhouse_url(settings));
+  return {};
+}
+
+base::Result<void> run_import(const Settings& settings, const std::string& kind, const std::string& file,
+                              const base::StopSignal& stop) {
+  if (kind != "online-retail")
+    return base::invalid(fmt::format("'{}' cannot be imported; use online-retail", kind));
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  ordering::OrderService orders(*neighbours->store, neighbours->clock, ordering_options(settings), [] {});
+  tools::ImportProgressPrinter printer(stderr);
+  MILLRACE_TRY_ASSIGN(const auto report, tools::import_online_retail(
+                                             file, {}, orders, stop,
+                                             [&](const tools::ImportProgress& now) { printer.show(now); }));
+  std::cout << tools::to_text(report);
+  if (report.stopped) return base::unavailable("stopped before the end; run the import again to go on");
+  return {};
+}
+
+base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& command,
+                              const base::StopSignal& stop) {
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  adapters::mysql::MysqlSqlReader reader(neighbours->store_address);
+  verify::VerifyOptions options;
+  options.patience = command.patience;
+  options.stop = &stop;
+  const bool show = isatty(STDERR_FILENO) != 0;
+  MILLRACE_TRY_ASSIGN(
+      const auto report,
+      verify::verify(reader, *neighbours->warehouse, options, [&](const verify::VerifyProgress& now) {
+        if (show)
+          fmt::print(stderr, "\r\x1b[K{}: {}, {} to check again", now.doing, now.rows, now.candidates);
+      }));
+  if (show) fmt::print(stderr, "\r\x1b[K");
+  std::cout << (command.json ? verify::to_json(report) + "\n" : verify::to_table(report));
+  return report.clean();
+}
+
+base::Result<void> run_load_command(const Settings& settings, const LoadCommand& command,
+                                    const base::StopSignal& stop) {
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  tools::LoadOptions options = command.load;
+  options.api_url = fmt::format("http://{}:{}", settings.api_host, settings.api_port);
+  adapters::curl::CurlHttpClient client({.connections_max = options.workers + 1, .ca_file = {}});
+  MILLRACE_TRY_ASSIGN(
+      const auto report,
+      tools::run_load(client, command.watch ? neighbours->warehouse.get() : nullptr, options, stop));
+  std::cout << tools::to_json(report) << "\n";
+  return {};
+}
+
+}  // namespace millrace::app

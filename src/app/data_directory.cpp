@@ -1,0 +1,51 @@
+#include "app/data_directory.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace millrace::app {
+
+base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  const auto absolute = std::filesystem::absolute(path).lexically_normal();
+  if (failed)
+    return base::invalid(
+        fmt::format("cannot make the data directory {}: {}", absolute.string(), failed.message()));
+  const auto lock_file = absolute / "millrace.lock";
+  const int file = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0)
+    return base::invalid(
+        fmt::format("cannot write in the data directory {}: {}", absolute.string(), std::strerror(errno)));
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    std::array<char, 32> pid{};
+    const auto length = ::pread(file, pid.data(), pid.size() - 1, 0);
+    ::close(file);
+    const std::string_view holder =
+        base::trim(std::string_view(pid.data(), length > 0 ? static_cast<std::size_t>(length) : 0));
+    return base::conflict(fmt::format(
+        "the data directory {} is in use by process {}; stop that one, or give another with --data-dir",
+        absolute.string(), base::printable(holder, 20)));
+  }
+  const std::string own = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(file, 0) != 0 || ::pwrite(file, own.data(), own.size(), 0) < 0) {
+    const int reason = errno;
+    ::close(file);
+    return base::invalid(fmt::format("cannot write {}: {}", lock_file.string(), std::strerror(reason)));
+  }
+  return std::unique_ptr<DataDirectory>(new DataDirectory(absolute, file));
+}
+
+DataDirectory::~DataDirectory() {
+  ::close(file_);
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,29 @@
+// The data directory, held by one process at a time.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace millrace::app {
+
+class DataDirectory {
+ public:
+  /// Makes it if it is missing and locks it until destroyed (or the process ends, however it ends). Errors:
+  /// kConflict (another process has it, named by its pid), kInvalid (cannot be made or written).
+  [[nodiscard]] static base::Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
+  ~DataDirectory();
+  DataDirectory(const DataDirectory&) = delete;
+  DataDirectory& operator=(const DataDirectory&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  DataDirectory(std::filesystem::path path, int file) : path_(std::move(path)), file_(file) {}
+  std::filesystem::path path_;
+  int file_;
+};
+
+}  // namespace millrace::app

@@ -1,0 +1,30 @@
+// Errors as exit codes: the one table.
+#pragma once
+
+#include "base/result.h"
+
+namespace millrace::app {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitDifferences = 1;  ///< `verify` found some.
+inline constexpr int kExitUsage = 2;
+
+[[nodiscard]] constexpr int exit_code(base::ErrorKind kind) {
+  switch (kind) {
+    case base::ErrorKind::kInvalid:
+      return kExitUsage;
+    case base::ErrorKind::kNotFound:
+      return 3;
+    case base::ErrorKind::kConflict:
+      return 4;
+    case base::ErrorKind::kUnavailable:
+      return 5;
+    case base::ErrorKind::kRejected:
+      return 6;
+    case base::ErrorKind::kFatal:
+      return 7;
+  }
+  return 7;
+}
+
+}  // namespace millrace::app

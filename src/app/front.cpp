@@ -1,0 +1,29 @@
+#include "app/front.h"
+
+namespace millrace::app {
+
+base::Result<std::unique_ptr<Front>> Front::start(const Settings& settings, Neighbours& neighbours,
+                                                  std::function<void()> on_committed) {
+  std::unique_ptr<Front> front(new Front);
+  front->analytics_ = std::make_unique<analytics::Analytics>(*neighbours.warehouse);
+  front->orders_ = std::make_unique<ordering::OrderService>(
+      *neighbours.store, neighbours.clock, ordering_options(settings), std::move(on_committed));
+  api::Options api_options;
+  api_options.store_threads = static_cast<std::size_t>(settings.api_read_threads);
+  front->api_ = std::make_unique<api::Api>(*front->orders_, *neighbours.store, *front->analytics_,
+                                           neighbours.clock, api_options);
+  adapters::http::HttpServerOptions server;
+  server.host = settings.api_host;
+  server.port = static_cast<std::uint16_t>(settings.api_port);
+  server.body_bytes_max = static_cast<std::size_t>(settings.api_body_bytes_max);
+  server.connections_max = static_cast<std::size_t>(settings.api_connections_max);
+  MILLRACE_TRY_ASSIGN(front->server_, adapters::http::HttpServer::start(*front->api_, server));
+  return front;
+}
+
+void Front::stop(base::Deadline deadline) {
+  server_->stop(deadline);
+  orders_->stop();
+}
+
+}  // namespace millrace::app

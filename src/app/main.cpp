@@ -1,0 +1,175 @@
+// millrace: one binary, whose subcommands are the roles and the tools.
+//   up                     all roles in one process, with the embedded servers
+//   api                    the HTTP API alone
+//   relay|transform|sink   one stage alone (needs an event log that processes share)
+//   init-db, init-warehouse, import, load, verify, config
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "adapters/system/logging.h"
+#include "adapters/system/signals.h"
+#include "app/commands.h"
+#include "app/exit_codes.h"
+#include "app/roles/roles.h"
+#include "app/settings.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::string_view kDefaultConfigFile = "millrace.toml";
+
+int finish(const base::Result<void>& outcome) {
+  if (outcome) return kExitOk;
+  fmt::print(stderr, "millrace: {}\n", outcome.error().message);
+  return exit_code(outcome.error().kind);
+}
+
+/// The settings' flags stand on the main command and are understood behind any subcommand.
+void add_setting_flags(CLI::App& app, std::map<std::string, std::string>& flags) {
+  for (const SettingInfo& info : all_settings()) {
+    const std::string key(info.key);
+    const std::string section = key.substr(0, key.find('.'));
+    app.add_option_function<std::string>(
+           info.flag(), [&flags, key](const std::string& value) { flags[key] = value; },
+           std::string(info.help))
+        ->group("Settings: " + section)
+        ->type_name("VALUE");
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Millrace: order changes from MySQL to live analytics, each counted exactly once.",
+               "millrace");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_version_flag("--version", std::string("millrace ") + kVersion);
+  std::string config_file;
+  app.add_option("--config", config_file,
+                 "TOML file with settings (default: millrace.toml here, if there is one)")
+      ->envname("MILLRACE_CONFIG")
+      ->type_name("FILE");
+  std::map<std::string, std::string> flags;
+  add_setting_flags(app, flags);
+
+  const auto command = [&](const std::string& name, const std::string& help) {
+    CLI::App* sub = app.add_subcommand(name, help);
+    sub->fallthrough();
+    return sub;
+  };
+  UpOptions up_options;
+  up_options.program = argv[0];
+  CLI::App* up = command("up", "Run everything in one process, with the embedded servers");
+  up->add_flag("--demo", up_options.demo, "Send a gentle stream of orders");
+  up->add_option("--demo-rate", up_options.demo_rate, "Demo orders per second")
+      ->check(CLI::Range(0.01, 10'000.0));
+  up->add_flag("!--no-summary", up_options.summary, "Log lines only, no live screen");
+  CLI::App* api = command("api", "Run the HTTP API alone");
+  std::vector<CLI::App*> stages;
+  for (const char* stage : {"relay", "transform", "sink"})
+    stages.push_back(command(stage, std::string("Run the stage alone: ") + stage));
+
+  InitDbOptions init_options;
+  CLI::App* init_db = command("init-db", "Create or bring up to date the order store's tables");
+  init_db->add_option("--url", init_options.url,
+                      "mysql://user:password@host:port/database (default: from the settings)");
+  init_db->add_flag("!--no-sample", init_options.sample, "Without the sample users and products");
+  CLI::App* init_warehouse =
+      command("init-warehouse", "Create or bring up to date the warehouse's tables and views");
+
+  std::string history_kind;
+  std::string history_file;
+  CLI::App* import = command("import", "Import history through the order service and the outbox");
+  import->add_option("kind", history_kind, "online-retail")->required();
+  import->add_option("file", history_file, "The CSV file, plain or .zst")->required();
+
+  VerifyCommand verify_options;
+  std::string patience = "30s";
+  CLI::App* verify =
+      command("verify", "Recompute everything from the order store and compare it with the warehouse");
+  verify->add_option("--patience", patience, "How long a difference may take to go away");
+  verify->add_flag("--json", verify_options.json, "The report as JSON");
+
+  LoadCommand load_options;
+  std::string load_duration = "30s";
+  CLI::App* load = command("load", "Send orders to the API at a fixed rate and measure");
+  load->add_option("--rate", load_options.load.orders_per_second, "Orders per second")
+      ->check(CLI::Range(0.01, 100'000.0));
+  load->add_option("--duration", load_duration, "How long, for example 30s");
+  load->add_option("--workers", load_options.load.workers, "Requests at once")->check(CLI::Range(1, 1'024));
+  load->add_option("--delete-share", load_options.load.delete_share,
+                   "Of the orders, how many are deleted again (0 to 1)");
+  load->add_option("--seed", load_options.load.seed, "Of the random orders");
+  load->add_flag("--watch", load_options.watch, "Measure until the views show the orders");
+
+  bool example = false;
+  CLI::App* config = command("config", "Show the settings in force");
+  config->add_flag("--example", example, "A file with all settings, defaults and explanations instead");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  if (example) {
+    std::cout << example_file();
+    return kExitOk;
+  }
+  if (config_file.empty() && std::filesystem::exists(kDefaultConfigFile)) config_file = kDefaultConfigFile;
+  const auto loaded =
+      load_settings(config_file, [](const std::string& name) { return std::getenv(name.c_str()); }, flags);
+  if (!loaded) return finish(std::unexpected(loaded.error()));
+  const Settings& settings = *loaded;
+  if (config->parsed()) {
+    for (const SettingInfo& info : all_settings())
+      fmt::print("{} = {}\n", info.key, shown_value(settings, info));
+    return kExitOk;
+  }
+
+  base::StopSignal stop;
+  const adapters::system::SignalWatch signals(stop);
+  if (!up->parsed())
+    if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
+      return finish(set_up);
+  if (up->parsed()) return finish(run_up(settings, up_options, stop));
+  if (api->parsed()) return finish(run_api(settings, stop));
+  for (const CLI::App* stage : stages)
+    if (stage->parsed()) return finish(run_stage(settings, stage->get_name()));
+  if (init_db->parsed()) return finish(run_init_db(settings, init_options));
+  if (init_warehouse->parsed()) return finish(run_init_warehouse(settings));
+  if (import->parsed()) return finish(run_import(settings, history_kind, history_file, stop));
+  if (verify->parsed()) {
+    const auto span = parse_duration(patience);
+    if (!span) return finish(base::with_context("--patience", span.error()));
+    verify_options.patience = *span;
+    const auto clean = run_verify(settings, verify_options, stop);
+    if (!clean) return finish(std::unexpected(clean.error()));
+    return *clean ? kExitOk : kExitDifferences;
+  }
+  if (load->parsed()) {
+    const auto span = parse_duration(load_duration);
+    if (!span) return finish(base::with_context("--duration", span.error()));
+    load_options.load.duration = *span;
+    return finish(run_load_command(settings, load_options, stop));
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+}  // namespace millrace::app
+
+int main(int argc, char** argv) {
+  millrace::adapters::system::block_stop_signals();
+  try {
+    return millrace::app::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "millrace: {}\n", error.what());
+    return millrace::app::exit_code(millrace::base::ErrorKind::kFatal);
+  }
+}

@@ -1,0 +1,31 @@
+#include "app/neighbours.h"
+
+namespace millrace::app {
+
+base::Result<std::unique_ptr<Neighbours>> make_neighbours(const Settings& settings) {
+  auto made = std::make_unique<Neighbours>();
+  MILLRACE_TRY_ASSIGN(made->store_address, adapters::mysql::parse_server_url(mysql_url(settings)));
+  made->http = std::make_unique<adapters::curl::CurlHttpClient>(adapters::curl::Options{
+      .connections_max = static_cast<std::size_t>(settings.clickhouse_connections_max),
+      .ca_file = settings.clickhouse_ca_file});
+  made->warehouse = std::make_unique<adapters::clickhouse::ClickhouseWarehouse>(
+      *made->http, adapters::clickhouse::Options{.url = clickhouse_url(settings),
+                                                 .user = settings.clickhouse_user,
+                                                 .password = settings.clickhouse_password});
+  made->store = std::make_unique<adapters::mysql::MysqlOrderStore>(
+      made->store_address, adapters::mysql::OrderStoreOptions{
+                               .connections_max = static_cast<std::size_t>(settings.mysql_connections_max)});
+  made->outbox = std::make_unique<adapters::mysql::MysqlOutbox>(made->store_address);
+  return made;
+}
+
+ordering::Options ordering_options(const Settings& settings) {
+  ordering::Options options;
+  options.writers = static_cast<std::size_t>(settings.ordering_writers);
+  options.batch_commands_max = static_cast<std::size_t>(settings.ordering_batch_size);
+  options.queue_commands_max = static_cast<std::size_t>(settings.ordering_queue_size);
+  options.command_timeout = settings.ordering_timeout;
+  return options;
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,163 @@
+#include "app/pipeline.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <spdlog/spdlog.h>
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::milliseconds kCallTimeout{10'000};
+constexpr std::chrono::milliseconds kDrainPause{5};
+constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
+constexpr std::size_t kTrimProbeBytes = 1;
+
+base::Deadline soon() {
+  return base::Deadline::in(kCallTimeout);
+}
+
+relay::Options relay_options(const Settings& settings) {
+  relay::Options options;
+  options.shard = static_cast<std::int32_t>(settings.relay_shard);
+  options.partitions = static_cast<std::int32_t>(settings.event_log_partitions);
+  options.batch_rows_max = static_cast<std::size_t>(settings.relay_batch_size);
+  options.poll_interval_min = settings.relay_poll_interval_min;
+  options.poll_interval_max = settings.relay_poll_interval;
+  options.retention = settings.relay_retention;
+  return options;
+}
+
+transform::Options transform_options(const Settings& settings) {
+  transform::Options options;
+  options.window_records = static_cast<std::size_t>(settings.transform_window);
+  options.batch_records_max = static_cast<std::size_t>(settings.transform_batch_size);
+  options.commit_interval = settings.transform_commit_interval;
+  return options;
+}
+
+sink::Options sink_options(const Settings& settings) {
+  sink::Options options;
+  options.batch_rows_max = static_cast<std::size_t>(settings.sink_batch_size);
+  options.max_delay = settings.sink_max_delay;
+  options.position_interval = settings.sink_position_interval;
+  options.insert_timeout = settings.sink_insert_timeout;
+  options.cached_keys_max = static_cast<std::size_t>(settings.sink_cached_keys_max);
+  return options;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Neighbours& neighbours,
+                                                        std::function<void(const base::Error&)> on_refusal) {
+  std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
+  adapters::rocksdb::Options log_options;
+  log_options.directory = std::filesystem::path(settings.data_dir) / "event-log";
+  log_options.fsync = settings.event_log_fsync;
+  MILLRACE_TRY_ASSIGN(made->log_, adapters::rocksdb::RocksdbEventLog::open(log_options));
+  const auto relaying = relay_options(settings);
+  const auto transforming = transform_options(settings);
+  const auto sinking = sink_options(settings);
+  for (const std::string& topic : {transforming.input_topic, transforming.dead_letter_topic,
+                                   transforming.output_topic, sinking.dead_letter_topic})
+    MILLRACE_TRY(made->log_->ensure_topic(topic, relaying.partitions, soon()));
+
+  made->tables_ = std::make_unique<sink::WarehouseTables>(*neighbours.warehouse);
+  made->relay_ = std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, relaying);
+  made->transformer_ = std::make_unique<transform::Transformer>(*made->log_, neighbours.clock, transforming);
+  made->sink_ = std::make_unique<sink::Sink>(*made->log_, *made->tables_, neighbours.clock, sinking);
+  const auto run = [&](auto& stage) {
+    made->threads_.emplace_back([&stage, &stop = made->stop_, on_refusal] {
+      if (const auto ended = stage.run(stop); !ended) on_refusal(ended.error());
+    });
+  };
+  run(*made->relay_);
+  run(*made->transformer_);
+  run(*made->sink_);
+  made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
+  return made;
+}
+
+Pipeline::~Pipeline() {
+  stop();
+}
+
+void Pipeline::stop() {
+  stop_.request();
+  relay_->wake();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+base::Result<std::uint64_t> Pipeline::behind(const std::string& group, const std::string& topic,
+                                             base::Deadline deadline) {
+  std::uint64_t records = 0;
+  for (std::int32_t partition = 0; partition < settings_.event_log_partitions; ++partition) {
+    MILLRACE_TRY_ASSIGN(const auto range, log_->offsets({topic, partition}, deadline));
+    MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, {topic, partition}, deadline));
+    records += static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, range.end - (committed ? committed->offset : 0)));
+  }
+  return records;
+}
+
+base::Result<Lag> Pipeline::lag(base::Deadline deadline) {
+  const transform::Options transforming;
+  const sink::Options sinking;
+  Lag lag;
+  MILLRACE_TRY_ASSIGN(const auto depth, neighbours_.outbox->depth(deadline));
+  lag.outbox_rows = depth.waiting;
+  lag.parked = depth.parked;
+  MILLRACE_TRY_ASSIGN(lag.events, behind(transforming.group, transforming.input_topic, deadline));
+  MILLRACE_TRY_ASSIGN(lag.rows, behind(sinking.group, sinking.topic, deadline));
+  return lag;
+}
+
+bool Pipeline::drain(base::Deadline deadline) {
+  for (;;) {
+    // Twice in a row: an event may have been on its way between two of the three counts.
+    const auto first = lag(deadline);
+    const auto second = first && first->total() == 0 ? lag(deadline) : first;
+    if (second && second->total() == 0) return true;
+    if (stop_.wait_for(kDrainPause) || deadline.passed()) return false;
+  }
+}
+
+/// Removes events that are older than the retention, that every stage has passed, and that no window looks
+/// back to.
+void Pipeline::trim_old_events() {
+  const transform::Options transforming;
+  const sink::Options sinking;
+  const auto window = static_cast<std::int64_t>(settings_.transform_window);
+  const auto trim = [&](const std::string& group, const std::string& topic) -> base::Result<void> {
+    for (std::int32_t partition = 0; partition < settings_.event_log_partitions; ++partition) {
+      const ports::TopicPartition where{topic, partition};
+      MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, where, soon()));
+      MILLRACE_TRY_ASSIGN(const auto range, log_->offsets(where, soon()));
+      const base::UtcTime before = neighbours_.clock.now() - settings_.event_log_retention;
+      // The first record that is young enough, by bisection: times in a partition only ever grow (but for
+      // steps of the clock).
+      std::int64_t low = range.begin;
+      std::int64_t high = std::min(range.end, committed ? committed->offset - window : 0);
+      while (low < high) {
+        const std::int64_t middle = low + (high - low) / 2;
+        MILLRACE_TRY_ASSIGN(const auto records, log_->read(where, middle, {1, kTrimProbeBytes}, soon()));
+        if (!records.empty() && records.front().time < before) {
+          low = middle + 1;
+        } else {
+          high = middle;
+        }
+      }
+      if (low > range.begin) MILLRACE_TRY(log_->trim(where, low, soon()));
+    }
+    return {};
+  };
+  do {
+    if (auto done = trim(transforming.group, transforming.input_topic); !done)
+      spdlog::warn("trimming the log: {}", done.error().message);
+    if (auto done = trim(sinking.group, sinking.topic); !done)
+      spdlog::warn("trimming the log: {}", done.error().message);
+  } while (!stop_.wait_for(kTrimInterval));
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,67 @@
+// The three stages behind the outbox, each on a thread of its own, over one event log.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "adapters/rocksdb/rocksdb_event_log.h"
+#include "app/neighbours.h"
+#include "app/settings.h"
+#include "base/stop.h"
+#include "relay/relay.h"
+#include "sink/sink.h"
+#include "transform/transformer.h"
+
+namespace millrace::app {
+
+/// How far the stages are behind.
+struct Lag {
+  std::uint64_t outbox_rows = 0;
+  std::uint64_t events = 0;  ///< In order.events, not yet transformed.
+  std::uint64_t rows = 0;    ///< In orders_analytics, not yet loaded.
+  std::uint64_t parked = 0;
+  [[nodiscard]] std::uint64_t total() const { return outbox_rows + events + rows; }
+};
+
+/// Starts its threads when made and joins them when stopped or destroyed.
+class Pipeline {
+ public:
+  /// `on_refusal` is called (once a stage, on its thread) when a stage refuses to go on. Errors: as the
+  /// log's.
+  [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(
+      const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal);
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  void wake() { relay_->wake(); }
+  /// Waits until everything that is committed is loaded, or the deadline; true if it is.
+  bool drain(base::Deadline deadline);
+  void stop();
+
+  [[nodiscard]] base::Result<Lag> lag(base::Deadline deadline);
+  [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }
+  [[nodiscard]] const transform::Stats& transform_stats() const { return transformer_->stats(); }
+  [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
+  [[nodiscard]] ports::EventLog& log() { return *log_; }
+
+ private:
+  Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}
+  void trim_old_events();
+  [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
+                                                   base::Deadline deadline);
+
+  const Settings settings_;
+  Neighbours& neighbours_;
+  std::unique_ptr<ports::EventLog> log_;
+  std::unique_ptr<sink::WarehouseTables> tables_;
+  std::unique_ptr<relay::Relay> relay_;
+  std::unique_ptr<transform::Transformer> transformer_;
+  std::unique_ptr<sink::Sink> sink_;
+  base::StopSignal stop_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace millrace::app

@@ -1,0 +1,31 @@
+// The roles: what `millrace api`, `relay`, `transform`, `sink` and `up` run.
+#pragma once
+
+#include <string>
+
+#include "app/settings.h"
+#include "base/result.h"
+#include "base/stop.h"
+
+namespace millrace::app {
+
+struct UpOptions {
+  std::string program;   ///< Our own path: millrace-warehouse lies beside it.
+  bool demo = false;     ///< Sends a gentle stream of orders.
+  double demo_rate = 2;  ///< Orders per second.
+  bool summary = true;   ///< The live screen on a terminal; a line now and then elsewhere.
+};
+
+/// All roles in one process, with the embedded servers started and supervised. Ends by `stop`, after
+/// draining. Errors: kConflict (port taken, data directory in use), kNotFound (a program is missing),
+/// kInvalid, kUnavailable, kFatal (a stage refuses to go on).
+[[nodiscard]] base::Result<void> run_up(const Settings& settings, const UpOptions& options,
+                                        base::StopSignal& stop);
+
+/// The HTTP API alone, beside an order store and a warehouse that are there already.
+[[nodiscard]] base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop);
+
+/// The stage roles work on an event log that several processes share. Errors: kInvalid with the embedded log.
+[[nodiscard]] base::Result<void> run_stage(const Settings& settings, const std::string& role);
+
+}  // namespace millrace::app

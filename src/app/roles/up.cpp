@@ -1,0 +1,197 @@
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "adapters/mysql/migrations.h"
+#include "adapters/system/logging.h"
+#include "app/data_directory.h"
+#include "app/front.h"
+#include "app/neighbours.h"
+#include "app/pipeline.h"
+#include "app/roles/roles.h"
+#include "app/servers.h"
+#include "app/summary.h"
+#include "app/warehouse_schema.h"
+#include "tools/load.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::milliseconds kSchemaTimeout{60'000};
+constexpr std::chrono::milliseconds kSummaryTimeout{2'000};
+constexpr std::chrono::milliseconds kScreenInterval{1'000};
+constexpr std::chrono::milliseconds kLineInterval{10'000};
+constexpr std::chrono::milliseconds kDrainTimeout{10'000};
+
+/// A stage's refusal, kept for the end and asking for it.
+class Refusals {
+ public:
+  explicit Refusals(base::StopSignal& stop) : stop_(stop) {}
+  void add(const base::Error& error) {
+    spdlog::error("{}", error.message);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!first_) first_ = error;
+    }
+    stop_.request();
+  }
+  [[nodiscard]] std::optional<base::Error> first() const {
+    const std::lock_guard lock(mutex_);
+    return first_;
+  }
+
+ private:
+  base::StopSignal& stop_;
+  mutable std::mutex mutex_;
+  std::optional<base::Error> first_;  // guarded by mutex_
+};
+
+/// The gentle stream of orders, on a thread of its own.
+class Demo {
+ public:
+  Demo(const std::string& api_url, double rate) : client_({.connections_max = 2, .ca_file = {}}) {
+    options_.api_url = api_url;
+    options_.orders_per_second = rate;
+    options_.delete_share = 0.05;
+    options_.seed = std::random_device{}();
+    thread_ = std::thread([this] {
+      while (!stop_.requested()) {
+        const auto report = tools::run_load(client_, nullptr, options_, stop_);
+        if (!report) spdlog::warn("demo orders: {}", report.error().message);
+        stop_.wait_for(kScreenInterval);
+      }
+    });
+  }
+  ~Demo() {
+    stop_.request();
+    thread_.join();
+  }
+  Demo(const Demo&) = delete;
+  Demo& operator=(const Demo&) = delete;
+
+ private:
+  adapters::curl::CurlHttpClient client_;
+  tools::LoadOptions options_;
+  base::StopSignal stop_;
+  std::thread thread_;
+};
+
+std::vector<SummaryLine> addresses(const Settings& settings, const Front& front) {
+  const std::string api = fmt::format(
+      "http://{}:{}", settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, front.port());
+  return {{"HTTP API", api + "/api/orders"},
+          {"sales figures", api + "/api/analytics/stats"},
+          {"ClickHouse", fmt::format("{}  user {}", clickhouse_url(settings), settings.clickhouse_user)},
+          {"MySQL", settings.mysql_url.empty()
+                        ? fmt::format("{}:{}/{}  user {}", settings.mysql_host, settings.mysql_port,
+                                      settings.mysql_database, settings.mysql_user)
+                        : "as given by mysql.url"},
+          {"data", std::filesystem::absolute(settings.data_dir).lexically_normal().string()}};
+}
+
+class Display {
+ public:
+  Display(const Settings& settings, Front& front, Pipeline& pipeline, Servers& servers, bool screen)
+      : front_(front),
+        pipeline_(pipeline),
+        servers_(servers),
+        screen_(screen),
+        addresses_(addresses(settings, front)) {}
+
+  [[nodiscard]] const std::vector<SummaryLine>& shown_addresses() const { return addresses_; }
+  [[nodiscard]] std::chrono::milliseconds interval() const {
+    return screen_ ? kScreenInterval : kLineInterval;
+  }
+
+  void show() {
+    Snapshot snapshot;
+    snapshot.addresses = addresses_;
+    const auto deadline = base::Deadline::in(kSummaryTimeout);
+    if (const auto stats = front_.analytics().stats(deadline)) snapshot.stats = *stats;
+    if (const auto lag = pipeline_.lag(deadline)) snapshot.lag = *lag;
+    const auto& sink = pipeline_.sink_stats();
+    const auto& transform = pipeline_.transform_stats();
+    snapshot.freshness_ms = sink.last_freshness_ms;
+    snapshot.rows_loaded = sink.rows_loaded;
+    snapshot.repeats_dropped =
+        sink.repeats_dropped + transform.repeats_dropped + transform.former_owner_dropped;
+    snapshot.dead_letters = sink.dead_letters + transform.dead_letters;
+    snapshot.servers = servers_.states();
+    const auto now = std::chrono::steady_clock::now();
+    snapshot.uptime = std::chrono::duration_cast<std::chrono::seconds>(now - started_);
+    const double seconds = std::chrono::duration<double>(now - last_at_).count();
+    if (seconds > 0)
+      snapshot.rows_per_second = static_cast<double>(snapshot.rows_loaded - last_rows_) / seconds;
+    last_at_ = now;
+    last_rows_ = snapshot.rows_loaded;
+    if (screen_) {
+      const std::string text = to_screen(snapshot);
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    } else {
+      spdlog::info("{}", to_line(snapshot));
+    }
+  }
+
+ private:
+  Front& front_;
+  Pipeline& pipeline_;
+  Servers& servers_;
+  bool screen_;
+  std::vector<SummaryLine> addresses_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_at_ = started_;
+  std::uint64_t last_rows_ = 0;
+};
+
+}  // namespace
+
+base::Result<void> run_up(const Settings& settings, const UpOptions& options, base::StopSignal& stop) {
+  MILLRACE_TRY_ASSIGN(const auto data, DataDirectory::open(settings.data_dir));
+  const bool screen = options.summary && isatty(STDOUT_FILENO) != 0;
+  const std::string log_file =
+      settings.log_file.empty() && screen ? (data->path() / "millrace.log").string() : settings.log_file;
+  MILLRACE_TRY(adapters::system::set_up_logging({settings.log_level, log_file}));
+  if (screen) fmt::print("starting; the log is in {}\n", log_file);
+
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, options.program));
+  MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
+  MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
+
+  Refusals refusals(stop);
+  MILLRACE_TRY_ASSIGN(
+      const auto pipeline,
+      Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }));
+  MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [&] { pipeline->wake(); }));
+  Display display(settings, *front, *pipeline, *servers, screen);
+  for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
+  {
+    std::optional<Demo> demo;
+    if (options.demo) demo.emplace(fmt::format("http://127.0.0.1:{}", front->port()), options.demo_rate);
+    do {
+      display.show();
+    } while (!stop.wait_for(display.interval()));
+  }
+
+  if (screen) fmt::print("\nstopping: finishing what was accepted\n");
+  front->stop(base::Deadline::in(settings.stop_timeout));
+  if (!refusals.first() &&
+      !pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, settings.stop_timeout))))
+    spdlog::info("stopped with events on their way; the next start goes on with them");
+  pipeline->stop();
+  servers->stop(base::Deadline::in(settings.stop_timeout));
+  if (const auto refused = refusals.first()) return std::unexpected(*refused);
+  return {};
+}
+
+}  // namespace millrace::app
