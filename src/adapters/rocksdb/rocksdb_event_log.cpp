@@ -325,11 +325,10 @@ class RocksdbEventLog::Impl {
   }
 
   Result<void> write(::rocksdb::WriteBatch& batch, std::string_view doing) {
-    if (write_failed.load()) {
-      // After a failed write RocksDB refuses all others until it is told that the cause may be gone.
-      if (const auto resumed = database->Resume(); !resumed.ok()) return failed(doing, resumed);
-      write_failed = false;
-    }
+    // After a failed write RocksDB refuses all others until its cause is gone. It finds that out by itself
+    // for a full disk, for other causes when it is told to look; whatever it answers, the write says whether
+    // it helped.
+    if (write_failed.exchange(false)) database->Resume().PermitUncheckedError();
     const auto written = database->Write(write_options, &batch);
     if (written.ok()) return {};
     write_failed = true;
