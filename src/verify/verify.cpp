@@ -30,12 +30,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kRetryFirst{100};
 constexpr milliseconds kRetryLongest{3'000};
-constexpr milliseconds kRoundPauseFirst{250};
-constexpr milliseconds kRoundPauseLongest{5'000};
+constexpr int kRoundPausesGrowTo = 20;
 /// Base rows and sums are written side by side: after a base row was seen its sums may be on their way for
 /// this long, growing from round to round.
 constexpr milliseconds kSettleFirst{100};
-constexpr milliseconds kSettleLongest{3'000};
+constexpr milliseconds kSettleLongest{1'000};
 /// One verdict alone may fall between two writes of one batch.
 constexpr std::uint32_t kRoundsMin = 3;
 constexpr milliseconds kOpenTimeout{10'000};
@@ -385,7 +384,7 @@ class Verification {
 
   Result<void> check_again() {
     const Deadline deadline = Deadline::in(options_.patience);
-    base::Backoff pauses(kRoundPauseFirst, kRoundPauseLongest);
+    base::Backoff pauses(options_.recheck_pause, options_.recheck_pause * kRoundPausesGrowTo);
     milliseconds settle = kSettleFirst;
     while (has_candidates()) {
       if (rounds_ > 0) {

@@ -18,6 +18,8 @@ struct VerifyOptions {
   /// How long what differs may go on differing before it is called a difference, and how long a neighbour may
   /// be away.
   std::chrono::milliseconds patience{30'000};
+  /// Before what differs is looked at again: the first pause, later ones grow to 20 times as much.
+  std::chrono::milliseconds recheck_pause{250};
   std::size_t differences_shown_max = 20;
   /// Rows of one table that are kept for checking again, about 150 bytes each.
   std::size_t candidates_max = 100'000;
