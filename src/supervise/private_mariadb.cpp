@@ -50,6 +50,7 @@ std::string accounts_script(const std::string& password) {
   std::string text =
       "DELETE FROM mysql.global_priv WHERE User = '' OR (User IN ('root', 'admin') AND Host NOT IN "
       "('localhost', '127.0.0.1'));\n"
+      "DELETE FROM mysql.proxies_priv WHERE Host NOT IN ('localhost', '127.0.0.1');\n"
       "FLUSH PRIVILEGES;\n";
   for (const std::string_view user : {"root", "admin"})
     for (const std::string_view host : {"localhost", "127.0.0.1"})
