@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -99,6 +100,8 @@ MariadbServer::~MariadbServer() {
 }
 
 MariadbServer& MariadbServer::get() {
+  // The logger is made first and so goes last: the supervisor's thread logs until the server is gone.
+  spdlog::default_logger();
   static MariadbServer server;
   return server;
 }
