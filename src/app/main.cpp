@@ -63,7 +63,6 @@ int run(int argc, char** argv) {
     return sub;
   };
   UpOptions up_options;
-  up_options.program = argv[0];
   CLI::App* up = command("up", "Run everything in one process, with the embedded servers");
   up->add_flag("--demo", up_options.demo, "Send a gentle stream of orders");
   up->add_option("--demo-rate", up_options.demo_rate, "Demo orders per second")

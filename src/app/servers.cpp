@@ -1,15 +1,87 @@
 #include "app/servers.h"
 
+#include <filesystem>
+#include <future>
+
+#include <fmt/format.h>
+
 namespace millrace::app {
 namespace {
-class NoServers final : public Servers {
- public:
-  [[nodiscard]] std::vector<SummaryLine> states() const override { return {}; }
-  void stop(base::Deadline) override {}
-};
-}  // namespace
-base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings, const std::string&) {
-  if (settings.mysql_embedded || settings.clickhouse_embedded) return base::invalid("no embedded servers yet");
-  return std::make_unique<NoServers>();
+
+constexpr std::chrono::milliseconds kStartTimeout{120'000};
+constexpr std::uint64_t kMebibyte = 1u << 20u;
+
+/// An embedded server listens on this machine only and has the users that it is given.
+base::Result<void> check(const Settings& settings) {
+  const auto local = [](const std::string& host) { return host == "127.0.0.1" || host == "localhost"; };
+  if (settings.mysql_embedded && !settings.mysql_url.empty())
+    return base::invalid("mysql.url names a server of your own: set mysql.embedded to false as well");
+  if (settings.mysql_embedded && !local(settings.mysql_host))
+    return base::invalid(
+        "mysql.host must be 127.0.0.1 with the embedded server; for another one set mysql.embedded to false");
+  if (settings.mysql_embedded && settings.mysql_user != "root" && settings.mysql_user != "admin")
+    return base::invalid("mysql.user must be root or admin with the embedded server");
+  if (settings.clickhouse_embedded && !settings.clickhouse_url.empty())
+    return base::invalid(
+        "clickhouse.url names a server of your own: set clickhouse.embedded to false as well");
+  if (settings.clickhouse_embedded && !local(settings.clickhouse_host))
+    return base::invalid(
+        "clickhouse.host must be 127.0.0.1 with the embedded server; for another one set clickhouse.embedded "
+        "to false");
+  return {};
 }
+
+SummaryLine line_of(const supervise::ServiceStatus& status) {
+  std::string value(to_string(status.state));
+  if (status.pid > 0) value += fmt::format(", process {}", status.pid);
+  if (status.restarts > 0) value += fmt::format(", {} restarts", status.restarts);
+  return {status.name, std::move(value)};
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) {
+  MILLRACE_TRY(check(settings));
+  const std::filesystem::path data = std::filesystem::absolute(settings.data_dir).lexically_normal();
+  const auto deadline = base::Deadline::in(kStartTimeout);
+  std::unique_ptr<Servers> servers(new Servers);
+  std::future<base::Result<void>> mariadb_started;
+  if (settings.mysql_embedded) {
+    supervise::PrivateMariadbOptions options;
+    options.directory = data / "mysql";
+    options.port = static_cast<std::uint16_t>(settings.mysql_port);
+    options.password = settings.mysql_password;
+    options.buffer_pool_bytes = static_cast<std::uint64_t>(settings.mysql_buffer_pool_mb) * kMebibyte;
+    servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
+    mariadb_started = std::async(std::launch::async, [&] { return servers->mariadb_->start(deadline); });
+  }
+  base::Result<void> warehouse_started = {};
+  if (settings.clickhouse_embedded) {
+    supervise::PrivateWarehouseOptions options;
+    options.directory = data / "clickhouse";
+    options.port = static_cast<std::uint16_t>(settings.clickhouse_port);
+    options.user = settings.clickhouse_user;
+    options.password = settings.clickhouse_password;
+    servers->warehouse_ = std::make_unique<supervise::PrivateWarehouse>(std::move(options));
+    warehouse_started = servers->warehouse_->start(deadline);
+  }
+  if (mariadb_started.valid()) MILLRACE_TRY(mariadb_started.get());
+  MILLRACE_TRY(warehouse_started);
+  return servers;
+}
+
+std::vector<SummaryLine> Servers::states() const {
+  std::vector<SummaryLine> lines;
+  if (mariadb_) lines.push_back(line_of(mariadb_->status()));
+  if (warehouse_) lines.push_back(line_of(warehouse_->status()));
+  return lines;
+}
+
+void Servers::stop() {
+  std::future<void> mariadb_stopped;
+  if (mariadb_) mariadb_stopped = std::async(std::launch::async, [this] { mariadb_->stop(); });
+  if (warehouse_) warehouse_->stop();
+  if (mariadb_stopped.valid()) mariadb_stopped.get();
+}
+
 }  // namespace millrace::app

@@ -8,24 +8,28 @@
 #include "app/settings.h"
 #include "app/summary.h"
 #include "base/result.h"
+#include "supervise/private_mariadb.h"
+#include "supervise/private_warehouse.h"
 
 namespace millrace::app {
 
-/// Stops what it started when destroyed.
+/// One caller. Stops what it started when destroyed.
 class Servers {
  public:
-  virtual ~Servers() = default;
-
-  /// Starts those that the settings call embedded, side by side, and waits until they answer. `program` is
-  /// our own path. Errors: kConflict (port taken), kNotFound (a program is missing), kUnavailable (not ready
-  /// in time).
-  [[nodiscard]] static base::Result<std::unique_ptr<Servers>> start(const Settings& settings,
-                                                                    const std::string& program);
+  /// Starts those that the settings call embedded, side by side, and waits until they answer. Errors:
+  /// kConflict (port taken, or its directory in use), kNotFound (a program is missing), kInvalid (settings
+  /// that an embedded server cannot follow), kFatal.
+  [[nodiscard]] static base::Result<std::unique_ptr<Servers>> start(const Settings& settings);
 
   /// One line for each, for the summary.
-  [[nodiscard]] virtual std::vector<SummaryLine> states() const = 0;
-  /// Cleanly, within the deadline.
-  virtual void stop(base::Deadline deadline) = 0;
+  [[nodiscard]] std::vector<SummaryLine> states() const;
+  /// Cleanly, side by side.
+  void stop();
+
+ private:
+  Servers() = default;
+  std::unique_ptr<supervise::PrivateMariadb> mariadb_;
+  std::unique_ptr<supervise::PrivateWarehouse> warehouse_;
 };
 
 }  // namespace millrace::app

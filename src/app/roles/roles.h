@@ -10,7 +10,6 @@
 namespace millrace::app {
 
 struct UpOptions {
-  std::string program;   ///< Our own path: millrace-warehouse lies beside it.
   bool demo = false;     ///< Sends a gentle stream of orders.
   double demo_rate = 2;  ///< Orders per second.
   bool summary = true;   ///< The live screen on a terminal; a line now and then elsewhere.

@@ -164,7 +164,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   if (screen) fmt::print("starting; the log is in {}\n", log_file);
 
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
-  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, options.program));
+  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings));
   MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
   MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
 
@@ -189,7 +189,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
       !pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, settings.stop_timeout))))
     spdlog::info("stopped with events on their way; the next start goes on with them");
   pipeline->stop();
-  servers->stop(base::Deadline::in(settings.stop_timeout));
+  servers->stop();
   if (const auto refused = refusals.first()) return std::unexpected(*refused);
   return {};
 }
