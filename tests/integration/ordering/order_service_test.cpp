@@ -442,7 +442,8 @@ TEST_F(OrderServiceTest, TriesAgainAfterADeadlockUntilItSucceeds) {
   // Ours holds the order and waits for stock as soon as the order cannot be locked without waiting.
   // The server's view of its locks is refreshed only for those who ask less than ten times a second.
   const base::Deadline deadline = base::Deadline::in(5s);
-  while (database_.value("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0" &&
+  while (database_.value(
+             "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0" &&
          !deadline.passed())
     std::this_thread::sleep_for(120ms);
   // One of the two is chosen as the victim; either way both end.
