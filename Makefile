@@ -82,6 +82,10 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 	@python3 -B tests/check/format.py .
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) -L '^(check|unit)$$'
 
+.PHONY: bench
+bench: build  ## Measure end to end; the result goes to bench/results
+	@python3 -B bench/end_to_end.py
+
 .PHONY: format
 format:  ## Format the C++ sources
 	@scripts/bootstrap --check

@@ -1,7 +1,8 @@
 #include "app/warehouse_schema.h"
 
+#include <embedded/kWarehouseSchema.h>
+
 #include "base/text.h"
-#include "embedded/kWarehouseSchema.h"
 
 namespace millrace::app {
 
