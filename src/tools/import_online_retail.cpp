@@ -99,12 +99,19 @@ class Dispatcher {
         if (!answer && answer.error().kind == ErrorKind::kUnavailable) {
           again.push_back(task);
           if (Clock::now() >= pause_until) pause_until = Clock::now() + backoff_.next();
-          if (outcome && since(success_at) > options_.outage_max)
-            outcome = base::with_context("the order service stayed away; run the import again to go on",
-                                         std::move(answer).error());
+          const auto limit =
+              succeeded_ ? options_.outage_max : std::min(options_.start_max, options_.outage_max);
+          waiting_for_ = answer.error().message;
+          if (outcome && since(success_at) > limit)
+            outcome =
+                base::with_context(succeeded_ ? "the order service stayed away; run the import again to go on"
+                                              : "nothing was imported",
+                                   std::move(answer).error());
           continue;
         }
         success_at = Clock::now();
+        succeeded_ = true;
+        waiting_for_.clear();
         backoff_.reset();
         if (auto taken = on_answer(task, std::move(answer)); !taken && outcome) outcome = std::move(taken);
       }
@@ -114,6 +121,9 @@ class Dispatcher {
     }
   }
 
+  /// The last refusal since the last success, or nothing.
+  [[nodiscard]] const std::string& waiting_for() const { return waiting_for_; }
+
  private:
   const ImportOptions& options_;
   const SubmitCommand& submit_;
@@ -121,6 +131,8 @@ class Dispatcher {
   base::Backoff backoff_;
   std::shared_ptr<Answers> answers_ = std::make_shared<Answers>();
   Clock::time_point answered_at_ = Clock::now();
+  bool succeeded_ = false;
+  std::string waiting_for_;
 };
 
 class Importer {
@@ -151,7 +163,10 @@ class Importer {
   enum class State : char { kAsMade, kAlreadyDone, kOtherwise };
 
   void begin_phase(ImportPhase phase, std::size_t total, std::uint64_t lines_total) {
-    progress_ = {phase, 0, total, 0, lines_total, {}};
+    progress_ = {};
+    progress_.phase = phase;
+    progress_.total = total;
+    progress_.lines_total = lines_total;
     phase_began_at_ = Clock::now();
     show(true);
   }
@@ -160,6 +175,7 @@ class Importer {
     if (!on_progress_ || (!even_if_soon && since(shown_at_) < options_.progress_interval)) return;
     shown_at_ = Clock::now();
     progress_.elapsed = since(phase_began_at_);
+    progress_.waiting_for = dispatcher_.waiting_for();
     on_progress_(progress_);
   }
 

@@ -23,7 +23,8 @@ struct ImportOptions {
   std::size_t in_flight_max = 256;                   ///< Commands submitted and not yet answered.
   std::chrono::milliseconds retry_first{50};         ///< Pauses while the order service is unavailable …
   std::chrono::milliseconds retry_longest{2'000};    ///< … grow from the first to the longest.
-  std::chrono::milliseconds outage_max{5 * 60'000};  ///< With no success for this long the import gives up.
+  std::chrono::milliseconds outage_max{5 * 60'000};  ///< With no success for this long the import gives up …
+  std::chrono::milliseconds start_max{15'000};       ///< … and sooner while there has been none at all.
   std::chrono::milliseconds answer_max{2 * 60'000};  ///< The order service answers within this, or is broken.
   std::chrono::milliseconds progress_interval{100};
 };
@@ -37,6 +38,7 @@ struct ImportProgress {
   std::uint64_t lines_done = 0;  ///< Order lines, in phase kOrders.
   std::uint64_t lines_total = 0;
   std::chrono::milliseconds elapsed{0};  ///< Since the beginning of the phase.
+  std::string waiting_for;  ///< Why nothing goes on: the last refusal; empty while something does.
 };
 
 /// Counts are of the whole history as it stands after this run, whichever run wrote it; a stopped run counts

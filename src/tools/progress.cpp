@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 namespace millrace::tools {
 namespace {
 
@@ -40,6 +42,8 @@ std::string progress_line(const ImportProgress& progress) {
       fmt::format("{:<7} [{:<{}}] {} of {}", kNames[static_cast<std::size_t>(progress.phase)],
                   std::string(filled, '#'), kBarWidth, grouped(progress.done), grouped(progress.total));
   if (progress.lines_total > 0) line += fmt::format(", {} lines", grouped(progress.lines_done));
+  // On one line: it is redrawn.
+  if (!progress.waiting_for.empty()) return line + ", waiting: " + base::printable(progress.waiting_for, 120);
   const double seconds = static_cast<double>(progress.elapsed.count()) / 1e3;
   if (seconds <= 0 || progress.done == 0) return line;
   const double rate = static_cast<double>(progress.done) / seconds;

@@ -190,6 +190,21 @@ TEST(ImportOnlineRetail, TriesAgainWhatWasUnavailableUntilItIsDone) {
   EXPECT_EQ(report->refunded, 1u);
 }
 
+TEST(ImportOnlineRetail, GivesUpSoonWhenNothingHasEverSucceeded) {
+  Orders orders;
+  orders.fault_at = [](std::size_t) { return Orders::Fault::kNothingDone; };
+  ImportOptions options = quick();
+  options.start_max = std::chrono::milliseconds(3);
+  std::string waiting_for;
+  const auto report = import(orders, options, base::StopSignal(), [&](const ImportProgress& progress) {
+    if (!progress.waiting_for.empty()) waiting_for = progress.waiting_for;
+  });
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(report.error().message, "nothing was imported: away");
+  EXPECT_EQ(waiting_for, "away");
+}
+
 TEST(ImportOnlineRetail, StopsBetweenOrdersAndGoesOnInTheNextRun) {
   for (std::size_t n = 0; n < 9; ++n) {
     Orders orders;
@@ -306,12 +321,16 @@ TEST(ImportOnlineRetail, ReportsProgressToTheEndOfEachPhase) {
 }
 
 TEST(ImportOnlineRetail, ShowsProgressAndTheFinalTable) {
-  EXPECT_EQ(progress_line({ImportPhase::kOrders, 5'000, 20'000, 132'500, 530'103, std::chrono::seconds(2)}),
-            "orders  [######                  ] 5,000 of 20,000, 132,500 lines, 2,500/s, 6 s left");
-  EXPECT_EQ(progress_line({ImportPhase::kReturns, 10, 10, 0, 0, std::chrono::seconds(75)}),
+  EXPECT_EQ(
+      progress_line({ImportPhase::kOrders, 5'000, 20'000, 132'500, 530'103, std::chrono::seconds(2), ""}),
+      "orders  [######                  ] 5,000 of 20,000, 132,500 lines, 2,500/s, 6 s left");
+  EXPECT_EQ(progress_line({ImportPhase::kReturns, 10, 10, 0, 0, std::chrono::seconds(75), ""}),
             "returns [########################] 10 of 10, 0/s, 1 min 15 s");
-  EXPECT_EQ(progress_line({ImportPhase::kReturns, 0, 0, 0, 0, {}}),
+  EXPECT_EQ(progress_line({ImportPhase::kReturns, 0, 0, 0, 0, {}, ""}),
             "returns [########################] 0 of 0");
+  EXPECT_EQ(
+      progress_line({ImportPhase::kReturns, 1, 4, 0, 0, std::chrono::seconds(9), "the database is away"}),
+      "returns [######                  ] 1 of 4, waiting: the database is away");
   ImportReport report;
   report.orders = 19'959;
   report.refunded = 2'353;
