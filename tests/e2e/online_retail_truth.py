@@ -6,10 +6,11 @@ Run it to print the figures: python3 online_retail_truth.py FILE
 As a pytest module it compares them with a running system that has imported the file:
 
     MILLRACE_TEST_ONLINE_RETAIL   the file (.csv, or .csv.zst with the zstd program); without it the tests are skipped
-    MILLRACE_TEST_WAREHOUSE_URL   ClickHouse's HTTP interface, for example http://127.0.0.1:8123; without it only what needs no
-    MILLRACE_TEST_WAREHOUSE_USER, MILLRACE_TEST_WAREHOUSE_PASSWORD      system is tested
+    MILLRACE_TEST_WAREHOUSE_URL   ClickHouse's HTTP interface, for example http://127.0.0.1:8123; without it only what needs
+                                  no running system is tested
+    MILLRACE_TEST_WAREHOUSE_USER, MILLRACE_TEST_WAREHOUSE_PASSWORD
 
-The comparison reads the views that users read, and takes only the orders of this import (users or-*).
+The comparison reads the views that users read: of the base table the orders of this import (users or-*), of the sales what lies before 2012.
 """
 import collections
 import csv
@@ -151,8 +152,8 @@ def warehouse_query(sql):
 
 
 def warehouse_figures(query=warehouse_query):
-    """The same figures from the warehouse: month -> revenue, and month -> orders, from daily_sales_mv; fate -> orders from the
-    base table. daily_sales_mv holds no users, so before the first month and after the last one nothing is compared."""
+    """The same figures from the warehouse: month -> revenue, and month -> orders, from daily_sales_mv (which knows no users, so
+    the months tell the import's orders from others); fate -> orders from the base table."""
     months = query("SELECT formatDateTime(toStartOfMonth(order_date), '%Y-%m') AS month, sum(total_revenue), sum(order_count) "
                    "FROM analytics.daily_sales_mv WHERE order_date < '2012-01-01' GROUP BY month ORDER BY month")
     fates = query("SELECT multiIf(is_deleted = 1, 'deleted', status = 'REFUNDED', 'refunded', 'kept') AS fate, count() "
