@@ -1,5 +1,6 @@
 -- The order store: MySQL 8.4 and MariaDB 10.11 both run this file unchanged.
--- Ids compare byte by byte (utf8mb4_bin, a collation that both servers know); names and e-mails without regard to case.
+-- Ids, and what an order keeps of its user and products, compare byte by byte (utf8mb4_bin, a collation that both servers know), as
+-- the warehouse groups them; names and e-mails of the catalogue without regard to case.
 -- All times are UTC with milliseconds. Every statement can run twice, because DDL commits by itself.
 
 CREATE TABLE IF NOT EXISTS users (
@@ -49,7 +50,7 @@ CREATE TABLE IF NOT EXISTS inventory (
 CREATE TABLE IF NOT EXISTS orders (
   id               VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
   user_id          VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
-  user_email       VARCHAR(255)    NOT NULL COMMENT 'as it was when the order was made',
+  user_email       VARCHAR(255)    COLLATE utf8mb4_bin NOT NULL COMMENT 'as it was when the order was made',
   total_amount     DECIMAL(14, 2)  NOT NULL,
   status           ENUM ('PENDING', 'PAYMENT_PROCESSING', 'PAYMENT_CONFIRMED', 'PREPARING', 'SHIPPED', 'DELIVERED',
                          'CANCELLED', 'REFUNDED') NOT NULL DEFAULT 'PENDING',
@@ -69,7 +70,7 @@ CREATE TABLE IF NOT EXISTS order_items (
   id           BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   order_id     VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
   product_id   VARCHAR(36)     COLLATE utf8mb4_bin NOT NULL,
-  product_name VARCHAR(255)    NOT NULL COMMENT 'as it was when the order was made',
+  product_name VARCHAR(255)    COLLATE utf8mb4_bin NOT NULL COMMENT 'as it was when the order was made',
   quantity     INT UNSIGNED    NOT NULL,
   price        DECIMAL(14, 4)  NOT NULL,
   created_at   DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
