@@ -94,6 +94,7 @@ class PrivateMariadb::Impl {
       lock_.emplace(std::move(lock));
     }
     base::Result<void> started = check_port();
+    if (started) started = make_temporary();
     if (started) started = make_data(deadline);
     if (started) started = write_file(accounts_file(), accounts_script(options_.password));
     if (started) {
@@ -122,6 +123,16 @@ class PrivateMariadb::Impl {
  private:
   [[nodiscard]] fs::path data() const { return options_.directory / "data"; }
   [[nodiscard]] fs::path accounts_file() const { return options_.directory / "accounts.sql"; }
+  [[nodiscard]] fs::path temporary() const { return options_.directory / "tmp"; }
+
+  /// A server that starts removes all files named #sql… from its temporary directory: in one that is shared,
+  /// those of every other server of the machine. Source: MariaDB, mysql_rm_tmp_tables().
+  base::Result<void> make_temporary() const {
+    std::error_code error;
+    fs::create_directories(temporary(), error);
+    if (error) return base::fatal(fmt::format("cannot make {}: {}", temporary().string(), error.message()));
+    return {};
+  }
 
   base::Result<void> check_port() const {
     if (auto free = check_port_free(std::string(kHost), options_.port); !free)
@@ -149,8 +160,12 @@ class PrivateMariadb::Impl {
     ChildSpec spec;
     spec.name = "mariadb-install-db";
     spec.program = install;
-    spec.arguments = {"--no-defaults", "--datadir=" + unfinished.string(), "--skip-test-db",
-                      "--skip-name-resolve", "--auth-root-authentication-method=normal"};
+    spec.arguments = {"--no-defaults",
+                      "--datadir=" + unfinished.string(),
+                      "--skip-test-db",
+                      "--skip-name-resolve",
+                      "--auth-root-authentication-method=normal",
+                      "--tmpdir=" + temporary().string()};
     if (::geteuid() == 0) spec.arguments.emplace_back("--user=root");
     spec.log_file = options_.directory / "install-db.log";
     spec.kept_files = {lock_->file()};
@@ -178,6 +193,7 @@ class PrivateMariadb::Impl {
         // Relative to the data directory: the path of a socket may have 107 bytes only.
         "--socket=../mysql.sock",
         "--pid-file=../mariadbd.pid",
+        "--tmpdir=" + temporary().string(),
         "--init-file=" + accounts_file().string(),
         fmt::format("--port={}", options_.port),
         fmt::format("--bind-address={}", kHost),
