@@ -4,6 +4,41 @@
 #include <cstdint>
 
 namespace millrace::base {
+namespace {
+
+/// Of the first UTF-8 character of a text that is not empty, in bytes; 0 if it begins with none.
+std::size_t character_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  std::size_t extra = 0;
+  std::uint32_t least = 0;
+  std::uint32_t code = 0;
+  if (lead < 0x80) return 1;
+  if ((lead & 0xe0u) == 0xc0u) {
+    extra = 1;
+    least = 0x80;
+    code = lead & 0x1fu;
+  } else if ((lead & 0xf0u) == 0xe0u) {
+    extra = 2;
+    least = 0x800;
+    code = lead & 0x0fu;
+  } else if ((lead & 0xf8u) == 0xf0u) {
+    extra = 3;
+    least = 0x10000;
+    code = lead & 0x07u;
+  } else {
+    return 0;
+  }
+  if (text.size() <= extra) return 0;
+  for (std::size_t k = 1; k <= extra; ++k) {
+    const auto next = static_cast<unsigned char>(text[k]);
+    if ((next & 0xc0u) != 0x80u) return 0;
+    code = (code << 6) | (next & 0x3fu);
+  }
+  if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return 0;
+  return extra + 1;
+}
+
+}  // namespace
 
 std::string_view trim(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -27,10 +62,21 @@ std::string to_lower(std::string_view text) {
 }
 
 std::string printable(std::string_view text, std::size_t length_max) {
-  std::string shown(text.substr(0, length_max));
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  if (text.size() > length_max) shown += "…";
+  std::string shown;
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const std::size_t length = character_length(text.substr(i));
+    if (i + std::max<std::size_t>(length, 1) > length_max) break;
+    const auto first = static_cast<unsigned char>(text[i]);
+    if (length == 0 || first < 0x20 || first == 0x7f) {
+      shown += '?';
+      ++i;
+    } else {
+      shown += text.substr(i, length);
+      i += length;
+    }
+  }
+  if (i < text.size()) shown += "…";
   return shown;
 }
 
@@ -52,38 +98,10 @@ std::string percent_encoded(std::string_view text) {
 }
 
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    std::size_t extra = 0;
-    std::uint32_t least = 0;
-    std::uint32_t code = 0;
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    if ((lead & 0xe0u) == 0xc0u) {
-      extra = 1;
-      least = 0x80;
-      code = lead & 0x1fu;
-    } else if ((lead & 0xf0u) == 0xe0u) {
-      extra = 2;
-      least = 0x800;
-      code = lead & 0x0fu;
-    } else if ((lead & 0xf8u) == 0xf0u) {
-      extra = 3;
-      least = 0x10000;
-      code = lead & 0x07u;
-    } else {
-      return false;
-    }
-    if (text.size() - i <= extra) return false;
-    for (std::size_t k = 1; k <= extra; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0u) != 0x80u) return false;
-      code = (code << 6) | (next & 0x3fu);
-    }
-    if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return false;
-    i += extra + 1;
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
   }
   return true;
 }

@@ -25,7 +25,8 @@ template <std::integral Number>
 [[nodiscard]] std::string to_upper(std::string_view text);
 [[nodiscard]] std::string to_lower(std::string_view text);
 
-/// At most `length_max` bytes of the text with control characters as '?', for messages to people and logs.
+/// At most `length_max` bytes of the text, whole characters, for messages to people, logs and JSON: control
+/// characters and bytes that are not UTF-8 as '?'.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t length_max);
 
 /// For a part of a URL: all bytes but letters, digits and "-_.~" as %XX (RFC 3986).

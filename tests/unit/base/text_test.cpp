@@ -28,6 +28,13 @@ TEST(Text, Utf8RefusesOverlongSurrogatesAndCutSequences) {
 TEST(Text, PrintableHidesControlCharactersAndCuts) {
   EXPECT_EQ(printable("a\nb\x1b[31m", 20), "a?b?[31m");
   EXPECT_EQ(printable("abcdef", 3), "abc…");
+  EXPECT_EQ(printable("abc", 3), "abc");
+}
+
+TEST(Text, PrintableIsUtf8WhateverItIsGivenAndWhereverItCuts) {
+  EXPECT_EQ(printable("W\xffITE \xc2", 20), "W?ITE ?");
+  EXPECT_EQ(printable("a\xc3\xa4\xc3\xa4", 4), "a\xc3\xa4…");
+  EXPECT_EQ(printable("\xe2\x82\xac", 3), "\xe2\x82\xac");
 }
 
 TEST(Text, TrimAndCase) {
