@@ -79,7 +79,6 @@ test:  ## Install what is missing, build, and run all tests
 check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rules, unit tests
 	@scripts/bootstrap --check
 	@cmake --build $(BUILD) --parallel $(JOBS) --target tests-unit
-	@python3 -B tests/check/format.py .
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) -L '^(check|unit)$$'
 
 .PHONY: bench
