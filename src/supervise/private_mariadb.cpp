@@ -192,7 +192,7 @@ class PrivateMariadb::Impl {
         "--datadir=" + data().string(),
         // Relative to the data directory: the path of a socket may have 107 bytes only.
         "--socket=../mysql.sock",
-        "--pid-file=../mariadbd.pid",
+        "--pid-file=" + (options_.directory / "mariadbd.pid").string(),
         "--tmpdir=" + temporary().string(),
         "--init-file=" + accounts_file().string(),
         fmt::format("--port={}", options_.port),

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,6 +122,8 @@ TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
   EXPECT_TRUE(adapters::mysql::Connection::open(by_socket, "", adapters::mysql::Isolation::kReadCommitted,
                                                 Deadline::in(5s)));
   EXPECT_EQ(text_of(directory_.path() / "mysql" / "accounts.sql").find("pass"), std::string::npos);
+  // Nothing of it lies outside of its directory, wherever the program was started.
+  EXPECT_TRUE(std::filesystem::exists(directory_.path() / "mysql" / "mariadbd.pid"));
 
   const pid_t pid = server.status().pid;
   server.stop();
@@ -150,10 +153,11 @@ TEST_F(PrivateMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
   ASSERT_EQ(::pipe(channel), 0);
   const pid_t parent = ::fork();
   if (parent == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     PrivateMariadb server(options());
     const bool started = server.start(Deadline::in(60s)).has_value();
     const pid_t pid = started ? server.status().pid : -1;
-    if (::write(channel[1], &pid, sizeof(pid)) != sizeof(pid)) ::_exit(1);
+    if (::write(channel[1], &pid, sizeof(pid)) != sizeof(pid) || !started) ::_exit(1);
     while (true) ::pause();
   }
   pid_t pid = 0;
