@@ -1,4 +1,6 @@
 #include <atomic>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -85,6 +87,25 @@ TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
   EXPECT_EQ(again->applied.size(), 2u);
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM outbox"), "0");
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM users"), "3");
+}
+
+TEST(MysqlMigrations, AreAllDoneAfterTheScriptForTheCommandLineClient) {
+  std::ifstream file(MILLRACE_INIT_SCRIPT);
+  const std::string script(std::istreambuf_iterator<char>(file), {});
+  auto address = support::MariadbServer::get().address("ecommerce");
+  const auto connection =
+      adapters::mysql::Connection::open(address, "", adapters::mysql::Isolation::kReadCommitted, soon());
+  ASSERT_TRUE(connection);
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto run = (*connection)->script(script, soon());
+    ASSERT_TRUE(run) << run.error().message;
+  }
+
+  const auto again = init_db(address, {}, soon());
+
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_FALSE(again->database_created);
+  EXPECT_TRUE(again->applied.empty());
 }
 
 TEST(MysqlMigrations, RefuseADatabaseMadeFromOtherFiles) {
