@@ -252,6 +252,31 @@ TEST(Verify, SaysUnavailableWhenMysqlIsAway) {
   EXPECT_EQ(report.error().kind, base::ErrorKind::kUnavailable);
 }
 
+TEST(Verify, GoesOnWithAFreshSnapshotWhenMysqlComesBack) {
+  TwoSides sides;
+  const auto orders = sample_orders(300);
+  sides.store_orders(orders);
+  sides.load_base(orders);
+  sides.replace_views_by_tables();
+  VerifyOptions options = quick();
+  options.patience = 60s;
+  options.chunk_rows = 10;
+  int restarts = 0;
+  adapters::mysql::MysqlSqlReader reader(sides.database().address());
+  const auto report = verify(reader, sides.warehouse(), options, [&](const VerifyProgress& progress) {
+    const bool in_orders = restarts == 0 && progress.doing == "orders" && progress.rows == 150;
+    const bool in_a_view = restarts == 1 && progress.doing == "product_ranking_mv";
+    if (!in_orders && !in_a_view) return;
+    ++restarts;
+    support::MariadbServer::get().kill();
+    support::MariadbServer::get().start();
+  });
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(restarts, 2);
+  EXPECT_TRUE(report->clean()) << to_table(*report);
+  EXPECT_EQ(report->tables[0].compared, 300U);
+}
+
 TEST(Verify, EndsOnAStopSignal) {
   TwoSides sides;
   const auto orders = sample_orders(300);
