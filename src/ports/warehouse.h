@@ -14,7 +14,8 @@
 
 namespace millrace::ports {
 
-/// A value for {name:Type} in the statement's text; the text form of the value, unquoted.
+/// A value for {name:Type} in the statement's text: a text as it is, unquoted and unescaped; a number, a date
+/// or an array in its text form (an array's texts must need no escaping).
 struct QueryParameter {
   std::string name;
   std::string value;

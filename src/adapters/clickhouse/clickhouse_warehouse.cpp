@@ -64,6 +64,35 @@ base::ErrorKind kind_of_code(int code) {
 
 namespace {
 
+/// A parameter's value travels in the escaped text form of the TabSeparated format. Source: ClickHouse
+/// documentation, HTTP interface, "Tabs and backslashes in parameters".
+std::string escaped(std::string_view value) {
+  std::string text;
+  text.reserve(value.size());
+  for (const char c : value) {
+    switch (c) {
+      case '\\':
+        text += "\\\\";
+        break;
+      case '\t':
+        text += "\\t";
+        break;
+      case '\n':
+        text += "\\n";
+        break;
+      case '\r':
+        text += "\\r";
+        break;
+      case '\0':
+        text += "\\0";
+        break;
+      default:
+        text += c;
+    }
+  }
+  return text;
+}
+
 /// The server must end the statement by the deadline too: an answer that nobody waits for must not go on
 /// writing.
 std::string time_limit(base::Deadline deadline) {
@@ -118,7 +147,7 @@ base::Result<void> ClickhouseWarehouse::query_stream(
   std::string target = "/?" + time_limit(deadline);
   if (!format.empty()) target += "&default_format=" + base::percent_encoded(format);
   for (const ports::QueryParameter& parameter : parameters)
-    target += fmt::format("&param_{}={}", parameter.name, base::percent_encoded(parameter.value));
+    target += fmt::format("&param_{}={}", parameter.name, base::percent_encoded(escaped(parameter.value)));
   return post(target, statement, sink, deadline);
 }
 

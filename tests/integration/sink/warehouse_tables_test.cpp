@@ -177,6 +177,21 @@ TEST_F(WarehouseTablesTest, GiveBackPositionsAndSums) {
   EXPECT_EQ(none->find(strange), std::nullopt);
 }
 
+TEST_F(WarehouseTablesTest, TakeTextsOfAllBytesAsParameters) {
+  const std::string strange = "a\\b\tc\nd\r'e\"f%g&h=i/\xc3\xa4";
+  std::string hex;
+  for (const char c : strange) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    hex += {kDigits[byte >> 4u], kDigits[byte & 0xfu]};
+  }
+  const std::array parameters = {ports::QueryParameter{"text", strange}, ports::QueryParameter{"hex", hex}};
+  const auto answer = fixture_->warehouse().query("SELECT {text:String} = unhex({hex:String})",
+                                                  "TabSeparated", parameters, soon());
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(*answer, "1\n");
+}
+
 TEST_F(WarehouseTablesTest, ReadThousandsOfSumsAtATime) {
   std::vector<domain::AnalyticsRow> rows;
   std::vector<RollupKey> keys;
