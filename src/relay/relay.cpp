@@ -9,6 +9,7 @@
 
 #include "base/backoff.h"
 #include "base/text.h"
+#include "ports/record_headers.h"
 
 namespace millrace::relay {
 namespace {
@@ -28,9 +29,9 @@ ports::NewRecord record_of(const ports::OutboxRow& row, std::uint64_t epoch, bas
   ports::NewRecord record;
   record.key = row.aggregate_id;
   record.value = row.payload;
-  record.headers = {{std::string(kHeaderEventId), std::to_string(row.id)},
-                    {std::string(kHeaderEpoch), std::to_string(epoch)},
-                    {std::string(kHeaderEventType), row.event_type}};
+  record.headers = {{std::string(ports::kHeaderEventId), std::to_string(row.id)},
+                    {std::string(ports::kHeaderEpoch), std::to_string(epoch)},
+                    {std::string(ports::kHeaderEventType), row.event_type}};
   record.time = now;
   return record;
 }

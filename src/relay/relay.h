@@ -16,11 +16,6 @@
 
 namespace millrace::relay {
 
-/// Names of the record headers that the transformer reads.
-inline constexpr std::string_view kHeaderEventId = "event-id";  ///< The outbox row's id, decimal.
-inline constexpr std::string_view kHeaderEpoch = "epoch";       ///< The relay take-over's number, decimal.
-inline constexpr std::string_view kHeaderEventType = "event-type";  ///< "OrderCreated" …
-
 struct Options {
   std::int32_t shard = 0;
   std::int32_t partitions = 3;  ///< Of a topic that does not exist yet.

@@ -9,20 +9,13 @@
 
 #include "base/backoff.h"
 #include "base/text.h"
+#include "ports/record_headers.h"
 
 namespace millrace::sink {
 namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{100};
 constexpr std::chrono::milliseconds kBackoffLongest{10'000};
-// Written by the transformer (transform/transformer.h); the two stages meet only in this name.
-constexpr std::string_view kHeaderInputOffset = "input-offset";
-// Of our dead letters; the same names as the transformer's.
-constexpr std::string_view kHeaderReason = "reason";
-constexpr std::string_view kHeaderSourceTopic = "source-topic";
-constexpr std::string_view kHeaderSourcePartition = "source-partition";
-constexpr std::string_view kHeaderSourceOffset = "source-offset";
-
 std::size_t size_of(const ports::Record& record) {
   return record.key.size() + record.value.size();
 }
@@ -89,7 +82,7 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
   for (const ports::Record& record : records) {
     bytes += size_of(record);
     partition.read.upto = static_cast<std::uint64_t>(record.offset) + 1;
-    const auto offset_text = record.header(kHeaderInputOffset);
+    const auto offset_text = record.header(ports::kHeaderInputOffset);
     const auto input_offset = offset_text ? base::parse_int<std::int64_t>(*offset_text) : std::nullopt;
     if (input_offset && *input_offset <= partition.read.input_offset) {
       ++stats_.repeats_dropped;
@@ -98,16 +91,11 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
     if (input_offset) partition.read.input_offset = *input_offset;
     auto row = input_offset
                    ? domain::parse_analytics_row(record.value)
-                   : base::rejected(fmt::format("the record has no '{}' header", kHeaderInputOffset));
+                   : base::rejected(fmt::format("the record has no '{}' header", ports::kHeaderInputOffset));
     if (!row) {
       spdlog::error("sink: dead letter from partition {} offset {}: {}", source.partition, record.offset,
                     row.error().message);
-      ports::NewRecord letter{record.key, record.value, record.headers, clock_.now()};
-      letter.headers.push_back({std::string(kHeaderReason), row.error().message});
-      letter.headers.push_back({std::string(kHeaderSourceTopic), source.topic});
-      letter.headers.push_back({std::string(kHeaderSourcePartition), std::to_string(source.partition)});
-      letter.headers.push_back({std::string(kHeaderSourceOffset), std::to_string(record.offset)});
-      dead_letters.push_back(std::move(letter));
+      dead_letters.push_back(ports::dead_letter_of(record, source, row.error().message, clock_.now()));
       continue;
     }
     partition.pending.push_back({static_cast<std::uint64_t>(record.offset), std::move(*row)});

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "domain/analytics_row.h"
 #include "domain/order_event.h"
+#include "ports/record_headers.h"
 #include "transform/mapping.h"
 
 namespace millrace::transform {
@@ -16,9 +17,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffLongest{5'000};
-// What the relay writes (relay/relay.h); the two stages meet only in these names.
-constexpr std::string_view kHeaderEventId = "event-id";
-constexpr std::string_view kHeaderEpoch = "epoch";
 constexpr std::string_view kStartEpochPrefix = "window-start-epoch=";
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
@@ -71,8 +69,8 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
   partition.window =
       RepeatWindow(options_.window_records, committed ? start_epoch_of(committed->metadata) : 0);
   for (const ports::Record& record : earlier) {
-    const auto id = number_header(record, kHeaderEventId);
-    const auto epoch = number_header(record, kHeaderEpoch);
+    const auto id = number_header(record, ports::kHeaderEventId);
+    const auto epoch = number_header(record, ports::kHeaderEpoch);
     if (id && epoch) {
       partition.window.take(*id, *epoch);
     } else {
@@ -99,22 +97,17 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto bury = [&](const std::string& reason) {
     spdlog::error("transform: dead letter from partition {} offset {}: {}",
                   partition.assignment.partition.partition, record.offset, reason);
-    ports::NewRecord letter{record.key, record.value, record.headers, clock_.now()};
-    letter.headers.push_back({std::string(kHeaderReason), reason});
-    letter.headers.push_back({std::string(kHeaderSourceTopic), options_.input_topic});
-    letter.headers.push_back(
-        {std::string(kHeaderSourcePartition), std::to_string(partition.assignment.partition.partition)});
-    letter.headers.push_back({std::string(kHeaderSourceOffset), std::to_string(record.offset)});
-    batch.dead_letters.push_back(std::move(letter));
+    batch.dead_letters.push_back(
+        ports::dead_letter_of(record, partition.assignment.partition, reason, clock_.now()));
     ++stats_.dead_letters;
   };
 
-  const auto id = number_header(record, kHeaderEventId);
-  const auto epoch = number_header(record, kHeaderEpoch);
+  const auto id = number_header(record, ports::kHeaderEventId);
+  const auto epoch = number_header(record, ports::kHeaderEpoch);
   if (!id || !epoch) {
     partition.window.take_unreadable();
     bury(fmt::format("the record has no '{}' or '{}' header; only the relay may write to this topic",
-                     kHeaderEventId, kHeaderEpoch));
+                     ports::kHeaderEventId, ports::kHeaderEpoch));
     return;
   }
   switch (partition.window.take(*id, *epoch)) {
@@ -135,7 +128,7 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto row = to_analytics_row(*event, domain::EventId(*id), record.time, clock_.now());
   batch.rows.push_back({row.order_id.value(),
                         domain::to_json(row),
-                        {{std::string(kHeaderInputOffset), std::to_string(record.offset)}},
+                        {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)}},
                         clock_.now()});
 }
 

@@ -16,14 +16,6 @@
 
 namespace millrace::transform {
 
-/// Record headers of orders_analytics and of the dead letters.
-inline constexpr std::string_view kHeaderInputOffset =
-    "input-offset";  ///< Offset of the event in order.events; rises but for repeats.
-inline constexpr std::string_view kHeaderReason = "reason";
-inline constexpr std::string_view kHeaderSourceTopic = "source-topic";
-inline constexpr std::string_view kHeaderSourcePartition = "source-partition";
-inline constexpr std::string_view kHeaderSourceOffset = "source-offset";
-
 struct Options {
   std::string input_topic = "order.events";
   std::string output_topic = "orders_analytics";

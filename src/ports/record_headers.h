@@ -1,0 +1,30 @@
+// Names of the record headers by which the stages understand each other; schema/events describes them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ports/event_log.h"
+
+namespace millrace::ports {
+
+// order.events, written by the relay.
+inline constexpr std::string_view kHeaderEventId = "event-id";  ///< The outbox row's id, decimal.
+inline constexpr std::string_view kHeaderEpoch = "epoch";       ///< The relay take-over's number, decimal.
+inline constexpr std::string_view kHeaderEventType = "event-type";  ///< "OrderCreated" …
+
+// orders_analytics, written by the transformer.
+inline constexpr std::string_view kHeaderInputOffset =
+    "input-offset";  ///< In order.events; rises but for repeats.
+
+// Dead letters, behind the record's own headers.
+inline constexpr std::string_view kHeaderReason = "reason";
+inline constexpr std::string_view kHeaderSourceTopic = "source-topic";
+inline constexpr std::string_view kHeaderSourcePartition = "source-partition";
+inline constexpr std::string_view kHeaderSourceOffset = "source-offset";
+
+/// The dead letter of a record read from `source`.
+[[nodiscard]] NewRecord dead_letter_of(const Record& record, const TopicPartition& source,
+                                       const std::string& reason, base::UtcTime now);
+
+}  // namespace millrace::ports
