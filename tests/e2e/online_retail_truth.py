@@ -17,6 +17,7 @@ import csv
 import dataclasses
 import decimal
 import fractions
+import functools
 import io
 import os
 import subprocess
@@ -26,6 +27,8 @@ import urllib.request
 import uuid
 
 CENT = decimal.Decimal("0.01")
+# Few different texts come many times. Sums of at most 28 digits are exact.
+price_of = functools.cache(decimal.Decimal)
 
 
 @dataclasses.dataclass
@@ -100,7 +103,7 @@ def truth(path):
             for line in lines:
                 if int(line["quantity"]) <= 0:
                     skipped["sale lines without a positive quantity"] += 1
-                elif fractions.Fraction(line["unit_price"]) <= 0:
+                elif price_of(line["unit_price"]) <= 0:
                     skipped["sale lines without a positive price"] += 1
                 else:
                     usable.append(line)
@@ -108,11 +111,11 @@ def truth(path):
                 skipped["sale invoices without an item"] += 1
                 continue
             units = collections.Counter()
-            total = fractions.Fraction(0)
+            total = decimal.Decimal(0)
             for line in usable:
                 units[line["stock_code"].upper()] += int(line["quantity"])
-                total += int(line["quantity"]) * fractions.Fraction(line["unit_price"])
-            orders.append(Order(number, customer, date, half_up(total), len(usable), dict(units)))
+                total += int(line["quantity"]) * price_of(line["unit_price"])
+            orders.append(Order(number, customer, date, half_up(fractions.Fraction(total)), len(usable), dict(units)))
         elif number.startswith("C"):
             units = collections.Counter()
             for line in lines:
@@ -124,10 +127,13 @@ def truth(path):
         else:
             skipped["adjustment lines"] += len(lines)
 
+    orders_of = collections.defaultdict(list)
+    for order in orders:
+        orders_of[order.customer].append(order)
     unmatched = 0
     for date, _, customer, units in sorted(returns, key=lambda entry: entry[:2]):
-        fitting = [order for order in orders
-                   if customer and units and order.customer == customer and order.date < date and order.fate == "kept"
+        fitting = [order for order in orders_of[customer]
+                   if customer and units and order.date < date and order.fate == "kept"
                    and all(order.units.get(code, 0) >= quantity for code, quantity in units.items())]
         if not fitting:
             unmatched += 1

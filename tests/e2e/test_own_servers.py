@@ -1,0 +1,233 @@
+"""Servers that somebody else runs: prepared by init-db or by the scripts, used by `up`, and left alone otherwise."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.parse
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from system import MARK, PASSWORD, REPOSITORY, Millrace, free_port, program, wait_until
+
+SECRET = "p%/@:#'\" \\ word"
+
+
+def server_program(*names):
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    pytest.fail(f"none of {', '.join(names)} is installed; scripts/bootstrap --test installs them")
+
+
+class Mariadb:
+    """A server with defaults, as a package would start it, and an account for the shop alone."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        temporary = folder / "tmp"
+        temporary.mkdir(parents=True)
+        as_root = ["--user=root"] if os.geteuid() == 0 else []
+        subprocess.run([server_program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--datadir={folder / 'data'}",
+                        f"--tmpdir={temporary}", "--auth-root-authentication-method=normal", "--skip-test-db", *as_root],
+                       check=True, capture_output=True, timeout=120)
+        start = folder / "start.sql"
+        quoted = SECRET.replace("\\", "\\\\").replace("'", "\\'")
+        start.write_text("CREATE USER shop@'127.0.0.1' IDENTIFIED BY '" + quoted + "';\n"
+                         "GRANT ALL ON shop.* TO shop@'127.0.0.1';\nCREATE DATABASE shop;\n"
+                         "CREATE USER chief@'127.0.0.1' IDENTIFIED BY 'chief';\nGRANT ALL ON *.* TO chief@'127.0.0.1';\n")
+        log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [server_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={temporary}",
+             f"--socket={folder / 's'}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={start}", *as_root],
+            stdout=log, stderr=log)
+        log.close()
+        wait_until(lambda: self.rows("SELECT 1"), "the test's own MariaDB answers")
+
+    def rows(self, sql, database=None):
+        connection = pymysql.connect(host="127.0.0.1", port=self.port, user="chief", password="chief", database=database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def url(self, database):
+        return f"mysql://shop:{urllib.parse.quote(SECRET, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def chief_url(self, database):
+        return f"mysql://chief:chief@127.0.0.1:{self.port}/{database}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        finally:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    folder = Path(tempfile.mkdtemp(prefix="millrace-e2e-"))
+    server = Mariadb(folder)
+    yield server
+    assert server.process.poll() is None, "it was left alone"
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def tables(mariadb, database):
+    names = {row[0] for row in mariadb.rows("SHOW TABLES", database)}
+    return {name: mariadb.rows(f"SHOW CREATE TABLE `{name}`", database)[0][1] for name in names}
+
+
+def content(mariadb, database):
+    return {name: mariadb.rows(f"SELECT COUNT(*) FROM `{name}`", database) for name in tables(mariadb, database)}
+
+
+def walk(millrace):
+    """One order made and seen, one deleted, all figures right."""
+    kept = millrace.order("user-1", [("prod-2", 2)])
+    gone = millrace.order("user-2", [("prod-3", 1)])
+    assert millrace.delete(gone["id"]).status == 204
+    wait_until(lambda: millrace.warehouse_order(kept["id"]) == ("PENDING", "0", "CREATED"), "the order arrives")
+    wait_until(lambda: millrace.warehouse_order(gone["id"]) == ("PENDING", "1", "DELETED"), "the tombstone arrives")
+    millrace.verify()
+
+
+def test_init_db_prepares_a_database_by_url_twice_and_up_runs_on_it(make, mariadb):
+    url = mariadb.url("shop")
+    millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": url})
+
+    first = millrace.run("init-db", "--url", url, own_settings=False)
+    assert first.code == 0, first
+    assert {"users", "products", "inventory", "orders", "order_items", "payments", "outbox"} <= set(tables(mariadb, "shop"))
+    assert mariadb.rows("SELECT COUNT(*) FROM products", "shop") == [(6,)]
+    made = tables(mariadb, "shop"), content(mariadb, "shop")
+    second = millrace.run("init-db", "--url", url, own_settings=False)
+    assert second.code == 0 and "up to date" in second.out, second
+    assert (tables(mariadb, "shop"), content(mariadb, "shop")) == made
+
+    millrace.start()
+    walk(millrace)
+    assert not (millrace.data / "mysql").exists(), "no server of our own"
+    millrace.stop()
+    assert mariadb.rows("SELECT COUNT(*) FROM orders", "shop") == [(2,)]
+    assert SECRET not in millrace.logs() and urllib.parse.quote(SECRET, safe="") not in millrace.logs() + first.out + second.out
+
+
+def test_init_db_without_the_sample_shop_makes_an_empty_one(mariadb, make):
+    done = make().run("init-db", "--no-sample", "--url", mariadb.chief_url("bare"), own_settings=False)
+    assert done.code == 0, done
+    assert mariadb.rows("SELECT COUNT(*) FROM products", "bare") == [(0,)]
+    assert mariadb.rows("SELECT COUNT(*) FROM users", "bare") == [(0,)]
+
+
+def test_init_db_says_what_is_wrong_with_the_account(mariadb, make):
+    millrace = make()
+    wrong = millrace.run("init-db", "--url", f"mysql://shop:wrong-word@127.0.0.1:{mariadb.port}/shop", own_settings=False)
+    barred = millrace.run("init-db", "--url", mariadb.url("other"), own_settings=False)
+    for done in (wrong, barred):
+        assert done.code not in (0, 1), done
+        assert done.complaint()
+        assert "wrong-word" not in done.err and SECRET not in done.err
+    assert "shop" in wrong.complaint()
+    assert "other" in barred.complaint()
+
+
+def test_the_mysql_script_does_what_init_db_does_and_up_runs_on_it(make, mariadb):
+    client = server_program("mariadb", "mysql")
+    for _ in range(2):
+        with (REPOSITORY / "scripts/init-mysql.sql").open("rb") as script:
+            done = subprocess.run([client, "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={mariadb.port}",
+                                   "--user=chief", "--password=chief"], stdin=script, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    millrace = make(**{"mysql.embedded": False, "mysql.port": mariadb.port, "mysql.user": "chief", "mysql.password": "chief"})
+    made = tables(mariadb, "ecommerce"), content(mariadb, "ecommerce")
+
+    init = millrace.run("init-db")
+    assert init.code == 0 and "up to date" in init.out, init
+    assert (tables(mariadb, "ecommerce"), content(mariadb, "ecommerce")) == made
+    assert millrace.run("init-db", "--url", mariadb.chief_url("compared"), own_settings=False).code == 0
+    assert tables(mariadb, "compared") == made[0]
+
+    millrace.start()
+    walk(millrace)
+
+
+class Warehouse:
+    """millrace-warehouse as a server of its own, as ClickHouse would be."""
+
+    def __init__(self, folder, mark):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [str(program("millrace-warehouse")), "--path", str(folder), "--port", str(self.port)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env={**os.environ, "MILLRACE_WAREHOUSE_PASSWORD": PASSWORD, MARK: mark})
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+def statements(script):
+    """Split at semicolons that end a line, as the client does."""
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
+    return [text.strip() for text in "\n".join(lines).split(";\n") if text.strip(" \n;")]
+
+
+def test_the_clickhouse_script_does_what_init_warehouse_does_and_up_runs_on_it(make):
+    script = (REPOSITORY / "scripts/init-clickhouse.sql").read_text()
+    millrace = make(**{"clickhouse.embedded": False})
+    warehouse = Warehouse(millrace.home / "warehouse", mark="")
+    millrace.settings["clickhouse.port"] = warehouse.port
+    try:
+        wait_until(lambda: millrace.clickhouse("SELECT 1"), "the test's own warehouse answers")
+        for _ in range(2):
+            for statement in statements(script):
+                millrace.clickhouse(statement)
+        shown = "SELECT name, engine, create_table_query FROM system.tables WHERE database = 'analytics' ORDER BY name"
+        made = millrace.clickhouse(shown)
+        assert {"orders_analytics", "daily_sales_mv", "hourly_sales_mv", "order_status_mv", "user_analytics_mv",
+                "product_ranking_mv"} <= {row[0] for row in made}
+
+        init = millrace.run("init-warehouse")
+        assert init.code == 0, init
+        assert millrace.clickhouse(shown) == made
+
+        millrace.start()
+        walk(millrace)
+        assert not (millrace.data / "clickhouse").exists(), "no warehouse of our own"
+        millrace.stop()
+        assert warehouse.process.poll() is None, "it was left alone"
+    finally:
+        assert warehouse.stop() == 0
+
+
+def test_up_says_which_server_of_ours_is_away_and_leaves_nothing_running(make):
+    nowhere = free_port()
+    for settings in ({"mysql.embedded": False, "mysql.port": nowhere}, {"clickhouse.embedded": False, "clickhouse.port": nowhere}):
+        millrace = make(**settings)
+        done = millrace.run("up")
+        assert done.code == 5, done
+        assert str(nowhere) in done.complaint()
+        assert not millrace.processes()
+
+
+def test_a_role_alone_serves_the_api_beside_a_running_set_up(make):
+    whole = make().start()
+    api = make(**{**whole.settings, "api.port": free_port()})
+    assert isinstance(api, Millrace)
+    api.process = api.begin("api", stdout=subprocess.DEVNULL, stderr=api.log_file().open("wb"))
+    api.wait_ready()
+
+    order = api.order("user-3", [("prod-5", 1)])
+
+    assert whole.get("/api/orders/" + order["id"]) == order
+    wait_until(lambda: api.get("/api/analytics/stats")["total_orders"] == 1, "the relay of the other process finds the order")
+    api.stop()
+    assert whole.http("GET", "/healthz").status == 200
