@@ -70,7 +70,7 @@ const std::array kSettings = {
     SettingInfo{"transform.commit_interval", &Settings::transform_commit_interval, "Between commits of the group's offsets", 1, 60'000},
 
     SettingInfo{"sink.batch_size", &Settings::sink_batch_size, "Rows to one insert at most", 1, 10'000'000},
-    SettingInfo{"sink.max_delay", &Settings::sink_max_delay, "How long a row waits for others before its insert", 0, 60'000},
+    SettingInfo{"sink.max_delay", &Settings::sink_max_delay, "The least time between two inserts: how long a row may wait for others", 0, 60'000},
     SettingInfo{"sink.position_interval", &Settings::sink_position_interval, "Between writes of the position", 1, 60'000},
     SettingInfo{"sink.insert_timeout", &Settings::sink_insert_timeout, "An insert ends by then", 1'000, kHourMs},
     SettingInfo{"sink.cached_keys_max", &Settings::sink_cached_keys_max, "Running sums kept in memory per partition (300 bytes each)", 1, 100'000'000},

@@ -68,7 +68,7 @@ struct Settings {
   std::chrono::milliseconds transform_commit_interval{200};
 
   std::int64_t sink_batch_size = 20'000;
-  std::chrono::milliseconds sink_max_delay{10};
+  std::chrono::milliseconds sink_max_delay{25};
   std::chrono::milliseconds sink_position_interval{200};
   std::chrono::milliseconds sink_insert_timeout{30'000};
   std::int64_t sink_cached_keys_max = 300'000;

@@ -249,9 +249,11 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
 
   while (!stop.requested()) {
     MILLRACE_TRY(follow_assignments(*member));
-    // A batch is open from its first record until it is full or its first row has waited long enough.
+    // A batch is open from its first record until it is full, or until `max_delay` after the last one was
+    // closed: a row that comes after a pause is written at once, and under load the delay bounds how many
+    // parts the tables get a second.
     std::size_t bytes = 0;
-    auto close_at = base::Deadline::in(options_.max_delay);
+    auto close_at = base::Deadline::in(options_.idle_wait);
     bool opened = false;
     for (;;) {
       std::vector<ports::LogPosition> positions;
@@ -266,7 +268,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
       }
       if (bytes > 0 && !opened) {
         opened = true;
-        close_at = base::Deadline::in(options_.max_delay);
+        close_at = base::Deadline::at(last_batch_closed_ + options_.max_delay);
       }
       const bool full = pending_rows() >= options_.batch_rows_max || bytes >= options_.batch_bytes_max;
       if (full || stop.requested() || positions.empty() || (opened && close_at.passed())) break;
@@ -281,6 +283,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
       if (!came) break;
     }
     if (partitions_.empty()) stop.wait_for(options_.idle_wait);
+    if (opened) last_batch_closed_ = std::chrono::steady_clock::now();
     MILLRACE_TRY(flush());
     MILLRACE_TRY(settle_positions(*member, false));
   }

@@ -98,6 +98,7 @@ class Sink {
   std::optional<std::future<base::Result<void>>> position_write_;
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};
+  std::chrono::steady_clock::time_point last_batch_closed_{};
   Stats stats_;
 };
 
