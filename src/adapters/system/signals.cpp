@@ -22,6 +22,10 @@ sigset_t stop_signals() {
 }  // namespace
 
 void block_stop_signals() {
+  // A shell without job control starts background programs with SIGINT ignored; an ignored signal never
+  // arrives, blocked or not.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
