@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{100};
 constexpr std::chrono::milliseconds kBackoffLongest{10'000};
+// While nothing comes and a position is being written: how soon its outcome is looked at.
+constexpr std::chrono::milliseconds kPositionPollInterval{20};
 std::size_t size_of(const ports::Record& record) {
   return record.key.size() + record.value.size();
 }
@@ -277,8 +279,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
         continue;
       }
       MILLRACE_TRY(settle_positions(*member, false));
-      const auto pause =
-          position_write_ ? std::min(options_.idle_wait, options_.position_interval) : options_.idle_wait;
+      const auto pause = position_write_ ? kPositionPollInterval : options_.idle_wait;
       MILLRACE_TRY_ASSIGN(const bool came, log_.wait_any(positions, base::Deadline::in(pause)));
       if (!came) break;
     }

@@ -168,25 +168,30 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
     for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition));
     return {};
   };
-  auto next_commit = base::Deadline::in(options_.commit_interval);
+  auto commit_due = base::Deadline::in(std::chrono::milliseconds(0));
   while (!stop.requested()) {
     MILLRACE_TRY(follow_assignments(*member));
     std::size_t moved = 0;
+    bool uncommitted = false;
     std::vector<ports::LogPosition> positions;
     for (auto& [key, partition] : partitions_) {
       MILLRACE_TRY_ASSIGN(const std::size_t records, advance(partition));
       moved += records;
+      uncommitted |= partition.position != partition.committed;
       positions.push_back({key, partition.position});
     }
-    if (next_commit.passed()) {
+    // After a pause at once, then no more often than the interval.
+    if (uncommitted && commit_due.passed()) {
       MILLRACE_TRY(commit_all());
-      next_commit = base::Deadline::in(options_.commit_interval);
+      commit_due = base::Deadline::in(options_.commit_interval);
+      uncommitted = false;
     }
     if (moved > 0) continue;
+    const auto pause = uncommitted ? std::min(options_.idle_wait, commit_due.left()) : options_.idle_wait;
     if (positions.empty()) {
-      stop.wait_for(options_.idle_wait);
+      stop.wait_for(pause);
     } else {
-      MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(options_.idle_wait)));
+      MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(pause)));
     }
   }
   return commit_all();
