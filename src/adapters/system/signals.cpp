@@ -1,6 +1,7 @@
 #include "adapters/system/signals.h"
 
 #include <ctime>
+#include <string_view>
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -16,7 +17,12 @@ sigset_t stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
+}
+
+std::string_view name_of(int signal) {
+  return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
 
 }  // namespace
@@ -26,7 +32,10 @@ void block_stop_signals() {
   // arrives, blocked or not.
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
-  const sigset_t set = stop_signals();
+  sigset_t set = stop_signals();
+  // nohup asks to survive the terminal; a blocked signal would be queued although it is ignored.
+  struct sigaction hang_up{};
+  if (sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler == SIG_IGN) sigdelset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
@@ -38,8 +47,12 @@ SignalWatch::SignalWatch(base::StopSignal& stop) : stop_(stop) {
       const timespec pause{0, kPollNanoseconds};
       const int signal = sigtimedwait(&set, nullptr, &pause);
       if (signal < 0) continue;
-      if (stop_.requested()) _exit(kExitOnSecondSignal);
-      spdlog::info("stopping ({}); once more ends at once", signal == SIGINT ? "SIGINT" : "SIGTERM");
+      if (stop_.requested()) {
+        // A shell and the kernel both tell of the terminal's end: twice is not more urgent than once.
+        if (signal == SIGHUP) continue;
+        _exit(kExitOnSecondSignal);
+      }
+      spdlog::info("stopping ({}); once more ends at once", name_of(signal));
       stop_.request();
     }
   });

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as a stop request.
+// SIGINT, SIGTERM and the end of the terminal as a stop request.
 #pragma once
 
 #include <csignal>
@@ -12,8 +12,8 @@ namespace millrace::adapters::system {
 /// Call it first in main. SIGPIPE is ignored.
 void block_stop_signals();
 
-/// Owns a thread that requests a stop at the first SIGINT or SIGTERM; a second one ends the process at once
-/// with status 130.
+/// Owns a thread that requests a stop at the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as by
+/// nohup); a second SIGINT or SIGTERM ends the process at once with status 130.
 class SignalWatch {
  public:
   explicit SignalWatch(base::StopSignal& stop);
