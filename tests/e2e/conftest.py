@@ -27,7 +27,7 @@ def end(instances, folder):
         Millrace.all_of_this_test.remove(millrace)
     if not problems:
         shutil.rmtree(folder, ignore_errors=True)
-    assert not problems, "\n".join(problems) + f"\nthe files are in {folder}"
+    assert not problems, "; ".join(problems) + f"; the files are in {folder}"
 
 
 @pytest.fixture(scope="module")

@@ -201,6 +201,11 @@ class Millrace:
         return subprocess.Popen([str(program()), *map(str, words), *flags], cwd=self.home, env=self.environment(environment),
                                 stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
+    def begin_on(self, terminal, prepare, *words):
+        """The same on a terminal."""
+        return subprocess.Popen([str(program()), *map(str, words), *self.flags()], cwd=self.home, env=self.environment(),
+                                stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, preexec_fn=prepare)
+
     def run(self, *words, environment=None, own_settings=True, seconds=300):
         process = self.begin(*words, environment=environment, own_settings=own_settings, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
@@ -233,7 +238,7 @@ class Millrace:
     def wait_ready(self):
         def ready():
             if self.process.poll() is not None:
-                pytest.fail(f"up ended with {self.process.returncode} before it was ready:\n{self.logs()}")
+                pytest.fail(f"up ended with {self.process.returncode} before it was ready")
             return ask(self.api_port, "GET", "/readyz").status == 200
         wait_until(ready, "up is ready")
 
@@ -260,8 +265,8 @@ class Millrace:
         try:
             code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"up did not end:\n{self.logs()}")
-        assert code == 0, f"up ended with {code}:\n{self.logs()}"
+            pytest.fail("up did not end")
+        assert code == 0, f"up ended with {code}"
         left = self.processes()
         assert not left, f"left running: {left}"
 
@@ -286,7 +291,7 @@ class Millrace:
             if self.process is not None and self.process.poll() is None:
                 self.stop()
             elif self.process is not None and not self.may_have_ended:
-                assert self.process.returncode == 0, f"up ended by itself with {self.process.returncode}:\n{self.logs()}"
+                assert self.process.returncode == 0, f"up ended by itself with {self.process.returncode}"
         finally:
             for pid in self.processes():
                 try:

@@ -1,6 +1,9 @@
 """Starting where something is in the way, twice, and side by side."""
 import contextlib
+import os
+import random
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -109,6 +112,34 @@ def test_the_data_outlive_a_restart(make):
     later = millrace.order("user-1", [("prod-2", 1)])
     wait_until(lambda: millrace.get("/api/analytics/stats")["total_orders"] == 2, "both count")
     assert later["id"] > order["id"], "ids grow with time"
+    millrace.verify()
+
+
+def test_a_start_that_is_killed_or_interrupted_anywhere_is_finished_by_the_next(make):
+    seed = int(os.environ.get("MILLRACE_TEST_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"MILLRACE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    millrace = make()
+    for moment in ("mysql/lock", "mysql/data.unfinished", "mysql/data", "mysql/mysql.sock", "clickhouse/data", "event-log"):
+        millrace.start(wait=False)
+        wait_until(lambda: (millrace.data / "millrace.lock").read_text().strip() == str(millrace.process.pid), "it has begun")
+        # What a former start has made is there at once: that is a moment, too.
+        wait_until(lambda: (millrace.data / moment).exists() or (millrace.data / "mysql/data").exists(), f"{moment} is there")
+        try:
+            millrace.process.wait(chance.uniform(0, 0.3))
+        except subprocess.TimeoutExpired:
+            pass
+        assert millrace.process.poll() is None, millrace.logs()
+        if chance.random() < 0.5:
+            millrace.kill()
+        else:
+            millrace.stop()
+
+    millrace.start()
+
+    order = millrace.order()
+    wait_until(lambda: millrace.warehouse_order(order["id"]), "the order arrives")
+    assert millrace.mysql("SELECT COUNT(*) FROM products") == [(6,)]
     millrace.verify()
 
 

@@ -1,11 +1,12 @@
 """The walk of the README and of the contract: what a user does, and what must be there to see."""
+import concurrent.futures
 import datetime
 import decimal
 import re
 
 import pytest
 
-from system import expected_views, sale_of, wait_until
+from system import expected_views, order_body, sale_of, wait_until
 
 ALICE = "alice@example.com"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -162,6 +163,53 @@ def test_stock_can_be_set_but_not_below_what_is_promised(millrace, sales, agree)
     assert refused.status == 409 and refused.problem()
     assert stock(millrace, "prod-4") == (reserved + 3, reserved, 3)
     agree()
+
+
+def test_many_buyers_at_once_never_get_more_than_there_is(millrace, sales, agree):
+    _, reserved, _ = stock(millrace, "prod-6")
+    assert millrace.http("PATCH", "/api/inventory/prod-6", {"quantity": reserved + 25}).status == 200
+    buy = lambda number: millrace.http("POST", "/api/orders", order_body(f"user-{number % 3 + 1}", [("prod-6", 1), ("prod-2", 1)]))
+    with concurrent.futures.ThreadPoolExecutor(8) as buyers:
+        answers = list(buyers.map(buy, range(60)))
+
+    assert sorted({answer.status for answer in answers}) == [201, 409]
+    made = [answer.json for answer in answers if answer.status == 201]
+    assert len(made) == 25
+    assert stock(millrace, "prod-6") == (reserved + 25, reserved + 25, 0)
+    emails = {user["id"]: user["email"] for user in millrace.get("/api/users")}
+    sales.update((order["id"], sale_of(order, emails[order["userId"]])) for order in made)
+    agree()
+
+
+def test_merging_parts_changes_no_figure_and_brings_no_deleted_order_back(millrace, sales, agree):
+    order = millrace.order("user-1", [("prod-1", 1)])
+    assert millrace.delete(order["id"]).status == 204
+    agree()
+    for table in ("orders_analytics", "rollups", "sink_position"):
+        millrace.clickhouse(f"OPTIMIZE TABLE analytics.{table} FINAL")
+    agree()
+    wait_until(lambda: millrace.warehouse_order(order["id"]) == ("PENDING", "1", "DELETED"), "the tombstone is there")
+
+
+def test_what_is_renamed_later_changes_no_past_figure(millrace, sales, agree):
+    before = millrace.order("user-3", [("prod-5", 2)])
+    gone = millrace.order("user-3", [("prod-5", 1)])
+    sales[before["id"]] = sale_of(before, "carol@example.com")
+    try:
+        millrace.mysql("UPDATE users SET email = 'carol@elsewhere.example' WHERE id = 'user-3'")
+        millrace.mysql("UPDATE products SET name = 'Rucksack', price = 59.99 WHERE id = 'prod-5'")
+        after = millrace.order("user-3", [("prod-5", 1)])
+        sales[after["id"]] = sale_of(after, "carol@elsewhere.example")
+        assert after["items"][0]["productName"] == "Rucksack" and after["totalAmount"] == decimal.Decimal("59.99")
+
+        assert millrace.delete(gone["id"]).status == 204
+
+        assert millrace.get("/api/orders/" + before["id"]) == before
+        agree()
+        millrace.verify()
+    finally:
+        millrace.mysql("UPDATE users SET email = 'carol@example.com' WHERE id = 'user-3'")
+        millrace.mysql("UPDATE products SET name = 'Backpack', price = 49.99 WHERE id = 'prod-5'")
 
 
 def test_products_and_users_are_those_of_the_sample_shop(millrace):
