@@ -113,7 +113,9 @@ def test_typographic_quotes_cannot_hide_a_function(warehouse):
 ALLOWED = [
     "SYSTEM FLUSH LOGS", "SYSTEM STOP MERGES", "SYSTEM START MERGES", "KILL QUERY WHERE 1 = 0", "SET max_threads = 1", "USE system",
     "CREATE FUNCTION plus_one AS (x) -> x + 1", "DROP FUNCTION plus_one", "OPTIMIZE TABLE {d}.m FINAL", "TRUNCATE TABLE {d}.m",
-    "ALTER TABLE {d}.m ADD COLUMN url String", "ALTER TABLE {d}.m DELETE WHERE a = 1", "DELETE FROM {d}.m WHERE a = 1",
+    "ALTER TABLE {d}.m ADD COLUMN url String", "ALTER TABLE {d}.m DELETE WHERE a = 1",
+    "ALTER TABLE {d}.m DELETE WHERE a IN (1, 2) SETTINGS mutations_sync = 2", "ALTER TABLE {d}.m ADD COLUMN IF NOT EXISTS b String",
+    "ALTER TABLE {d}.m ADD CONSTRAINT IF NOT EXISTS c CHECK a < 9", "DELETE FROM {d}.m WHERE a = 1",
     "CREATE VIEW {d}.v AS SELECT name, engine FROM system.tables", "CREATE OR REPLACE VIEW {d}.v AS SELECT 1 AS file",
     "CREATE TABLE {d}.x (a UInt64, file String, source String) ENGINE = ReplacingMergeTree(a) ORDER BY a COMMENT 'ENGINE = File'",
     "EXCHANGE TABLES {d}.m AND {d}.x", "RENAME TABLE {d}.x TO {d}.y", "DROP TABLE {d}.y SYNC",

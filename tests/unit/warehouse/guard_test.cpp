@@ -55,6 +55,22 @@ TEST(Guard, JudgesControlStatementsByTheirVerb) {
     EXPECT_FALSE(guard().check(text, StatementClass::kControl)) << text;
 }
 
+TEST(Guard, AllowsADeletionThatIsWaitedForAndNoOtherAlterWithSettings) {
+  for (const char* text :
+       {"ALTER TABLE a.t DELETE WHERE x = 1 SETTINGS mutations_sync = 2",
+        "ALTER TABLE `t` DELETE WHERE id IN ('a', 'b') AND (v, w) IN [(1, 2)] SETTINGS mutations_sync = 1"})
+    EXPECT_TRUE(guard().check(text, StatementClass::kControl)) << text;
+  for (const char* text :
+       {"ALTER TABLE t DELETE WHERE 1, FETCH PARTITION 1 FROM 'x' SETTINGS mutations_sync = 1",
+        "ALTER TABLE t DELETE WHERE 1 SETTINGS mutations_sync = 1, max_threads = 1",
+        "ALTER TABLE t DELETE WHERE 1 SETTINGS allow_ddl = 1",
+        "ALTER TABLE t FREEZE SETTINGS mutations_sync = 1", "ALTER TABLE t ATTACH PARTITION 1",
+        "ALTER TABLE t DELETE WHERE x IN (SELECT * FROM file('x')) SETTINGS mutations_sync = 1",
+        "ALTER USER t DELETE WHERE 1 = 1 SETTINGS mutations_sync = 1",
+        "ALTER TABLE t SETTINGS mutations_sync = 1"})
+    EXPECT_FALSE(guard().check(text, StatementClass::kControl)) << text;
+}
+
 TEST(Guard, KeepsTheWholeServersThingsFromChanging) {
   EXPECT_FALSE(guard().check("CREATE USER u", StatementClass::kMutatingGlobal));
   EXPECT_TRUE(guard().check("CREATE FUNCTION f AS (x) -> x", StatementClass::kMutatingGlobal));
