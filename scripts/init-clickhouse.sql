@@ -4,7 +4,10 @@ CREATE DATABASE IF NOT EXISTS analytics;
 
 -- One row per order: the newest version wins. A deleted order stays as a row with is_deleted = 1 until it is purged 7 days
 -- after deleted_at. No TTL clause does that: a TTL merge may drop the tombstone before it met the older row that it hides, and
--- the deleted order is back. A purge job deletes the old versions first and the tombstone last.
+-- the deleted order is back. A purge job (docs/specs/purge.md) deletes the old versions first and the tombstone last.
+-- An insert that lands after not_after is refused: a row that was under way when its order was purged must not come in late.
+-- not_after is an ordinary column because the engine's constraints know no EPHEMERAL ones; whoever leaves it out may insert
+-- at any time.
 -- The partition never changes for an order, so all of its versions always meet; read it with FINAL.
 CREATE TABLE IF NOT EXISTS analytics.orders_analytics
 (
@@ -21,10 +24,31 @@ CREATE TABLE IF NOT EXISTS analytics.orders_analytics
     version UInt64,
     event_type String,
     deleted_at Nullable(DateTime('UTC')),
-    is_deleted UInt8
+    is_deleted UInt8,
+    not_after DateTime64(3, 'UTC') DEFAULT toDateTime64('2106-01-01 00:00:00', 3, 'UTC') CODEC(ZSTD),
+    CONSTRAINT insert_deadline CHECK now64(3) <= not_after
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYear(order_date)
+ORDER BY order_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+
+-- For tables made before these two were there.
+ALTER TABLE analytics.orders_analytics
+    ADD COLUMN IF NOT EXISTS not_after DateTime64(3, 'UTC') DEFAULT toDateTime64('2106-01-01 00:00:00', 3, 'UTC') CODEC(ZSTD);
+
+ALTER TABLE analytics.orders_analytics
+    ADD CONSTRAINT IF NOT EXISTS insert_deadline CHECK now64(3) <= not_after;
+
+-- Deleted orders that the purge removes or has removed, each with the version of its tombstone. It is written before anything is
+-- deleted, and kept: a replayed event that is not newer stays out of orders_analytics. purged_at is this server's clock.
+CREATE TABLE IF NOT EXISTS analytics.purged_orders
+(
+    order_id String,
+    version UInt64,
+    purged_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(version)
 ORDER BY order_id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -156,6 +157,42 @@ base::Result<RollupMap<RunningSum>> Sink::next_sums(Partition& partition) {
   return newest;
 }
 
+/// By the warehouse's clock, as it was read when the position was, and is again every half of an insert's
+/// time: a step of that clock must not give inserts a longer life for long. Taken before the purged orders
+/// are looked up, so an insert that did not see a purge's record is dead an insert's time after it was
+/// written.
+base::Result<base::UtcTime> Sink::next_not_after() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!warehouse_time_ || now - warehouse_time_read_ > options_.insert_timeout / 2) {
+    MILLRACE_TRY_ASSIGN(warehouse_time_, tables_.now(base::Deadline::in(options_.query_timeout)));
+    warehouse_time_read_ = std::chrono::steady_clock::now();
+  }
+  const auto passed = std::chrono::floor<std::chrono::milliseconds>(std::max(now, warehouse_time_read_) -
+                                                                    warehouse_time_read_);
+  return *warehouse_time_ + passed + options_.insert_timeout;
+}
+
+/// Drops the rows of orders that were purged, whose sums go on counting as always: they are a function of the
+/// log. Only old rows are looked up, so an ordinary batch asks nothing.
+base::Result<void> Sink::leave_purged_out(std::vector<const domain::AnalyticsRow*>& rows) {
+  const std::int64_t old_before = base::to_ms(clock_.now() - options_.purged_check_age);
+  const auto is_old = [&](const domain::AnalyticsRow* row) {
+    return static_cast<std::int64_t>(row->version) < old_before;
+  };
+  std::set<domain::OrderId> orders;
+  for (const domain::AnalyticsRow* row : rows)
+    if (is_old(row)) orders.insert(row->order_id);
+  if (orders.empty()) return {};
+  const std::vector<domain::OrderId> asked(orders.begin(), orders.end());
+  MILLRACE_TRY_ASSIGN(const auto purged,
+                      tables_.purged_versions(asked, base::Deadline::in(options_.query_timeout)));
+  stats_.purged_rows_left_out += std::erase_if(rows, [&](const domain::AnalyticsRow* row) {
+    const auto found = purged.find(row->order_id);
+    return found != purged.end() && row->version <= found->second;
+  });
+  return {};
+}
+
 base::Result<void> Sink::flush() {
   std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
   std::vector<const domain::AnalyticsRow*> base_rows;
@@ -171,17 +208,21 @@ base::Result<void> Sink::flush() {
       if (!oldest || pending.row.occurred_at < *oldest) oldest = pending.row.occurred_at;
     }
   }
-  if (!base_rows.empty()) {
+  if (const std::size_t rows = base_rows.size(); rows > 0) {
+    MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, next_not_after());
+    MILLRACE_TRY(leave_purged_out(base_rows));
     const auto deadline = base::Deadline::in(options_.insert_timeout);
-    auto base_insert = std::async(std::launch::async,
-                                  [&] { return tables_.insert_base(base_rows, clock_.now(), deadline); });
+    auto base_insert = std::async(std::launch::async, [&]() -> base::Result<void> {
+      if (base_rows.empty()) return {};
+      return tables_.insert_base(base_rows, clock_.now(), not_after, deadline);
+    });
     base::Result<void> rollups = {};
     if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
     const base::Result<void> base = base_insert.get();
     if (!base) return base;
     if (!rollups) return rollups;
     ++stats_.batches;
-    stats_.rows_loaded += base_rows.size();
+    stats_.rows_loaded += rows;
     stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*oldest);
   }
   for (auto& [key, partition] : partitions_) {
@@ -245,6 +286,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
   if (position_write_) position_write_->wait();
   position_write_.reset();
   partitions_.clear();
+  warehouse_time_.reset();
   MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, soon()));
   MILLRACE_TRY(log_.ensure_topic(options_.dead_letter_topic, topic.partitions, soon()));
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.topic, soon()));

@@ -36,6 +36,9 @@ struct Options {
   std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the log.
   std::size_t cached_keys_max =
       300'000;  ///< Running sums kept in memory per partition, about 300 bytes each.
+  /// Rows whose version is older than this are looked up among the purged orders before they enter the base
+  /// table. At most half of the purge's period: clocks may differ by the other half.
+  std::chrono::milliseconds purged_check_age{3'600'000};
 };
 
 /// Readable at any time from any thread.
@@ -43,6 +46,7 @@ struct Stats {
   std::atomic<std::uint64_t> rows_loaded{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> dead_letters{0};
+  std::atomic<std::uint64_t> purged_rows_left_out{0};  ///< Of orders that the purge has removed.
   std::atomic<std::uint64_t> batches{0};
   std::atomic<std::uint64_t> keys_read{
       0};  ///< Running sums read from the warehouse because they were not in memory.
@@ -85,6 +89,8 @@ class Sink {
   [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
                                                   std::size_t bytes_max);
   [[nodiscard]] base::Result<RollupMap<RunningSum>> next_sums(Partition& partition);
+  [[nodiscard]] base::Result<base::UtcTime> next_not_after();
+  [[nodiscard]] base::Result<void> leave_purged_out(std::vector<const domain::AnalyticsRow*>& rows);
   [[nodiscard]] base::Result<void> flush();
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
   [[nodiscard]] std::size_t pending_rows() const;
@@ -99,6 +105,8 @@ class Sink {
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};
   std::chrono::steady_clock::time_point last_batch_closed_{};
+  std::optional<base::UtcTime> warehouse_time_;  // its clock, at the moment below
+  std::chrono::steady_clock::time_point warehouse_time_read_{};
   Stats stats_;
 };
 

@@ -40,9 +40,16 @@ class SinkTables {
                                                             base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<void> write_positions(
       const std::map<std::string, SinkPosition>& positions, base::UtcTime now, base::Deadline deadline) = 0;
-  /// `loaded_at` fills created_at.
+  /// The warehouse's own clock, read after the call began and before it returned.
+  [[nodiscard]] virtual base::Result<base::UtcTime> now(base::Deadline deadline) = 0;
+  /// `loaded_at` fills created_at. Rows that arrive after `not_after` by the warehouse's clock are refused.
   [[nodiscard]] virtual base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows,
-                                                       base::UtcTime loaded_at, base::Deadline deadline) = 0;
+                                                       base::UtcTime loaded_at, base::UtcTime not_after,
+                                                       base::Deadline deadline) = 0;
+  /// The last versions of those of the orders that the purge removes or has removed; such an order's rows up
+  /// to and with that version must not enter the base table again.
+  [[nodiscard]] virtual base::Result<std::map<domain::OrderId, std::uint64_t>> purged_versions(
+      std::span<const domain::OrderId> orders, base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<void> insert_rollups(std::span<const RollupRow> rows,
                                                           base::Deadline deadline) = 0;
 
@@ -62,8 +69,11 @@ class WarehouseTables final : public SinkTables {
   base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
   base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
                                      base::Deadline deadline) override;
+  base::Result<base::UtcTime> now(base::Deadline deadline) override;
   base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows, base::UtcTime loaded_at,
-                                 base::Deadline deadline) override;
+                                 base::UtcTime not_after, base::Deadline deadline) override;
+  base::Result<std::map<domain::OrderId, std::uint64_t>> purged_versions(
+      std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<void> insert_rollups(std::span<const RollupRow> rows, base::Deadline deadline) override;
   base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
                                     base::Deadline deadline) override;

@@ -161,8 +161,21 @@ class MemoryTables final : public sink::SinkTables {
       }
     });
   }
+  base::Result<base::UtcTime> now(base::Deadline) override {
+    if (dial_.next() != Fault::kNone) return away();
+    return base::utc_from_ms(1);
+  }
+  base::Result<std::map<domain::OrderId, std::uint64_t>> purged_versions(
+      std::span<const domain::OrderId> orders, base::Deadline) override {
+    if (dial_.next() != Fault::kNone) return away();
+    const std::lock_guard lock(mutex_);
+    std::map<domain::OrderId, std::uint64_t> found;
+    for (const domain::OrderId& order : orders)
+      if (const auto entry = purged_.find(order); entry != purged_.end()) found.insert(*entry);
+    return found;
+  }
   base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows, base::UtcTime,
-                                 base::Deadline) override {
+                                 base::UtcTime, base::Deadline) override {
     return write(rows.size(), [&](std::size_t count) {
       for (const domain::AnalyticsRow* row : rows.subspan(0, count)) {
         BaseRow& kept = base_[row->order_id.value()];
@@ -207,6 +220,13 @@ class MemoryTables final : public sink::SinkTables {
     return found;
   }
 
+  /// As the purge leaves it: the order is gone from the base table, and must stay so.
+  void purge(const domain::OrderId& order, std::uint64_t version) {
+    const std::lock_guard lock(mutex_);
+    purged_[order] = version;
+    base_.erase(order.value());
+  }
+
   /// Two different values for one key, source and offset were written: the sums are no function of the log.
   [[nodiscard]] bool clash() const { return clash_; }
   [[nodiscard]] std::map<std::string, BaseRow> base_rows() const {
@@ -248,6 +268,7 @@ class MemoryTables final : public sink::SinkTables {
   mutable std::mutex mutex_;
   std::map<std::string, sink::SinkPosition> positions_;  // guarded by mutex_
   std::map<std::string, BaseRow> base_;                  // guarded by mutex_
+  std::map<domain::OrderId, std::uint64_t> purged_;      // guarded by mutex_
   std::map<std::pair<std::string, sink::RollupKey>, std::map<std::uint64_t, sink::Sums>, KeyOrder>
       rollups_;         // guarded by mutex_
   bool clash_ = false;  // guarded by mutex_

@@ -13,6 +13,11 @@ base::Deadline soon() {
   return base::Deadline::in(std::chrono::milliseconds(20'000));
 }
 
+base::UtcTime tomorrow() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()) +
+         std::chrono::hours(24);
+}
+
 struct Fixture {
   support::WarehouseServer server;
   adapters::curl::CurlHttpClient client{{}};
@@ -76,7 +81,7 @@ class WarehouseTablesTest : public testing::Test {
     std::vector<RollupRow> rollups;
     for (const auto& [key, sum] : sums) rollups.push_back({&key, &source, sum});
     WarehouseTables tables(fixture_->warehouse());
-    ASSERT_TRUE(tables.insert_base(base_rows, base::utc_from_ms(1'767'261'700'000), soon()));
+    ASSERT_TRUE(tables.insert_base(base_rows, base::utc_from_ms(1'767'261'700'000), tomorrow(), soon()));
     ASSERT_TRUE(tables.insert_rollups(rollups, soon()));
   }
 
