@@ -65,6 +65,7 @@ base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& com
   adapters::mysql::MysqlSqlReader reader(neighbours->store_address);
   verify::VerifyOptions options;
   options.patience = command.patience;
+  options.purge_after = std::chrono::duration_cast<std::chrono::seconds>(settings.purge_period);
   options.stop = &stop;
   const bool show = isatty(STDERR_FILENO) != 0;
   MILLRACE_TRY_ASSIGN(

@@ -12,6 +12,10 @@ constexpr std::chrono::milliseconds kCallTimeout{10'000};
 constexpr std::chrono::milliseconds kDrainPause{5};
 constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
 constexpr std::size_t kTrimProbeBytes = 1;
+// Rows are looked up among the purged orders from this age on; see sink::Options.
+constexpr std::chrono::milliseconds kPurgedCheckAge{3'600'000};
+// Between the warehouse's look at its clock and the rows' being there.
+constexpr std::chrono::milliseconds kInsertMargin{30'000};
 
 base::Deadline soon() {
   return base::Deadline::in(kCallTimeout);
@@ -43,6 +47,16 @@ sink::Options sink_options(const Settings& settings) {
   options.position_interval = settings.sink_position_interval;
   options.insert_timeout = settings.sink_insert_timeout;
   options.cached_keys_max = static_cast<std::size_t>(settings.sink_cached_keys_max);
+  options.purged_check_age = std::min(kPurgedCheckAge, settings.purge_period / 2);
+  return options;
+}
+
+purge::Options purge_options(const Settings& settings) {
+  purge::Options options;
+  options.period = settings.purge_period;
+  options.interval = settings.purge_interval;
+  options.orders_max = static_cast<std::size_t>(settings.purge_batch_size);
+  options.insert_life = 2 * settings.sink_insert_timeout + options.call_timeout + kInsertMargin;
   return options;
 }
 
@@ -66,6 +80,9 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   made->relay_ = std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, relaying);
   made->transformer_ = std::make_unique<transform::Transformer>(*made->log_, neighbours.clock, transforming);
   made->sink_ = std::make_unique<sink::Sink>(*made->log_, *made->tables_, neighbours.clock, sinking);
+  made->purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*neighbours.warehouse);
+  made->purger_ =
+      std::make_unique<purge::Purger>(*made->purge_tables_, neighbours.clock, purge_options(settings));
   const auto run = [&](auto& stage) {
     made->threads_.emplace_back([&stage, &stop = made->stop_, on_refusal] {
       if (const auto ended = stage.run(stop); !ended) on_refusal(ended.error());
@@ -74,6 +91,7 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   run(*made->relay_);
   run(*made->transformer_);
   run(*made->sink_);
+  run(*made->purger_);
   made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
   return made;
 }

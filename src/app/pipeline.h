@@ -1,4 +1,4 @@
-// The three stages behind the outbox, each on a thread of its own, over one event log.
+// The stages behind the outbox and the purge, each on a thread of its own, over one event log.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "app/neighbours.h"
 #include "app/settings.h"
 #include "base/stop.h"
+#include "purge/purge.h"
 #include "relay/relay.h"
 #include "sink/sink.h"
 #include "transform/transformer.h"
@@ -45,6 +46,7 @@ class Pipeline {
   [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }
   [[nodiscard]] const transform::Stats& transform_stats() const { return transformer_->stats(); }
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
+  [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
   [[nodiscard]] ports::EventLog& log() { return *log_; }
 
  private:
@@ -60,6 +62,8 @@ class Pipeline {
   std::unique_ptr<relay::Relay> relay_;
   std::unique_ptr<transform::Transformer> transformer_;
   std::unique_ptr<sink::Sink> sink_;
+  std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;
+  std::unique_ptr<purge::Purger> purger_;
   base::StopSignal stop_;
   std::vector<std::thread> threads_;
 };

@@ -75,6 +75,10 @@ const std::array kSettings = {
     SettingInfo{"sink.insert_timeout", &Settings::sink_insert_timeout, "An insert ends by then", 1'000, kHourMs},
     SettingInfo{"sink.cached_keys_max", &Settings::sink_cached_keys_max, "Running sums kept in memory per partition (300 bytes each)", 1, 100'000'000},
 
+    SettingInfo{"purge.period", &Settings::purge_period, "Deleted orders are removed from the warehouse for good after this", 60'000},
+    SettingInfo{"purge.interval", &Settings::purge_interval, "Between two looks for orders to purge", 1'000},
+    SettingInfo{"purge.batch_size", &Settings::purge_batch_size, "Orders purged at a time", 1, 1'000'000},
+
     SettingInfo{"stop.timeout", &Settings::stop_timeout, "How long a clean stop may take", 1'000, kHourMs},
 };
 // clang-format on

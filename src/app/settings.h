@@ -73,6 +73,10 @@ struct Settings {
   std::chrono::milliseconds sink_insert_timeout{30'000};
   std::int64_t sink_cached_keys_max = 300'000;
 
+  std::chrono::milliseconds purge_period{7 * 24 * 3'600'000LL};
+  std::chrono::milliseconds purge_interval{10 * 60'000};
+  std::int64_t purge_batch_size = 1'000;
+
   std::chrono::milliseconds stop_timeout{30'000};
 };
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 FOUNDATION = {"ports", "domain", "base"}
-STAGES = {"ordering", "relay", "transform", "sink", "analytics", "verify"}
+STAGES = {"ordering", "relay", "transform", "sink", "purge", "analytics", "verify"}
 ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
 
 # Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.

@@ -1,0 +1,154 @@
+#include "purge/tables.h"
+
+#include <array>
+#include <iterator>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace millrace::purge {
+namespace {
+
+// How many orders one statement names: their text travels in the request's address, which millrace-warehouse
+// bounds at 128 KiB with the headers.
+constexpr std::size_t kOrdersPerStatement = 1'000;
+
+// Ids travel as hexadecimal text, which needs no escaping whatever they hold.
+constexpr std::string_view kAnnounce =
+    "INSERT INTO analytics.purged_orders (order_id, version) SELECT unhex(p.1), p.2 FROM (SELECT "
+    "arrayJoin(arrayZip({orders:Array(String)}, {versions:Array(UInt64)})) AS p)";
+
+// FINAL reads only the orders that have a tombstone at all; the look-up of announced ones likewise.
+constexpr std::string_view kDue =
+    "SELECT hex(order_id), version FROM analytics.orders_analytics FINAL WHERE is_deleted = 1 AND "
+    "deleted_at < toDateTime({before:Int64}, 'UTC') AND version < {version_before:UInt64} AND order_id IN "
+    "(SELECT order_id FROM analytics.orders_analytics WHERE is_deleted = 1 AND deleted_at < "
+    "toDateTime({before:Int64}, 'UTC')) AND (order_id, version) NOT IN (SELECT order_id, version FROM "
+    "analytics.purged_orders WHERE order_id IN (SELECT order_id FROM analytics.orders_analytics WHERE "
+    "is_deleted = 1)) LIMIT {orders_max:UInt64}";
+constexpr std::string_view kAnnounced =
+    "SELECT hex(order_id), version FROM analytics.orders_analytics FINAL WHERE is_deleted = 1 AND order_id "
+    "IN (SELECT order_id FROM analytics.orders_analytics WHERE is_deleted = 1) AND (order_id, version) IN "
+    "(SELECT order_id, version FROM analytics.purged_orders WHERE order_id IN (SELECT order_id FROM "
+    "analytics.orders_analytics WHERE is_deleted = 1) GROUP BY order_id, version HAVING max(purged_at) <= "
+    "now64(3) - toIntervalMillisecond({ago:Int64})) LIMIT {orders_max:UInt64}";
+
+// Ordinary mutations, not lightweight deletes: those only mark rows, and what was deleted must be gone from
+// the disk. 2: wait until it is done, on replicas too.
+constexpr std::string_view kDeleteOlder =
+    "ALTER TABLE analytics.orders_analytics DELETE WHERE order_id IN arrayMap(x -> unhex(x), "
+    "{orders:Array(String)}) AND version < transform(order_id, arrayMap(x -> unhex(x), "
+    "{orders:Array(String)}), {versions:Array(UInt64)}, toUInt64(0)) SETTINGS mutations_sync = 2";
+constexpr std::string_view kDeleteTombstones =
+    "ALTER TABLE analytics.orders_analytics DELETE WHERE is_deleted = 1 AND (order_id, version) IN "
+    "arrayZip(arrayMap(x -> unhex(x), {orders:Array(String)}), {versions:Array(UInt64)}) SETTINGS "
+    "mutations_sync = 2";
+
+// A deletion that is not waited for any longer goes on in the engine: none is sent behind it.
+constexpr std::string_view kUnderWay =
+    "SELECT count(), any(latest_fail_reason) FROM system.mutations WHERE "
+    "database = 'analytics' AND table = 'orders_analytics' AND NOT is_done";
+
+std::optional<std::string> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, value, 16);
+    if (error != std::errc{} || end != text.data() + i + 2) return std::nullopt;
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
+std::array<ports::QueryParameter, 2> parameters_of(std::span<const DeletedOrder> orders) {
+  std::string ids = "[";
+  std::string versions = "[";
+  for (const DeletedOrder& order : orders) {
+    ids += ids.size() == 1 ? "'" : ",'";
+    for (const char c : order.order_id.value())
+      fmt::format_to(std::back_inserter(ids), "{:02x}", static_cast<unsigned char>(c));
+    ids += '\'';
+    fmt::format_to(std::back_inserter(versions), "{}{}", versions.size() == 1 ? "" : ",", order.version);
+  }
+  return {ports::QueryParameter{"orders", ids + ']'}, ports::QueryParameter{"versions", versions + ']'}};
+}
+
+base::Result<void> expect_none_under_way(ports::Warehouse& warehouse, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const std::string answer, warehouse.query(kUnderWay, "TabSeparated", {}, deadline));
+  if (answer.starts_with("0\t")) return {};
+  const std::string_view tail = std::string_view(answer).substr(std::min(answer.find('\t'), answer.size()));
+  const std::string reason = base::printable(base::trim(tail.substr(0, tail.find('\n'))), 200);
+  return base::unavailable(
+      fmt::format("the warehouse is still busy with an earlier ALTER of orders_analytics{}{}",
+                  reason.empty() ? "" : ", which fails: ", reason));
+}
+
+base::Result<void> execute_in_pieces(ports::Warehouse& warehouse, std::string_view statement,
+                                     std::span<const DeletedOrder> orders, base::Deadline deadline) {
+  for (std::size_t first = 0; first < orders.size(); first += kOrdersPerStatement) {
+    const auto piece = orders.subspan(first, std::min(kOrdersPerStatement, orders.size() - first));
+    MILLRACE_TRY(warehouse.execute(statement, parameters_of(piece), deadline));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::vector<DeletedOrder>> WarehousePurgeTables::select(
+    std::string_view query, std::span<const ports::QueryParameter> parameters, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const std::string answer,
+                      warehouse_.query(query, "TabSeparated", parameters, deadline));
+  std::vector<DeletedOrder> orders;
+  for (std::string_view rest = answer; !rest.empty();) {
+    const auto end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    const auto tab = line.find('\t');
+    auto id = tab == std::string_view::npos ? std::nullopt : from_hex(line.substr(0, tab));
+    const auto version = id ? base::parse_int<std::uint64_t>(line.substr(tab + 1)) : std::nullopt;
+    if (!version || end == std::string_view::npos)
+      return base::unavailable("the warehouse's answer about deleted orders was cut off");
+    orders.push_back({domain::OrderId(std::move(*id)), *version});
+    rest.remove_prefix(end + 1);
+  }
+  return orders;
+}
+
+base::Result<std::vector<DeletedOrder>> WarehousePurgeTables::due(base::UtcTime before,
+                                                                  std::size_t orders_max,
+                                                                  base::Deadline deadline) {
+  const std::array parameters = {ports::QueryParameter{"before", std::to_string(base::to_seconds(before))},
+                                 ports::QueryParameter{"version_before", std::to_string(base::to_ms(before))},
+                                 ports::QueryParameter{"orders_max", std::to_string(orders_max)}};
+  return select(kDue, parameters, deadline);
+}
+
+base::Result<std::vector<DeletedOrder>> WarehousePurgeTables::announced(std::chrono::milliseconds ago,
+                                                                        std::size_t orders_max,
+                                                                        base::Deadline deadline) {
+  const std::array parameters = {ports::QueryParameter{"ago", std::to_string(ago.count())},
+                                 ports::QueryParameter{"orders_max", std::to_string(orders_max)}};
+  return select(kAnnounced, parameters, deadline);
+}
+
+base::Result<void> WarehousePurgeTables::announce(std::span<const DeletedOrder> orders,
+                                                  base::Deadline deadline) {
+  return execute_in_pieces(warehouse_, kAnnounce, orders, deadline);
+}
+
+base::Result<void> WarehousePurgeTables::delete_older_versions(std::span<const DeletedOrder> orders,
+                                                               base::Deadline deadline) {
+  MILLRACE_TRY(expect_none_under_way(warehouse_, deadline));
+  return execute_in_pieces(warehouse_, kDeleteOlder, orders, deadline);
+}
+
+base::Result<void> WarehousePurgeTables::delete_tombstones(std::span<const DeletedOrder> orders,
+                                                           base::Deadline deadline) {
+  MILLRACE_TRY(expect_none_under_way(warehouse_, deadline));
+  return execute_in_pieces(warehouse_, kDeleteTombstones, orders, deadline);
+}
+
+}  // namespace millrace::purge
