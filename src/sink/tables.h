@@ -62,7 +62,7 @@ class SinkTables {
 };
 
 /// The tables of schema/warehouse/001_analytics.sql.
-class WarehouseTables final : public SinkTables {
+class WarehouseTables : public SinkTables {
  public:
   explicit WarehouseTables(ports::Warehouse& warehouse) : warehouse_(warehouse) {}
 

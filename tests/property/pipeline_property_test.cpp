@@ -257,6 +257,27 @@ TEST(Pipeline, KeepsTheTruthWhateverCallOfTheLogGoesWrong) {
   EXPECT_GT(repeats, 0u) << "no fault made an event come twice: the test does not reach what it is for";
 }
 
+TEST(Pipeline, LeavesPurgedOrdersOutOfTheBaseTableAndInTheSums) {
+  spdlog::set_level(spdlog::level::off);
+  World world;
+  const History history(13, 60);
+  std::size_t purged = 0;
+  for (const auto& [id, truth] : history.orders) {
+    if (!truth.deleted) continue;
+    world.tables.purge(domain::OrderId(id), truth.version);
+    ++purged;
+  }
+  ASSERT_GT(purged, 3u);
+  send(world, history);
+  world.relay();
+  world.transform();
+  world.sink();
+  EXPECT_EQ(world.tables.sums(), history.sums);
+  const auto rows = world.tables.base_rows();
+  EXPECT_EQ(rows.size(), history.orders.size() - purged);
+  for (const auto& [id, row] : rows) EXPECT_FALSE(row.is_deleted) << id;
+}
+
 TEST(Pipeline, ParksAnEventThatTheLogCannotTakeWithTheLaterOnesOfItsOrderOnly) {
   spdlog::set_level(spdlog::level::off);
   World world;

@@ -69,6 +69,27 @@ domain::AnalyticsRow deleted(domain::AnalyticsRow row, std::int64_t days_ago) {
   return row;
 }
 
+/// The first look at the warehouse's clock is an hour old, as when the sink was stopped for an hour after it.
+class SleepyTables final : public sink::WarehouseTables {
+ public:
+  using WarehouseTables::WarehouseTables;
+  base::Result<base::UtcTime> now(base::Deadline deadline) override {
+    MILLRACE_TRY_ASSIGN(const base::UtcTime now, WarehouseTables::now(deadline));
+    return looks_++ == 0 ? now - std::chrono::hours(1) : now;
+  }
+
+ private:
+  int looks_ = 0;
+};
+
+ports::NewRecord record_of(const domain::AnalyticsRow& row, std::size_t input_offset) {
+  ports::NewRecord record;
+  record.key = row.order_id.value();
+  record.value = domain::to_json(row);
+  record.headers.push_back({std::string(ports::kHeaderInputOffset), std::to_string(input_offset)});
+  return record;
+}
+
 struct Fixture {
   support::WarehouseServer server;
   adapters::curl::CurlHttpClient client{{}};
@@ -250,11 +271,7 @@ TEST_F(PurgeTest, LetsNoReplayBringAnOrderBackAndChangesNoView) {
   for (const auto& row :
        {created("old", 20), created("live", 20), changed(created("old", 20), 19),
         deleted(changed(created("old", 20), 19), 8), created("young", 9), deleted(created("young", 9), 5)}) {
-    ports::NewRecord record;
-    record.key = row.order_id.value();
-    record.value = domain::to_json(row);
-    record.headers.push_back({std::string(ports::kHeaderInputOffset), std::to_string(records.size())});
-    records.push_back(std::move(record));
+    records.push_back(record_of(row, records.size()));
   }
   ASSERT_TRUE(log.append({sinking.topic, 0}, records, soon()));
   sink::WarehouseTables tables(warehouse());
@@ -305,6 +322,28 @@ TEST_F(PurgeTest, LetsNoInsertInAfterItsDeadline) {
   // Whoever knows nothing of deadlines may insert as before.
   run("INSERT INTO analytics.orders_analytics (order_id, version) VALUES ('other', 1)");
   EXPECT_EQ(select(kVisible), "other\n");
+}
+
+TEST_F(PurgeTest, MakesASinkThatComesLateStartAgain) {
+  spdlog::set_level(spdlog::level::off);
+  adapters::memory::MemoryEventLog log;
+  sink::Options sinking;
+  sinking.idle_wait = std::chrono::milliseconds(5);
+  ASSERT_TRUE(log.ensure_topic(sinking.topic, 1, soon()));
+  const std::vector<ports::NewRecord> records = {record_of(created("live", 20), 0)};
+  ASSERT_TRUE(log.append({sinking.topic, 0}, records, soon()));
+  SleepyTables tables(warehouse());
+  sink::Sink stage(log, tables, clock_, sinking);
+  base::StopSignal stop;
+  std::thread thread([&] { EXPECT_TRUE(stage.run(stop)); });
+  const auto patience = soon();
+  while (stage.stats().rows_loaded < 1 && !patience.passed())
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  stop.request();
+  thread.join();
+  EXPECT_EQ(stage.stats().restarts, 1u);
+  EXPECT_EQ(select(kVisible), "live\n");
+  EXPECT_EQ(select("SELECT order_count FROM analytics.daily_sales_mv"), "1\n");
 }
 
 TEST_F(PurgeTest, RunsByItselfUntilItIsStopped) {
