@@ -51,11 +51,13 @@ base::Result<void> run_import(const Settings& settings, const std::string& kind,
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
   ordering::OrderService orders(*neighbours->store, neighbours->clock, ordering_options(settings), [] {});
   tools::ImportProgressPrinter printer(stderr);
-  MILLRACE_TRY_ASSIGN(const auto report, tools::import_online_retail(
-                                             file, {}, orders, stop,
-                                             [&](const tools::ImportProgress& now) { printer.show(now); }));
-  std::cout << tools::to_text(report);
-  if (report.stopped) return base::unavailable("stopped before the end; run the import again to go on");
+  const auto report = tools::import_online_retail(
+      file, {}, orders, stop, [&](const tools::ImportProgress& now) { printer.show(now); });
+  if (!report && report.error().message.find(file) != std::string::npos)
+    return std::unexpected(report.error());
+  if (!report) return base::with_context(file, report.error());
+  std::cout << tools::to_text(*report);
+  if (report->stopped) return base::unavailable("stopped before the end; run the import again to go on");
   return {};
 }
 

@@ -58,8 +58,6 @@ std::string to_screen(const Snapshot& snapshot) {
   fmt::format_to(out, "  {:<20}{} dropped repeats, {} dead letters, {} parked\n", "exceptions",
                  number(snapshot.repeats_dropped), number(snapshot.dead_letters),
                  snapshot.lag ? number(snapshot.lag->parked) : "?");
-  if (snapshot.demo_orders > 0)
-    fmt::format_to(out, "  {:<20}{} sent\n", "demo orders", number(snapshot.demo_orders));
   text += '\n';
   for (const auto& [name, value] : snapshot.servers)
     fmt::format_to(out, "  {}{:<20}{}{}\n", kDim, name, value, kPlain);

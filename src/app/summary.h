@@ -24,7 +24,6 @@ struct Snapshot {
   std::uint64_t repeats_dropped = 0;
   std::uint64_t dead_letters = 0;
   double rows_per_second = 0;
-  std::uint64_t demo_orders = 0;
   std::vector<SummaryLine> servers;  ///< The supervised ones and their state.
   std::chrono::seconds uptime{0};
 };

@@ -84,6 +84,11 @@ base::Result<void> check(const SetStock& set) {
   return check_id("the product id", set.product_id.value());
 }
 
+/// With as many decimals as it needs, two at least.
+std::string shown(domain::Money amount) {
+  return amount.has_only_cents() ? amount.text2() : amount.text4();
+}
+
 std::string shown(const std::string& id) {
   return base::printable(id, domain::kIdLengthMax);
 }
@@ -215,9 +220,9 @@ base::Result<std::vector<domain::OrderLine>> Batch::price(const PlaceOrder& plac
     if (!product->second.is_active)
       return base::invalid(fmt::format("product '{}' is no longer sold", shown(item.product_id.value())));
     if (item.expected_price && *item.expected_price != product->second.price)
-      return base::invalid(fmt::format("product '{}' costs {}, not {}: send that, or leave it out",
-                                       shown(item.product_id.value()), product->second.price.text4(),
-                                       item.expected_price->text4()));
+      return base::invalid(fmt::format("the price of product '{}' is {}, not {}: send that, or leave it out",
+                                       shown(item.product_id.value()), shown(product->second.price),
+                                       shown(*item.expected_price)));
     lines.push_back({.product_id = item.product_id,
                      .product_name = product->second.name,
                      .quantity = item.quantity,
