@@ -81,6 +81,7 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
                       log_.read(source, static_cast<std::int64_t>(partition.read.upto), {rows_max, bytes_max},
                                 base::Deadline::in(std::chrono::milliseconds(0))));
   std::vector<ports::NewRecord> dead_letters;
+  const std::uint64_t dropped_before = stats_.repeats_dropped;
   std::size_t bytes = 0;
   for (const ports::Record& record : records) {
     bytes += size_of(record);
@@ -103,6 +104,8 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
     }
     partition.pending.push_back({static_cast<std::uint64_t>(record.offset), std::move(*row)});
   }
+  if (const auto dropped = stats_.repeats_dropped - dropped_before; dropped > 0)
+    spdlog::info("sink: dropped {} repeats from partition {}", dropped, source.partition);
   if (!dead_letters.empty()) {
     MILLRACE_TRY(log_.append({options_.dead_letter_topic, source.partition}, dead_letters, soon()));
     stats_.dead_letters += dead_letters.size();

@@ -77,6 +77,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
       partition.window.take_unreadable();
     }
   }
+  spdlog::info("transform: partition {} goes on at {} of {}", input.partition, partition.position, range.end);
   return partition;
 }
 
@@ -139,7 +140,10 @@ base::Result<std::size_t> Transformer::advance(Partition& partition) {
                                                     base::Deadline::in(std::chrono::milliseconds(0))));
   if (records.empty()) return 0;
   Batch batch;
+  const std::uint64_t dropped_before = stats_.repeats_dropped + stats_.former_owner_dropped;
   for (const ports::Record& record : records) transform(record, partition, batch);
+  if (const auto dropped = stats_.repeats_dropped + stats_.former_owner_dropped - dropped_before; dropped > 0)
+    spdlog::info("transform: dropped {} repeats from partition {}", dropped, input.partition);
   if (!batch.dead_letters.empty())
     MILLRACE_TRY(log_.append({options_.dead_letter_topic, input.partition}, batch.dead_letters, soon()));
   if (!batch.rows.empty())
