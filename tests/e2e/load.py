@@ -12,36 +12,60 @@ USERS = [f"user-{number}" for number in range(1, 4)]
 
 
 class Load:
-    """Threads that place, pay and delete orders until stopped.
+    """Threads that place, pay and delete orders until stopped; start() lets them go on.
 
     states: order id -> the states that it may be in now. One of them after an acknowledgement; two after a change whose answer was
-    lost or was a 503, because it may have been carried out. Orders whose own answer was lost are not known here: `verify` counts them.
+    lost or was a 503, because it may have been carried out.
+    attempts: each order that was asked for, by the shipping address that it alone has -> its id, or None without an answer.
+    totals: order id -> the total that was acknowledged.
     """
 
     def __init__(self, millrace, seed, threads=3):
         self.port = millrace.api_port
         self.mutex = threading.Lock()
         self.states = {}
+        self.attempts = {}
+        self.totals = {}
         self.acknowledged = 0
         self.refused = 0
+        self.lost = 0
         self.wrong = []
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._work, args=(random.Random(f"{seed}-{number}"),)) for number in range(threads)]
+        self.threads = []
+        self.workers = [(random.Random(f"{seed}-{number}"), []) for number in range(threads)]
         for product in PRODUCTS:
-            assert millrace.http("PATCH", f"/api/inventory/{product}", {"quantity": 1_000_000}).status == 200
+            assert millrace.http("PATCH", f"/api/inventory/{product}", {"quantity": 1_000_000_000}).status == 200
+        self.start()
+
+    def start(self):
+        self.stopping.clear()
+        self.threads = [threading.Thread(target=self._work, args=worker) for worker in self.workers]
         for thread in self.threads:
             thread.start()
 
-    def _work(self, chance):
-        mine = []
+    def place(self, user, items):
+        """The id of a new order if it was acknowledged."""
+        with self.mutex:
+            address = f"attempt {len(self.attempts) + 1}"
+            self.attempts[address] = None
+        answer = self._send("POST", "/api/orders", order_body(user, items, shippingAddress=address), 201)
+        if not answer:
+            return None
+        order = answer.json
+        with self.mutex:
+            self.attempts[address] = order["id"]
+            self.totals[order["id"]] = order["totalAmount"]
+        self._acknowledge(order["id"], "PENDING")
+        return order["id"]
+
+    def _work(self, chance, mine):
         while not self.stopping.is_set():
             action = chance.random()
             if action < 0.6 or not mine:
                 items = [(product, chance.randint(1, 5)) for product in chance.sample(PRODUCTS, chance.randint(1, 3))]
-                answer = self._send("POST", "/api/orders", order_body(chance.choice(USERS), items), 201)
-                if answer:
-                    mine.append(answer.json["id"])
-                    self._acknowledge(mine[-1], "PENDING")
+                order = self.place(chance.choice(USERS), items)
+                if order:
+                    mine.append(order)
                 continue
             order = chance.choice(mine)
             if action < 0.8:
@@ -72,6 +96,7 @@ class Load:
             return answer
         with self.mutex:
             self.refused += 1
+            self.lost += answer is None
             if answer is not None and answer.status != 503:
                 self.wrong.append((method, path, answer.status, answer.body))
         self.stopping.wait(0.1)

@@ -334,7 +334,9 @@ class Millrace:
 
     def mysql_all(self, statements, *values):
         """The rows of each; a connection of its own each time, because the server may have been killed."""
-        connection = pymysql.connect(host="127.0.0.1", port=int(self.settings["mysql.port"]), user=USER, password=PASSWORD,
+        connection = pymysql.connect(host="127.0.0.1", port=int(self.settings["mysql.port"]),
+                                     user=self.settings.get("mysql.user", USER),
+                                     password=self.settings.get("mysql.password", PASSWORD),
                                      database="ecommerce", autocommit=True, connect_timeout=20, read_timeout=120)
         answers = []
         try:
