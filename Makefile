@@ -14,6 +14,10 @@ RUN_FLAGS ?= --demo
 TEST_JOBS ?= 2
 # The longest that all tests together may take, in seconds.
 TEST_TIME_LIMIT ?= 3000
+# The fault suite: how many seconds; the seed of a run to repeat; where the report goes.
+DURATION ?= 600
+SEED ?=
+REPORT ?= build/chaos-report.md
 
 BUILD := build
 PROGRAMS := millrace millrace-warehouse
@@ -80,6 +84,11 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 	@scripts/bootstrap --check
 	@cmake --build $(BUILD) --parallel $(JOBS) --target tests-unit
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) -L '^(check|unit)$$'
+
+.PHONY: chaos
+chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (DURATION= SEED= REPORT=)
+	@scripts/bootstrap --test
+	@scripts/test-python -B tests/chaos/chaos.py --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) --report $(REPORT)
 
 .PHONY: bench
 bench: build  ## Measure end to end; the result goes to bench/results

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""The fault suite: strikes a real `millrace up` under load, again and again, and checks that nothing is lost, doubled or back.
+
+Usage: chaos.py [--seconds N | --rounds N] [--seed N] [--report FILE] [--faults NAME,NAME]
+Ends with 0 when no difference was found; the report is printed and written to FILE. See README.md.
+"""
+import argparse
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "e2e")]
+sys.dont_write_bytecode = True
+
+import pytest  # noqa: E402
+
+import oracle  # noqa: E402
+from load import PRODUCTS, USERS, Load  # noqa: E402
+from report import Tally, commit, write_report  # noqa: E402
+from setups import Embedded, Gated  # noqa: E402
+from system import REPOSITORY, QueryFailed, tail, wait_until  # noqa: E402
+
+ROUNDS_BETWEEN_CHECKS = 8
+CALM_SECONDS = (0.1, 1.2)
+CHANGES_BETWEEN_FAULTS = 10
+EMBEDDED_SHARE = 0.55
+LOG_LINES_SHOWN = 40
+
+# What the log of `up` says happened: name in the report -> pattern; a group counts as often as it says.
+SEEN_IN_LOG = {
+    "sink restarts": re.compile(r"sink: .*; starting again from the position"),
+    "repeats dropped": re.compile(r"(?:sink|transform): dropped (\d+) repeats"),
+    "relay retries": re.compile(r"relay: (?:.*; trying again|lost shard)"),
+    "servers started again": re.compile(r"starting it again in"),
+}
+GOES_ON = re.compile(r"(?:sink|transform): partition \d+ goes on at (\d+) of (\d+)")
+
+
+def seen_in(text):
+    counts = {name: sum(int(match.group(1)) if pattern.groups else 1 for match in pattern.finditer(text))
+              for name, pattern in SEEN_IN_LOG.items()}
+    beyond = [int(end) - int(at) for at, end in GOES_ON.findall(text) if int(end) > int(at)]
+    counts["starts with rows beyond the position"] = len(beyond)
+    counts["rows repeated from the position"] = sum(beyond)
+    return counts
+
+
+class Failed(Exception):
+    pass
+
+
+class Part:
+    """One set-up, its load, and what was found on it."""
+
+    def __init__(self, setup, seed, chance, tallies, found):
+        self.setup = setup
+        self.millrace = setup.millrace
+        self.chance = chance
+        self.tallies = tallies
+        self.found = found
+        self.rounds = 0
+        self.store_before = {}
+        self.warehouse_before = {}
+        self.checks = 0
+        self.millrace.start()
+        self.load = Load(self.millrace, seed)
+
+    def log_from(self, offset):
+        with self.millrace.log_file().open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace")
+
+    def fresh_order(self, since):
+        """Seconds from then until an order that is placed now is visible; the order counts as any other."""
+        load = self.load
+        order = wait_until(lambda: load.place(self.chance.choice(USERS), [(self.chance.choice(PRODUCTS), 1)]), "an order is taken")
+        wait_until(lambda: self.millrace.clickhouse(f"SELECT 1 FROM analytics.orders_analytics WHERE order_id = '{order}' LIMIT 1"),
+                   "a fresh order is visible", pause=0.01)
+        return time.monotonic() - since
+
+    def gates(self):
+        return getattr(self.setup, "gates", {})
+
+    def strike(self, fault):
+        self.load.wait_for_more(CHANGES_BETWEEN_FAULTS, "orders flow")
+        time.sleep(self.chance.uniform(*CALM_SECONDS))
+        offset = self.millrace.log_file().stat().st_size
+        refused, lost = self.load.refused, self.load.lost
+        gates_before = {name: dict(gate.counts) for name, gate in self.gates().items()}
+        self.setup.notes = {}
+        since = getattr(self.setup, fault)()
+        recovery = self.fresh_order(since)
+        hits = dict(self.setup.notes)
+        for name, gate in self.gates().items():
+            for what, count in gate.counts.items():
+                hits[f"gate: {what}"] = hits.get(f"gate: {what}", 0) + count - gates_before[name][what]
+        hits.update(seen_in(self.log_from(offset)))
+        hits["API answers lost"] = self.load.lost - lost
+        hits["API 503"] = self.load.refused - refused - hits["API answers lost"]
+        self.rounds += 1
+        self.tallies.setdefault(fault, Tally()).add(recovery, hits)
+        print(f"{type(self.setup).__name__.lower():9} {self.rounds:4} {fault:22} {recovery:6.2f} s  "
+              + ", ".join(f"{what} {count}" for what, count in hits.items() if count), flush=True)
+
+    def check(self, last=False):
+        """With the load at rest. Everything found is kept, so that one report shows all of it."""
+        self.load.stop()
+        load = self.load
+        self.checks += 1
+        if load.wrong:
+            self.found.extend(f"API: {method} {path}: {status} {body!r}" for method, path, status, body in load.wrong[:10])
+            load.wrong.clear()
+        verified = self.millrace.run("verify", "--patience", "60s", seconds=600)
+        if verified.code != 0:
+            self.found.append(f"verify ended with {verified.code}:\n{verified.out}\n{verified.err}")
+        if last:
+            for table in ("orders_analytics", "rollups", "sink_position"):
+                self.millrace.clickhouse(f"OPTIMIZE TABLE analytics.{table} FINAL")
+        store = oracle.store_rows(self.millrace)
+        warehouse = oracle.warehouse_rows(self.millrace)
+        for rows, before, where in ((store, self.store_before, "order store"), (warehouse, self.warehouse_before, "warehouse")):
+            self.found += oracle.differences_of_acknowledged(load.states, load.totals, load.attempts, rows, where)
+            self.found += oracle.differences_of_versions(before, rows, where)
+        self.found += oracle.differences_of_stores(store, warehouse)
+        self.store_before, self.warehouse_before = store, warehouse
+        if last:
+            self.found += oracle.differences_of_views(oracle.views_of_store(self.millrace), self.millrace.views())
+        print(f"check {self.checks}: {len(store)} orders in the store, {len(load.totals)} acknowledged, "
+              f"{len(self.found)} differences", flush=True)
+        if self.found:
+            raise Failed
+        if not last:
+            load.start()
+
+    def run(self, faults, until, rounds):
+        """Until the time is up, or for so many rounds; each fault once before any comes again."""
+        waiting = []
+        while self.rounds < rounds and time.monotonic() < until:
+            if not waiting:
+                waiting = list(faults)
+                self.chance.shuffle(waiting)
+            self.strike(waiting.pop())
+            if self.rounds % ROUNDS_BETWEEN_CHECKS == 0:
+                self.check()
+        self.check(last=True)
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600, help="how long faults strike (600)")
+    parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the two set-ups")
+    parser.add_argument("--seed", type=int, help="of a run to repeat; a new one if absent")
+    parser.add_argument("--faults", help="only these, separated by commas")
+    parser.add_argument("--report", type=Path, default=REPOSITORY / "build/chaos-report.md")
+    given = parser.parse_args()
+    if given.seed is None:
+        given.seed = random.SystemRandom().randrange(10**6)
+    known = set(Embedded.faults + Gated.faults)
+    given.chosen = known if given.faults is None else set(given.faults.split(","))
+    if given.chosen - known:
+        parser.error(f"unknown: {', '.join(sorted(given.chosen - known))}; known: {', '.join(sorted(known))}")
+    return given
+
+
+def main():
+    given = options()
+    print(f"seed {given.seed}: `--seed {given.seed}` chooses the same faults and the same load again", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="millrace-chaos-"))
+    started = time.monotonic()
+    built_from = commit()
+    tallies, found = {}, []
+    acknowledged = orders = checks = 0
+    for kind, share in ((Embedded, EMBEDDED_SHARE), (Gated, 1.0)):
+        faults = [fault for fault in kind.faults if fault in given.chosen]
+        if not faults or found:
+            continue
+        chance = random.Random(f"{given.seed}-{kind.__name__}")
+        until = float("inf") if given.rounds else started + given.seconds * share
+        setup = part = None
+        try:
+            setup = kind(folder, chance)
+            part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found)
+            part.run(faults, until, given.rounds or sys.maxsize)
+        except Failed:
+            pass
+        except (AssertionError, OSError, QueryFailed, pytest.fail.Exception) as problem:
+            traceback.print_exc()
+            found.append(f"{kind.__name__}, after {part.rounds if part else 0} rounds: {problem}")
+        finally:
+            if part is not None:
+                part.load.stop()
+                acknowledged += part.load.acknowledged
+                orders += len(part.load.totals)
+                checks += part.checks
+            if setup is not None:
+                if found:
+                    print(tail(setup.millrace.log_file(), LOG_LINES_SHOWN))
+                try:
+                    setup.close()
+                except (AssertionError, pytest.fail.Exception) as problem:
+                    found.append(f"{kind.__name__}: the end: {problem}")
+    print(write_report(given.report, given.seed, built_from, time.monotonic() - started, tallies, found,
+                       {"orders acknowledged": orders, "changes acknowledged": acknowledged, "checks": checks}))
+    idle = [f"{fault} never hit anything" for faults in tallies.values() for fault, tally in faults.items() if tally.idle()]
+    for line in idle:
+        print(line)
+    if found:
+        print(f"the data and logs are in {folder}")
+        sys.exit(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(1 if idle else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The two set-ups that the suite strikes, each with the faults that only it can have: a fault is a method named in `faults`.
+
+A fault method strikes, ends its own disturbance, and returns the moment (time.monotonic) from which recovery counts: the kill, or
+the end of what was stopped or held.
+"""
+import os
+import signal
+import subprocess
+import time
+
+from gate import Gate
+from own_servers import Mariadb, Warehouse
+from system import Millrace, wait_until
+
+# Short, so that a pause outlasts them; the relay's and the transformer's own are 10 s, which LONG_SECONDS outlasts.
+TIMEOUTS = {"ordering.timeout": "2s", "sink.insert_timeout": "2s"}
+LONG_SHARE = 0.1
+LONG_SECONDS = (10.5, 12.0)
+PAUSE_SECONDS = (2.2, 4.0)
+GATE_SECONDS = (0.3, 3.0)
+START_SECONDS = (0.02, 1.5)
+MILLRACE, MARIADBD, WAREHOUSE = "millrace", "mariadbd", "millrace-warehouse"
+
+
+class Setup:
+    """What both have in common: one `up`, which can be killed, paused and started again."""
+
+    def __init__(self, folder, chance, **settings):
+        self.chance = chance
+        self.millrace = Millrace(folder, **TIMEOUTS, **settings)
+        self.notes = {}
+
+    def note(self, what, count=1):
+        """Counts what the fault itself saw happen."""
+        self.notes[what] = self.notes.get(what, 0) + count
+
+    def pid(self, name):
+        if name == MILLRACE:
+            return self.millrace.process.pid
+        return wait_until(lambda: self.millrace.pid_of(name), f"{name} runs")
+
+    def kill(self, *names):
+        pids = [self.pid(name) for name in names]
+        at = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return at
+
+    def start_again(self):
+        """After a kill of the program: its servers end with it, and the directory is free."""
+        self.millrace.may_have_ended = True
+        self.millrace.process.wait()
+        wait_until(lambda: not self.millrace.processes(), "its servers end with it")
+        self.millrace.start(wait=False)
+
+    def pause_seconds(self):
+        return self.chance.uniform(*(LONG_SECONDS if self.chance.random() < LONG_SHARE else PAUSE_SECONDS))
+
+    def pause(self, *pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(self.pause_seconds())
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        return time.monotonic()
+
+    def kill_millrace(self):
+        at = self.kill(MILLRACE)
+        self.start_again()
+        return at
+
+    def pause_millrace(self):
+        return self.pause(self.pid(MILLRACE))
+
+    def close(self):
+        self.millrace.close()
+
+
+class Embedded(Setup):
+    """`up` with the servers that it brings along."""
+    faults = ("kill_millrace", "kill_mariadbd", "kill_warehouse", "kill_both_servers", "kill_all", "kill_while_starting",
+              "pause_millrace", "pause_mariadbd", "pause_warehouse", "pause_both_servers", "second_up")
+
+    def __init__(self, folder, chance):
+        super().__init__(folder / "embedded", chance)
+
+    def kill_mariadbd(self):
+        return self.kill(MARIADBD)
+
+    def kill_warehouse(self):
+        return self.kill(WAREHOUSE)
+
+    def kill_both_servers(self):
+        return self.kill(MARIADBD, WAREHOUSE)
+
+    def kill_all(self):
+        at = time.monotonic()
+        self.millrace.kill()
+        self.millrace.start(wait=False)
+        return at
+
+    def kill_while_starting(self):
+        """The second kill strikes recovery itself."""
+        at = self.kill(MILLRACE)
+        self.start_again()
+        time.sleep(self.chance.uniform(*START_SECONDS))
+        self.kill(MILLRACE)
+        self.start_again()
+        return at
+
+    def pause_mariadbd(self):
+        return self.pause(self.pid(MARIADBD))
+
+    def pause_warehouse(self):
+        return self.pause(self.pid(WAREHOUSE))
+
+    def pause_both_servers(self):
+        return self.pause(self.pid(MARIADBD), self.pid(WAREHOUSE))
+
+    def second_up(self):
+        done = self.millrace.run("up", seconds=60)
+        at = time.monotonic()
+        assert done.code == 4, f"the second up ended with {done.code}: {done.err}"
+        assert str(self.millrace.data) in done.complaint(), done.err
+        assert self.millrace.process.poll() is None, "the first up ended"
+        self.note("second starts refused")
+        return at
+
+
+def gate_fault(gate_name, mode):
+    def strike(self):
+        gate = getattr(self, gate_name)
+        gate.set(mode)
+        # What is held must outlast the time-outs; the rest needs to meet some requests only.
+        time.sleep(self.pause_seconds() if mode == "hold" else self.chance.uniform(*GATE_SECONDS))
+        gate.set("pass")
+        return time.monotonic()
+    return strike
+
+
+GATE_MODES = ("drop", "delay", "cut", "lose", "hold")
+
+
+class Gated(Setup):
+    """`up` on servers that the suite runs, with a gate before each."""
+    faults = tuple(f"{mode}_{server}" for server in ("mysql", "warehouse") for mode in GATE_MODES) + (
+        "late_insert_of_killed", "late_commit_of_killed", "kill_millrace", "pause_millrace")
+
+    def __init__(self, folder, chance):
+        self.mariadb = self.warehouse = None
+        self.gates = {}
+        folder = folder / "gated"
+        folder.mkdir()
+        try:
+            self.mariadb = Mariadb(folder / "mariadb")
+            self.warehouse = Warehouse(folder / "warehouse", mark="")
+            self.gates = {"mysql": Gate(self.mariadb.port, chance.random()),
+                          "warehouse": Gate(self.warehouse.port, chance.random())}
+            self.mysql_gate, self.warehouse_gate = self.gates.values()
+            super().__init__(folder / "millrace", chance, **{
+                "mysql.embedded": False, "mysql.port": self.mysql_gate.port, "mysql.user": "chief", "mysql.password": "chief",
+                "clickhouse.embedded": False, "clickhouse.port": self.warehouse_gate.port})
+            wait_until(lambda: self.millrace.clickhouse("SELECT 1"), "the suite's own warehouse answers")
+        except BaseException:
+            self.close_servers()
+            raise
+
+    def late_delivery(self, gate):
+        """What the killed program had sent arrives only when its successor is at work."""
+        gate.set("hold")
+        try:
+            time.sleep(self.chance.uniform(0.1, 1.0))
+            at = self.kill(MILLRACE)
+            self.start_again()
+            self.millrace.wait_ready()
+            time.sleep(self.chance.uniform(0.0, 1.0))
+        finally:
+            gate.set("pass")
+        return at
+
+    def late_insert_of_killed(self):
+        return self.late_delivery(self.warehouse_gate)
+
+    def late_commit_of_killed(self):
+        return self.late_delivery(self.mysql_gate)
+
+    def close_servers(self):
+        for gate in self.gates.values():
+            gate.close()
+        for server in (self.warehouse, self.mariadb):
+            if server is not None:
+                server.stop()
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            self.close_servers()
+
+
+for _server in ("mysql", "warehouse"):
+    for _mode in GATE_MODES:
+        setattr(Gated, f"{_mode}_{_server}", gate_fault(f"{_server}_gate", _mode))
+del _server, _mode
