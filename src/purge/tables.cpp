@@ -1,7 +1,10 @@
 #include "purge/tables.h"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -38,13 +41,15 @@ constexpr std::string_view kAnnounced =
 
 // Ordinary mutations, not lightweight deletes: those only mark rows, and what was deleted must be gone from
 // the disk. 2: wait until it is done, on replicas too.
-constexpr std::string_view kDeleteOlder =
-    "ALTER TABLE analytics.orders_analytics DELETE WHERE order_id IN arrayMap(x -> unhex(x), "
-    "{orders:Array(String)}) AND version < transform(order_id, arrayMap(x -> unhex(x), "
-    "{orders:Array(String)}), {versions:Array(UInt64)}, toUInt64(0)) SETTINGS mutations_sync = 2";
-constexpr std::string_view kDeleteTombstones =
-    "ALTER TABLE analytics.orders_analytics DELETE WHERE is_deleted = 1 AND (order_id, version) IN "
-    "arrayZip(arrayMap(x -> unhex(x), {orders:Array(String)}), {versions:Array(UInt64)}) SETTINGS "
+// Rows are named one by one, in sets that are made by a subquery: behind IN the engine takes a computed array
+// for an array and searches all of it for each row, which took 5 to 20 s for a million rows.
+constexpr std::string_view kOtherVersions =
+    "SELECT DISTINCT hex(order_id), version FROM analytics.orders_analytics WHERE order_id IN (SELECT "
+    "unhex(arrayJoin({orders:Array(String)}))) AND (order_id, version) NOT IN (SELECT unhex(p.1), p.2 FROM "
+    "(SELECT arrayJoin(arrayZip({orders:Array(String)}, {versions:Array(UInt64)})) AS p))";
+constexpr std::string_view kDeleteRows =
+    "ALTER TABLE analytics.orders_analytics DELETE WHERE (order_id, version) IN (SELECT unhex(p.1), p.2 FROM "
+    "(SELECT arrayJoin(arrayZip({orders:Array(String)}, {versions:Array(UInt64)})) AS p)) SETTINGS "
     "mutations_sync = 2";
 
 // A deletion that is not waited for any longer goes on in the engine: none is sent behind it.
@@ -142,13 +147,24 @@ base::Result<void> WarehousePurgeTables::announce(std::span<const DeletedOrder> 
 base::Result<void> WarehousePurgeTables::delete_older_versions(std::span<const DeletedOrder> orders,
                                                                base::Deadline deadline) {
   MILLRACE_TRY(expect_none_under_way(warehouse_, deadline));
-  return execute_in_pieces(warehouse_, kDeleteOlder, orders, deadline);
+  std::map<domain::OrderId, std::uint64_t> tombstones;
+  for (const DeletedOrder& order : orders) tombstones.emplace(order.order_id, order.version);
+  // Nothing is sent when nothing is left: a deletion that took longer than the deadline is not sent again.
+  std::vector<DeletedOrder> older;
+  for (std::size_t first = 0; first < orders.size(); first += kOrdersPerStatement) {
+    const auto piece = orders.subspan(first, std::min(kOrdersPerStatement, orders.size() - first));
+    MILLRACE_TRY_ASSIGN(auto others, select(kOtherVersions, parameters_of(piece), deadline));
+    std::erase_if(others,
+                  [&](const DeletedOrder& row) { return row.version >= tombstones.at(row.order_id); });
+    older.insert(older.end(), others.begin(), others.end());
+  }
+  return execute_in_pieces(warehouse_, kDeleteRows, older, deadline);
 }
 
 base::Result<void> WarehousePurgeTables::delete_tombstones(std::span<const DeletedOrder> orders,
                                                            base::Deadline deadline) {
   MILLRACE_TRY(expect_none_under_way(warehouse_, deadline));
-  return execute_in_pieces(warehouse_, kDeleteTombstones, orders, deadline);
+  return execute_in_pieces(warehouse_, kDeleteRows, orders, deadline);
 }
 
 }  // namespace millrace::purge

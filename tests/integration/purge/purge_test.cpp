@@ -238,6 +238,20 @@ TEST_F(PurgeTest, HidesTheOrderThroughAKillAfterEachOfItsSteps) {
   }
 }
 
+TEST_F(PurgeTest, SendsADeletionThatOutlivedItsCallNoSecondTime) {
+  const auto tombstone = deleted(created("old", 20), 8);
+  ASSERT_TRUE(insert(created("old", 20)));
+  ASSERT_TRUE(insert(tombstone));
+  const std::array orders = {purge::DeletedOrder{tombstone.order_id, tombstone.version}};
+  const std::string_view mutations =
+      "SELECT count() FROM system.mutations WHERE database = 'analytics' AND table = 'orders_analytics'";
+  ASSERT_TRUE(tables_.delete_older_versions(orders, soon()));
+  const std::string sent = select(mutations);
+  ASSERT_TRUE(tables_.delete_older_versions(orders, soon()));
+  EXPECT_EQ(select(mutations), sent);
+  EXPECT_EQ(rows_in_active_parts(), "1\n");
+}
+
 TEST_F(PurgeTest, FinishesWhenTheWarehouseIsKilledWhileItDeletes) {
   for (int i = 0; i < 6; ++i) {
     const auto order = created("old-" + std::to_string(i), 20);
