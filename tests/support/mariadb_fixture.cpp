@@ -38,12 +38,25 @@ std::filesystem::path roomy_parent() {
 
 constexpr std::string_view kPrefix = "millrace-mariadb-test-";
 
-/// Removes what programs that were killed have left behind: folders whose lock nobody holds.
+/// The file whose lock a test program holds as long as it lives, also while its server is killed.
+constexpr std::string_view kOwnerFile = "owner";
+
+/// Makes the file in `directory`, locked from the moment it has its name; the open file, to be kept.
+int hold_owner_lock(const std::filesystem::path& directory) {
+  const std::filesystem::path unnamed = directory / "owner.new";
+  const int file = ::open(unnamed.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0 || ::flock(file, LOCK_EX | LOCK_NB) != 0)
+    throw std::runtime_error("cannot lock " + unnamed.string());
+  std::filesystem::rename(unnamed, directory / kOwnerFile);
+  return file;
+}
+
+/// Removes what programs that were killed have left behind: folders whose owner's lock nobody holds.
 void remove_leftovers(const std::filesystem::path& parent) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
     if (!entry.path().filename().string().starts_with(kPrefix)) continue;
-    const int lock = ::open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC);
+    const int lock = ::open((entry.path() / kOwnerFile).c_str(), O_RDWR | O_CLOEXEC);
     if (lock < 0) continue;  // just being made
     if (::flock(lock, LOCK_EX | LOCK_NB) == 0) std::filesystem::remove_all(entry.path(), error);
     ::close(lock);
@@ -66,6 +79,7 @@ class MariadbServer::Impl {
     std::string name = (parent / (std::string(kPrefix) + "XXXXXX")).string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a directory like " + name);
     directory = name;
+    owner_lock = hold_owner_lock(directory);
     server = std::make_unique<supervise::PrivateMariadb>(supervise::PrivateMariadbOptions{
         .directory = directory,
         .port = port,
@@ -78,6 +92,7 @@ class MariadbServer::Impl {
     kill();
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
+    ::close(owner_lock);
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -90,6 +105,7 @@ class MariadbServer::Impl {
   }
 
   std::filesystem::path directory;
+  int owner_lock = -1;
   std::uint16_t port = free_port();
   std::unique_ptr<supervise::PrivateMariadb> server;
 };
