@@ -5,13 +5,15 @@
 #include <cstdint>
 #include <random>
 
+#include "base/runtime.h"
+
 namespace millrace::base {
 
 /// One caller; not thread-safe. The n-th pause lies in [half, full] of min(first × 2^n, longest).
 class Backoff {
  public:
   Backoff(std::chrono::milliseconds first, std::chrono::milliseconds longest,
-          std::uint64_t seed = std::random_device{}())
+          std::uint64_t seed = fresh_seed())
       : first_(first), longest_(longest), next_(first), random_(seed) {}
 
   [[nodiscard]] std::chrono::milliseconds next() {
@@ -22,6 +24,10 @@ class Backoff {
   void reset() { next_ = first_; }
 
  private:
+  static std::uint64_t fresh_seed() {
+    return replaced_runtime != nullptr ? replaced_runtime->random_seed() : std::random_device{}();
+  }
+
   std::chrono::milliseconds first_;
   std::chrono::milliseconds longest_;
   std::chrono::milliseconds next_;

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
+
+#include "base/runtime.h"
 
 namespace millrace::base {
 
@@ -23,6 +26,8 @@ class StopSignal {
   }
   /// Waits for `span` or for the stop request; true if a stop was requested.
   bool wait_for(std::chrono::milliseconds span) const {
+    if (replaced_runtime != nullptr) [[unlikely]]
+      return replaced_runtime->wait_until(monotonic_now() + span, [this] { return requested(); });
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, span, [this] { return requested_; });
   }
@@ -45,6 +50,8 @@ class WakeBell {
   }
   /// Waits for a ring (one that came before the call counts) or for `span`; true if it rang.
   bool wait_for(std::chrono::milliseconds span) {
+    if (replaced_runtime != nullptr) [[unlikely]]
+      return replaced_runtime->wait_until(monotonic_now() + span, [this] { return rung(); }) && take();
     std::unique_lock lock(mutex_);
     const bool rang = changed_.wait_for(lock, span, [this] { return rung_; });
     rung_ = false;
@@ -52,7 +59,16 @@ class WakeBell {
   }
 
  private:
-  std::mutex mutex_;
+  [[nodiscard]] bool rung() const {
+    const std::lock_guard lock(mutex_);
+    return rung_;
+  }
+  bool take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(rung_, false);
+  }
+
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool rung_ = false;  // guarded by mutex_
 };

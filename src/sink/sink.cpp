@@ -165,10 +165,10 @@ base::Result<RollupMap<RunningSum>> Sink::next_sums(Partition& partition) {
 /// are looked up, so an insert that did not see a purge's record is dead an insert's time after it was
 /// written.
 base::Result<base::UtcTime> Sink::next_not_after() {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = base::monotonic_now();
   if (!warehouse_time_ || now - warehouse_time_read_ > options_.insert_timeout / 2) {
     MILLRACE_TRY_ASSIGN(warehouse_time_, tables_.now(base::Deadline::in(options_.query_timeout)));
-    warehouse_time_read_ = std::chrono::steady_clock::now();
+    warehouse_time_read_ = base::monotonic_now();
   }
   const auto passed = std::chrono::floor<std::chrono::milliseconds>(std::max(now, warehouse_time_read_) -
                                                                     warehouse_time_read_);
@@ -215,13 +215,13 @@ base::Result<void> Sink::flush() {
     MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, next_not_after());
     MILLRACE_TRY(leave_purged_out(base_rows));
     const auto deadline = base::Deadline::in(options_.insert_timeout);
-    auto base_insert = std::async(std::launch::async, [&]() -> base::Result<void> {
+    base::SideTask base_insert([&]() -> base::Result<void> {
       if (base_rows.empty()) return {};
       return tables_.insert_base(base_rows, clock_.now(), not_after, deadline);
     });
     base::Result<void> rollups = {};
     if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
-    const base::Result<void> base = base_insert.get();
+    const base::Result<void> base = base_insert.outcome();
     if (!base) return base;
     if (!rollups) return rollups;
     ++stats_.batches;
@@ -245,8 +245,8 @@ base::Result<void> Sink::flush() {
 base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait) {
   for (;;) {
     if (position_write_) {
-      if (!wait && position_write_->wait_for(std::chrono::seconds(0)) != std::future_status::ready) return {};
-      const base::Result<void> written = position_write_->get();
+      if (!wait && !position_write_->ended()) return {};
+      const base::Result<void> written = position_write_->outcome();
       position_write_.reset();
       if (!written) return written;
       for (const auto& [key, position] : position_being_written_) {
@@ -261,7 +261,7 @@ base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait)
       MILLRACE_TRY(member.commit(partition.assignment, {recorded, {}}, soon()));
       partition.committed = recorded;
     }
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = base::monotonic_now();
     if (!wait && now - last_position_write_ < options_.position_interval) return {};
     std::map<std::string, SinkPosition> positions;
     position_being_written_.clear();
@@ -272,7 +272,7 @@ base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait)
     }
     if (positions.empty()) return {};
     last_position_write_ = now;
-    position_write_ = std::async(std::launch::async, [this, positions = std::move(positions)] {
+    position_write_.emplace([this, positions = std::move(positions)] {
       return tables_.write_positions(positions, clock_.now(), base::Deadline::in(options_.insert_timeout));
     });
     if (!wait) return {};
@@ -329,7 +329,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
       if (!came) break;
     }
     if (partitions_.empty()) stop.wait_for(options_.idle_wait);
-    if (opened) last_batch_closed_ = std::chrono::steady_clock::now();
+    if (opened) last_batch_closed_ = base::monotonic_now();
     MILLRACE_TRY(flush());
     MILLRACE_TRY(settle_positions(*member, false));
   }
@@ -339,12 +339,12 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
 base::Result<void> Sink::run(const base::StopSignal& stop) {
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
   while (!stop.requested()) {
-    const auto started = std::chrono::steady_clock::now();
+    const auto started = base::monotonic_now();
     auto served = serve(stop);
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     ++stats_.restarts;
-    if (std::chrono::steady_clock::now() - started > kBackoffLongest) backoff.reset();
+    if (base::monotonic_now() - started > kBackoffLongest) backoff.reset();
     spdlog::warn("sink: {}; starting again from the position in the warehouse", served.error().message);
     stop.wait_for(backoff.next());
   }

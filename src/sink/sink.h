@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <future>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/side_task.h"
 #include "base/stop.h"
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
@@ -101,7 +101,7 @@ class Sink {
   SinkTables& tables_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
-  std::optional<std::future<base::Result<void>>> position_write_;
+  std::optional<base::SideTask> position_write_;
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};
   std::chrono::steady_clock::time_point last_batch_closed_{};

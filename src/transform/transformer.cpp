@@ -204,11 +204,11 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
 base::Result<void> Transformer::run(const base::StopSignal& stop) {
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
   while (!stop.requested()) {
-    const auto started = std::chrono::steady_clock::now();
+    const auto started = base::monotonic_now();
     auto served = serve(stop);
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
-    if (std::chrono::steady_clock::now() - started > kBackoffLongest) backoff.reset();
+    if (base::monotonic_now() - started > kBackoffLongest) backoff.reset();
     spdlog::warn("transform: {}; starting again from the committed position", served.error().message);
     stop.wait_for(backoff.next());
   }
