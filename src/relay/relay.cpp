@@ -15,7 +15,8 @@ namespace millrace::relay {
 namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{50};
-constexpr std::chrono::milliseconds kBackoffLongest{5'000};
+constexpr std::chrono::milliseconds kBackoffLongest{
+    2'000};  // also the longest that an outage of the store is felt after its end
 constexpr std::chrono::milliseconds kRemovalInterval{10'000};
 constexpr std::size_t kAppendBytesMax = 4u << 20u;
 
@@ -168,13 +169,14 @@ base::Result<void> Relay::run(const base::StopSignal& stop) {
       stop.wait_for(backoff.next());
       continue;
     }
-    backoff.reset();
     standing_by = false;
     stats_.active = true;
     spdlog::info("relay: shard {} taken with epoch {}", options_.shard, (*lease)->epoch());
+    const std::uint64_t sent_before = stats_.events_sent;
     auto served = serve(**lease, stop);
     stats_.active = false;
     if (served) continue;
+    if (stats_.events_sent > sent_before) backoff.reset();
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     spdlog::warn("relay: lost shard {}: {}", options_.shard, served.error().message);
     stop.wait_for(backoff.next());

@@ -15,8 +15,9 @@
 namespace millrace::sink {
 namespace {
 
-constexpr std::chrono::milliseconds kBackoffFirst{100};
-constexpr std::chrono::milliseconds kBackoffLongest{10'000};
+constexpr std::chrono::milliseconds kBackoffFirst{50};
+constexpr std::chrono::milliseconds kBackoffLongest{
+    2'000};  // also the longest that an outage of the warehouse is felt after its end
 // While nothing comes and a position is being written: how soon its outcome is looked at.
 constexpr std::chrono::milliseconds kPositionPollInterval{20};
 std::size_t size_of(const ports::Record& record) {
@@ -339,12 +340,13 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
 base::Result<void> Sink::run(const base::StopSignal& stop) {
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
   while (!stop.requested()) {
-    const auto started = base::monotonic_now();
+    const std::uint64_t batches_before = stats_.batches;
     auto served = serve(stop);
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     ++stats_.restarts;
-    if (base::monotonic_now() - started > kBackoffLongest) backoff.reset();
+    // An outage is over when a batch got through; the next one starts with short pauses again.
+    if (stats_.batches > batches_before) backoff.reset();
     spdlog::warn("sink: {}; starting again from the position in the warehouse", served.error().message);
     stop.wait_for(backoff.next());
   }

@@ -13,10 +13,10 @@ constexpr std::chrono::milliseconds kProbeInterval{20};
 constexpr std::chrono::milliseconds kProbeTimeout{2'000};
 constexpr std::chrono::milliseconds kWatchInterval{50};
 constexpr std::chrono::seconds kLogInterval{1};
-constexpr std::chrono::milliseconds kPauseFirst{200};
-constexpr std::chrono::milliseconds kPauseLongest{10'000};
-constexpr std::chrono::seconds kSteadyAfter{
-    60};  // a process that ran this long has earned short pauses again
+constexpr std::chrono::milliseconds kPauseFirst{50};
+constexpr std::chrono::milliseconds kPauseLongest{5'000};
+// A process that has served this long has earned short pauses again; one that dies at once has not.
+constexpr std::chrono::seconds kSteadyAfter{1};
 
 std::string quoted_log(const std::filesystem::path& file) {
   const std::string tail = log_tail(file);
@@ -83,7 +83,7 @@ void Supervisor::set_state(ServiceState state, pid_t pid) {
 void Supervisor::work() {
   base::Backoff backoff(kPauseFirst, kPauseLongest);
   while (!stop_.requested()) {
-    const auto started = std::chrono::steady_clock::now();
+    served_since_.reset();
     const base::Result<void> run = run_once();
     if (stop_.requested()) break;
     {
@@ -98,7 +98,7 @@ void Supervisor::work() {
       }
       ++status_.restarts;
     }
-    if (std::chrono::steady_clock::now() - started > kSteadyAfter) backoff.reset();
+    if (served_since_ && std::chrono::steady_clock::now() - *served_since_ > kSteadyAfter) backoff.reset();
     const auto pause = backoff.next();
     set_state(ServiceState::kWaiting, 0);
     spdlog::error("{}; starting it again in {} ms", run ? "" : run.error().message, pause.count());
@@ -114,6 +114,7 @@ base::Result<void> Supervisor::run_once() {
   MILLRACE_TRY_ASSIGN(ChildProcess child, ChildProcess::start(service_.child));
   set_state(ServiceState::kStarting, child.pid());
   MILLRACE_TRY(wait_until_ready(child));
+  served_since_ = std::chrono::steady_clock::now();
   if (!stop_.requested()) {
     const std::lock_guard lock(mutex_);
     status_.state = ServiceState::kReady;

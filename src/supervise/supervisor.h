@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -62,6 +63,7 @@ class Supervisor {
 
   const Service service_;
   base::StopSignal stop_;
+  std::optional<std::chrono::steady_clock::time_point> served_since_;  // this run's readiness; of the thread
   std::thread thread_;
   mutable std::mutex mutex_;
   std::condition_variable first_over_;

@@ -16,7 +16,8 @@ namespace millrace::transform {
 namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{50};
-constexpr std::chrono::milliseconds kBackoffLongest{5'000};
+constexpr std::chrono::milliseconds kBackoffLongest{
+    2'000};  // also the longest that an outage of the log is felt after its end
 constexpr std::string_view kStartEpochPrefix = "window-start-epoch=";
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
@@ -204,11 +205,11 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
 base::Result<void> Transformer::run(const base::StopSignal& stop) {
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
   while (!stop.requested()) {
-    const auto started = base::monotonic_now();
+    const std::uint64_t rows_before = stats_.rows_written;
     auto served = serve(stop);
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
-    if (base::monotonic_now() - started > kBackoffLongest) backoff.reset();
+    if (stats_.rows_written > rows_before) backoff.reset();
     spdlog::warn("transform: {}; starting again from the committed position", served.error().message);
     stop.wait_for(backoff.next());
   }
