@@ -24,6 +24,7 @@ struct Transfer {
   CURL* handle;
   ports::HttpResponse response;
   std::optional<base::Error> sink_error;
+  bool head_complete = false;  // of the answer that came last: "100 Continue" has a head too
 };
 
 std::size_t on_data(char* data, std::size_t size, std::size_t count, void* context) {
@@ -45,6 +46,7 @@ std::size_t on_data(char* data, std::size_t size, std::size_t count, void* conte
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
   const std::string_view line(data, size * count);
+  transfer.head_complete = line == "\r\n" || line == "\n";
   if (const auto colon = line.find(':'); colon != std::string_view::npos)
     transfer.response.headers.emplace_back(base::to_lower(line.substr(0, colon)),
                                            base::trim(line.substr(colon + 1)));
@@ -70,7 +72,7 @@ base::Result<ports::HttpResponse> CurlHttpClient::send(const ports::HttpCall& ca
   for (const auto& [name, value] : call.headers)
     headers.reset(curl_slist_append(headers.release(), fmt::format("{}: {}", name, value).c_str()));
 
-  Transfer transfer{.sink = sink, .handle = handle, .response = {}, .sink_error = {}};
+  Transfer transfer{.sink = sink, .handle = handle, .response = {}, .sink_error = {}, .head_complete = false};
   curl_easy_reset(handle);
   curl_easy_setopt(handle, CURLOPT_URL, call.url.c_str());
   curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, call.method.c_str());
@@ -93,10 +95,13 @@ base::Result<ports::HttpResponse> CurlHttpClient::send(const ports::HttpCall& ca
   const CURLcode outcome = curl_easy_perform(handle);
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  give_back(handle, outcome == CURLE_OK);
+  give_back(handle, outcome == CURLE_OK && transfer.head_complete);
 
   if (transfer.sink_error) return std::unexpected(std::move(*transfer.sink_error));
   if (outcome != CURLE_OK) return base::unavailable(curl_easy_strerror(outcome), static_cast<int>(outcome));
+  // libcurl takes a connection that ends within the head for an answer without a body: a question whose
+  // answer was cut off there would look like one with nothing to tell.
+  if (!transfer.head_complete) return base::unavailable("the answer was cut off within its head");
   transfer.response.status = static_cast<int>(status);
   return std::move(transfer.response);
 }
