@@ -90,6 +90,19 @@ ENGINE = ReplacingMergeTree(upto)
 ORDER BY source
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
+-- Lives of the two tables above (docs/specs/rebuild.md). A rebuild makes the next generation beside them and puts it in their place:
+-- the highest number with an activated_at is the one in use, none at all means 0. Its snapshot stands in snapshot_g<number>, and its
+-- rollups take only sources that begin with "<number>/".
+CREATE TABLE IF NOT EXISTS analytics.generations
+(
+    generation UInt32,
+    snapshot_version_max UInt64,
+    activated_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(activated_at)
+ORDER BY generation
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+
 -- The views that users select from: finished numbers, one row per key, right at any moment. Averages are divided at reading.
 
 CREATE OR REPLACE VIEW analytics.daily_sales_mv AS

@@ -114,6 +114,22 @@ base::Result<AnalyticsRow> read_row(std::string_view text) {
 
 }  // namespace
 
+AnalyticsImage analytics_image_of(const OrderImage& order) {
+  AnalyticsImage image;
+  image.user_id = order.user_id;
+  image.user_email = order.user_email;
+  image.order_date = std::chrono::floor<std::chrono::seconds>(order.created_at);
+  image.total_amount = order.total_amount;
+  image.items_count = order.items_count();
+  image.status = order.status;
+  image.payment_method = order.payment_method;
+  image.payment_status = order.payment_status;
+  image.items.reserve(order.lines.size());
+  for (const OrderLine& line : order.lines)
+    image.items.push_back({line.product_id, line.product_name, line.quantity, line.revenue()});
+  return image;
+}
+
 std::string_view analytics_event_type(OrderEventType type) {
   switch (type) {
     case OrderEventType::kCreated:

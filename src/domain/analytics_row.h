@@ -36,6 +36,8 @@ struct AnalyticsImage {
   friend bool operator==(const AnalyticsImage&, const AnalyticsImage&) = default;
 };
 
+[[nodiscard]] AnalyticsImage analytics_image_of(const OrderImage& order);
+
 /// One version of an order for the warehouse. The deltas of the aggregates are: minus `before`, plus
 /// `current` unless deleted.
 struct AnalyticsRow {

@@ -27,13 +27,20 @@ std::size_t size_of(const ports::Record& record) {
 }  // namespace
 
 Sink::Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options)
-    : log_(log), clock_(clock), tables_(tables), options_(std::move(options)) {}
+    : log_(log),
+      clock_(clock),
+      tables_(tables),
+      options_(std::move(options)),
+      base_rows_(tables, clock,
+                 {.insert_timeout = options_.insert_timeout,
+                  .query_timeout = options_.query_timeout,
+                  .purged_check_age = options_.purged_check_age}) {}
 
 base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
                                          const std::string& incarnation) {
   Partition partition;
   partition.assignment = assignment;
-  partition.source = fmt::format("{}/{}", incarnation, assignment.partition.partition);
+  partition.source = source_name(generation_, incarnation, assignment.partition.partition);
   // The position first, the sums after it: a sum that is newer than the position is skipped up to its own
   // offset, one that is older would have been false.
   MILLRACE_TRY_ASSIGN(partition.loaded,
@@ -114,86 +121,29 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
   return bytes;
 }
 
-/// F(key, y) for every key that the pending rows touch, where y is where reading stands; keys whose newest
-/// sum is already true for y or later are left out.
-base::Result<RollupMap<RunningSum>> Sink::next_sums(Partition& partition) {
-  const std::uint64_t x = partition.loaded.upto;
-  const std::uint64_t y = partition.read.upto;
-  RollupMap<Sums> deltas;
-  for (const PendingRow& pending : partition.pending)
-    for_each_delta(pending.row, [&](RollupKey key, const Sums& sums) { deltas[std::move(key)] += sums; });
-
-  RollupMap<RunningSum> newest;
-  std::vector<RollupKey> unknown;
-  for (const auto& [key, delta] : deltas) {
-    if (const auto known = partition.cache.find(key)) {
-      newest.emplace(key, *known);
-    } else {
-      unknown.push_back(key);
-      newest.emplace(key, RunningSum{});
-    }
-  }
-  if (!unknown.empty()) {
-    MILLRACE_TRY_ASSIGN(const auto found, tables_.read_sums(partition.source, unknown,
-                                                            base::Deadline::in(options_.query_timeout)));
-    for (const auto& [key, sum] : found) newest[key] = sum;
-    stats_.keys_read += unknown.size();
-  }
-
-  bool some_beyond_x = false;
-  for (auto& [key, sum] : newest) {
-    if (sum.upto <= x) {
-      sum.sums += deltas.at(key);
-    } else {
-      some_beyond_x = true;
-    }
-  }
-  // A sum beyond the position was written before a restart, or by a former owner: only what came after it is
-  // added.
-  if (some_beyond_x)
-    for (const PendingRow& pending : partition.pending)
-      for_each_delta(pending.row, [&](const RollupKey& key, const Sums& sums) {
-        RunningSum& sum = newest.at(key);
-        if (sum.upto > x && pending.offset >= sum.upto) sum.sums += sums;
-      });
-  std::erase_if(newest, [y](const auto& entry) { return entry.second.upto >= y; });
-  for (auto& [key, sum] : newest) sum.upto = y;
-  return newest;
-}
-
-/// By the warehouse's clock, as it was read when the position was, and is again every half of an insert's
-/// time: a step of that clock must not give inserts a longer life for long. Taken before the purged orders
-/// are looked up, so an insert that did not see a purge's record is dead an insert's time after it was
-/// written.
-base::Result<base::UtcTime> Sink::next_not_after() {
-  const auto now = base::monotonic_now();
-  if (!warehouse_time_ || now - warehouse_time_read_ > options_.insert_timeout / 2) {
-    MILLRACE_TRY_ASSIGN(warehouse_time_, tables_.now(base::Deadline::in(options_.query_timeout)));
-    warehouse_time_read_ = base::monotonic_now();
-  }
-  const auto passed = std::chrono::floor<std::chrono::milliseconds>(std::max(now, warehouse_time_read_) -
-                                                                    warehouse_time_read_);
-  return *warehouse_time_ + passed + options_.insert_timeout;
-}
-
-/// Drops the rows of orders that were purged, whose sums go on counting as always: they are a function of the
-/// log. Only old rows are looked up, so an ordinary batch asks nothing.
-base::Result<void> Sink::leave_purged_out(std::vector<const domain::AnalyticsRow*>& rows) {
-  const std::int64_t old_before = base::to_ms(clock_.now() - options_.purged_check_age);
-  const auto is_old = [&](const domain::AnalyticsRow* row) {
-    return static_cast<std::int64_t>(row->version) < old_before;
+/// Marks the rows whose change the snapshot of the generation holds already: the order stood in it at this
+/// version or a newer one. A pure function of the row and of a snapshot that no longer changes, so sums stay
+/// a function of the log; and asked for old versions only, so an ordinary batch asks nothing.
+base::Result<void> Sink::mark_snapshot_rows() {
+  if (generation_.number == 0) return {};
+  const auto may_be_known = [&](const PendingRow& pending) {
+    return pending.row.version <= generation_.snapshot_version_max;
   };
   std::set<domain::OrderId> orders;
-  for (const domain::AnalyticsRow* row : rows)
-    if (is_old(row)) orders.insert(row->order_id);
+  for (const auto& [key, partition] : partitions_)
+    for (const PendingRow& pending : partition.pending)
+      if (may_be_known(pending)) orders.insert(pending.row.order_id);
   if (orders.empty()) return {};
   const std::vector<domain::OrderId> asked(orders.begin(), orders.end());
-  MILLRACE_TRY_ASSIGN(const auto purged,
-                      tables_.purged_versions(asked, base::Deadline::in(options_.query_timeout)));
-  stats_.purged_rows_left_out += std::erase_if(rows, [&](const domain::AnalyticsRow* row) {
-    const auto found = purged.find(row->order_id);
-    return found != purged.end() && row->version <= found->second;
-  });
+  MILLRACE_TRY_ASSIGN(
+      const auto versions,
+      tables_.snapshot_versions(generation_.number, asked, base::Deadline::in(options_.query_timeout)));
+  for (auto& [key, partition] : partitions_)
+    for (PendingRow& pending : partition.pending) {
+      if (!may_be_known(pending)) continue;
+      const auto found = versions.find(pending.row.order_id);
+      pending.counts = found == versions.end() || pending.row.version > found->second;
+    }
   return {};
 }
 
@@ -202,10 +152,14 @@ base::Result<void> Sink::flush() {
   std::vector<const domain::AnalyticsRow*> base_rows;
   std::vector<RollupRow> rollup_rows;
   std::optional<base::UtcTime> oldest;
+  MILLRACE_TRY(mark_snapshot_rows());
   for (auto& [key, partition] : partitions_) {
     if (partition.pending.empty()) continue;
-    MILLRACE_TRY_ASSIGN(auto partition_sums, next_sums(partition));
-    const auto& stored = sums.emplace(key, std::move(partition_sums)).first->second;
+    MILLRACE_TRY_ASSIGN(auto next, next_sums(tables_, partition.cache, partition.source,
+                                             partition.loaded.upto, partition.read.upto, partition.pending,
+                                             base::Deadline::in(options_.query_timeout)));
+    stats_.keys_read += next.keys_read;
+    const auto& stored = sums.emplace(key, std::move(next.sums)).first->second;
     for (const auto& [rollup, sum] : stored) rollup_rows.push_back({&rollup, &partition.source, sum});
     for (const PendingRow& pending : partition.pending) {
       base_rows.push_back(&pending.row);
@@ -213,13 +167,12 @@ base::Result<void> Sink::flush() {
     }
   }
   if (const std::size_t rows = base_rows.size(); rows > 0) {
-    MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, next_not_after());
-    MILLRACE_TRY(leave_purged_out(base_rows));
+    // Orders that were purged stay out, but their sums go on counting as always: they are a function of the
+    // log.
+    MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows_.prepare(base_rows));
+    stats_.purged_rows_left_out = base_rows_.left_out();
     const auto deadline = base::Deadline::in(options_.insert_timeout);
-    base::SideTask base_insert([&]() -> base::Result<void> {
-      if (base_rows.empty()) return {};
-      return tables_.insert_base(base_rows, clock_.now(), not_after, deadline);
-    });
+    base::SideTask base_insert([&] { return base_rows_.insert(base_rows, not_after, deadline); });
     base::Result<void> rollups = {};
     if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
     const base::Result<void> base = base_insert.outcome();
@@ -290,7 +243,8 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
   if (position_write_) position_write_->wait();
   position_write_.reset();
   partitions_.clear();
-  warehouse_time_.reset();
+  base_rows_.forget_time();
+  MILLRACE_TRY_ASSIGN(generation_, tables_.generation(base::Deadline::in(options_.query_timeout)));
   MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, soon()));
   MILLRACE_TRY(log_.ensure_topic(options_.dead_letter_topic, topic.partitions, soon()));
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.topic, soon()));

@@ -16,7 +16,9 @@
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
+#include "sink/base_rows.h"
 #include "sink/rollups.h"
+#include "sink/running_sums.h"
 #include "sink/tables.h"
 
 namespace millrace::sink {
@@ -61,20 +63,17 @@ class Sink {
   Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options);
 
   /// Loads until `stop`; waits out outages of the log and the warehouse, going back to the position in the
-  /// warehouse after every error. Errors: kFatal when going on would break the sums (rows removed before they
-  /// were loaded, a position beyond the log's end, refused credentials), with the cure.
+  /// warehouse after every error, into the generation of the tables that is then the active one. Errors:
+  /// kFatal when going on would break the sums (rows removed before they were loaded, a position beyond the
+  /// log's end, refused credentials), with the cure.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
 
  private:
-  struct PendingRow {
-    std::uint64_t offset = 0;
-    domain::AnalyticsRow row;
-  };
   struct Partition {
     ports::Assignment assignment;
-    std::string source;           // topic incarnation and partition
+    std::string source;           // generation, topic incarnation and partition
     SinkPosition loaded;          // all parts below are acknowledged
     SinkPosition read;            // where reading stands: loaded + pending
     SinkPosition recorded;        // written as the position in the warehouse
@@ -88,9 +87,7 @@ class Sink {
                                              const std::string& incarnation);
   [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
                                                   std::size_t bytes_max);
-  [[nodiscard]] base::Result<RollupMap<RunningSum>> next_sums(Partition& partition);
-  [[nodiscard]] base::Result<base::UtcTime> next_not_after();
-  [[nodiscard]] base::Result<void> leave_purged_out(std::vector<const domain::AnalyticsRow*>& rows);
+  [[nodiscard]] base::Result<void> mark_snapshot_rows();
   [[nodiscard]] base::Result<void> flush();
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
   [[nodiscard]] std::size_t pending_rows() const;
@@ -105,8 +102,8 @@ class Sink {
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};
   std::chrono::steady_clock::time_point last_batch_closed_{};
-  std::optional<base::UtcTime> warehouse_time_;  // its clock, at the moment below
-  std::chrono::steady_clock::time_point warehouse_time_read_{};
+  Generation generation_;  // of the tables, as it was when they were last opened
+  BaseRows base_rows_;
   Stats stats_;
 };
 

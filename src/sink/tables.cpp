@@ -29,12 +29,16 @@ constexpr std::string_view kFormat = "RowBinary";
 constexpr std::size_t kKeysPerLookup = 400;
 constexpr std::size_t kOrdersPerLookup = 1'000;
 
-constexpr std::string_view kSumsOf =
-    "SELECT CAST(dimension, 'Int8'), leader, toUnixTimestamp(bucket), key1, key2, max(r.upto), "
-    "argMax(r.order_count, r.upto), "
-    "argMax(r.sale_count, r.upto), argMax(r.quantity, r.upto), argMax(r.amount, r.upto) FROM "
-    "analytics.rollups AS r "
-    "WHERE source = {source:String} AND ";
+constexpr std::string_view kBaseTable = "analytics.orders_analytics";
+constexpr std::string_view kRollupTable = "analytics.rollups";
+
+std::string sums_of(std::string_view rollups) {
+  return fmt::format(
+      "SELECT CAST(dimension, 'Int8'), leader, toUnixTimestamp(bucket), key1, key2, max(r.upto), "
+      "argMax(r.order_count, r.upto), argMax(r.sale_count, r.upto), argMax(r.quantity, r.upto), "
+      "argMax(r.amount, r.upto) FROM {} AS r WHERE source = {{source:String}} AND ",
+      rollups);
+}
 constexpr std::string_view kGrouped = " GROUP BY dimension, leader, bucket, key1, key2";
 
 std::uint32_t seconds32(base::UtcTime time) {
@@ -123,6 +127,21 @@ void append_rollup_row(std::string& out, const RollupRow& row) {
 
 }  // namespace
 
+std::string source_name(const Generation& generation, std::string_view incarnation, std::int32_t partition) {
+  return generation.number == 0 ? fmt::format("{}/{}", incarnation, partition)
+                                : fmt::format("{}/{}/{}", generation.number, incarnation, partition);
+}
+
+WarehouseTables::WarehouseTables(ports::Warehouse& warehouse)
+    : warehouse_(warehouse), base_(kBaseTable), rollups_(kRollupTable), sums_of_(sums_of(rollups_)) {}
+
+WarehouseTables::WarehouseTables(ports::Warehouse& warehouse, ShadowGeneration shadow)
+    : warehouse_(warehouse),
+      shadow_(shadow.generation),
+      base_(std::move(shadow.base)),
+      rollups_(std::move(shadow.rollups)),
+      sums_of_(sums_of(rollups_)) {}
+
 base::Result<SinkPosition> WarehouseTables::position(const std::string& source, base::Deadline deadline) {
   const std::array parameters = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
@@ -160,7 +179,7 @@ base::Result<void> WarehouseTables::insert_base(std::span<const domain::Analytic
   std::string data;
   data.reserve(rows.size() * 200);
   for (const domain::AnalyticsRow* row : rows) append_base_row(data, *row, loaded_at, not_after);
-  return warehouse_.insert("analytics.orders_analytics", kBaseColumns, kFormat, data, deadline);
+  return warehouse_.insert(base_, kBaseColumns, kFormat, data, deadline);
 }
 
 base::Result<base::UtcTime> WarehouseTables::now(base::Deadline deadline) {
@@ -172,9 +191,13 @@ base::Result<base::UtcTime> WarehouseTables::now(base::Deadline deadline) {
   return base::utc_from_ms(ms);
 }
 
-base::Result<std::map<domain::OrderId, std::uint64_t>> WarehouseTables::purged_versions(
-    std::span<const domain::OrderId> orders, base::Deadline deadline) {
-  std::map<domain::OrderId, std::uint64_t> purged;
+base::Result<std::map<domain::OrderId, std::uint64_t>> WarehouseTables::versions_in(
+    std::string_view table, std::span<const domain::OrderId> orders, base::Deadline deadline) {
+  const std::string statement = fmt::format(
+      "SELECT order_id, max(version) FROM {} WHERE order_id IN (SELECT "
+      "unhex(arrayJoin({{orders:Array(String)}}))) GROUP BY order_id",
+      table);
+  std::map<domain::OrderId, std::uint64_t> versions;
   for (std::size_t first = 0; first < orders.size(); first += kOrdersPerLookup) {
     const auto part = orders.subspan(first, std::min(kOrdersPerLookup, orders.size() - first));
     std::string names = "[";
@@ -184,27 +207,51 @@ base::Result<std::map<domain::OrderId, std::uint64_t>> WarehouseTables::purged_v
       names += '\'';
     }
     const std::array parameters = {ports::QueryParameter{"orders", names + ']'}};
-    MILLRACE_TRY_ASSIGN(
-        const std::string answer,
-        warehouse_.query(
-            "SELECT order_id, max(version) FROM analytics.purged_orders WHERE order_id IN (SELECT "
-            "unhex(arrayJoin({orders:Array(String)}))) GROUP BY order_id",
-            kFormat, parameters, deadline));
+    MILLRACE_TRY_ASSIGN(const std::string answer, warehouse_.query(statement, kFormat, parameters, deadline));
     for (RowBinaryReader reader(answer); !reader.at_end();) {
       domain::OrderId order{std::string(reader.string())};
       const auto version = reader.number<std::uint64_t>();
-      if (reader.broken()) return base::unavailable("the warehouse's answer about purged orders was cut off");
-      purged.emplace(std::move(order), version);
+      if (reader.broken())
+        return base::unavailable(fmt::format("the warehouse's answer from {} was cut off", table));
+      versions.emplace(std::move(order), version);
     }
   }
-  return purged;
+  return versions;
+}
+
+base::Result<std::map<domain::OrderId, std::uint64_t>> WarehouseTables::purged_versions(
+    std::span<const domain::OrderId> orders, base::Deadline deadline) {
+  return versions_in("analytics.purged_orders", orders, deadline);
+}
+
+base::Result<std::map<domain::OrderId, std::uint64_t>> WarehouseTables::snapshot_versions(
+    std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) {
+  return versions_in(fmt::format("analytics.snapshot_g{}", generation), orders, deadline);
+}
+
+base::Result<Generation> WarehouseTables::generation(base::Deadline deadline) {
+  if (shadow_) return *shadow_;
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(
+          "SELECT generation, snapshot_version_max FROM analytics.generations WHERE activated_at "
+          "> toDateTime64(0, 3, 'UTC') ORDER BY generation DESC LIMIT 1",
+          kFormat, {}, deadline));
+  Generation active;
+  if (answer.empty()) return active;
+  RowBinaryReader reader(answer);
+  active.number = reader.number<std::uint32_t>();
+  active.snapshot_version_max = reader.number<std::uint64_t>();
+  if (reader.broken())
+    return base::unavailable("the warehouse's answer about the active generation was cut off");
+  return active;
 }
 
 base::Result<void> WarehouseTables::insert_rollups(std::span<const RollupRow> rows, base::Deadline deadline) {
   std::string data;
   data.reserve(rows.size() * 160);
   for (const RollupRow& row : rows) append_rollup_row(data, row);
-  return warehouse_.insert("analytics.rollups", kRollupColumns, kFormat, data, deadline);
+  return warehouse_.insert(rollups_, kRollupColumns, kFormat, data, deadline);
 }
 
 base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, std::size_t keys_max,
@@ -212,9 +259,11 @@ base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, st
   const std::array counting = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
       const std::string counts,
-      warehouse_.query("SELECT toUnixTimestamp(toStartOfDay(bucket)) AS day, count() FROM analytics.rollups "
-                       "WHERE source = {source:String} GROUP BY day ORDER BY day DESC",
-                       kFormat, counting, deadline));
+      warehouse_.query(
+          fmt::format("SELECT toUnixTimestamp(toStartOfDay(bucket)) AS day, count() FROM {} WHERE "
+                      "source = {{source:String}} GROUP BY day ORDER BY day DESC",
+                      rollups_),
+          kFormat, counting, deadline));
   std::uint32_t since = UINT32_MAX;
   bool all = true;
   std::uint64_t keys = 0;
@@ -231,7 +280,7 @@ base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, st
                                  ports::QueryParameter{"since", std::to_string(all ? 0 : since)}};
   MILLRACE_TRY_ASSIGN(
       const std::string answer,
-      warehouse_.query(fmt::format("{}bucket >= toDateTime({{since:UInt32}}, 'UTC'){}", kSumsOf, kGrouped),
+      warehouse_.query(fmt::format("{}bucket >= toDateTime({{since:UInt32}}, 'UTC'){}", sums_of_, kGrouped),
                        kFormat, parameters, deadline));
   for (RowBinaryReader reader(answer); !reader.at_end();) {
     MILLRACE_TRY_ASSIGN(const auto entry, read_sum(reader));
@@ -242,7 +291,7 @@ base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, st
 
 base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::read_sums(
     const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) {
-  static const std::string statement = fmt::format(
+  const std::string statement = fmt::format(
       "{}(dimension, leader, bucket, key1, key2) IN (SELECT CAST(k.1, 'Enum8(\\'hour_status\\' = 1, "
       "\\'day_user\\' = 2, "
       "\\'user_day\\' = 3, \\'day_product\\' = 4)'), unhex(k.2), toDateTime(k.3, 'UTC'), unhex(k.4), "
@@ -250,7 +299,7 @@ base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::rea
       "arrayJoin(arrayZip({{dimension:Array(Int8)}}, {{leader:Array(String)}}, {{bucket:Array(UInt32)}}, "
       "{{key1:Array(String)}}, "
       "{{key2:Array(String)}})) AS k)){}",
-      kSumsOf, kGrouped);
+      sums_of_, kGrouped);
   std::vector<std::pair<RollupKey, RunningSum>> found;
   for (std::size_t first = 0; first < keys.size(); first += kKeysPerLookup) {
     const auto part = keys.subspan(first, std::min(kKeysPerLookup, keys.size() - first));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,20 @@ struct SinkPosition {
   friend bool operator==(const SinkPosition&, const SinkPosition&) = default;
 };
 
+/// A life of the tables. Generation 0 begins empty and holds the whole log; each rebuild makes the next one,
+/// which begins with a snapshot of the order store. Sources of a generation N >= 1 are named "N/…", and its
+/// rollups refuse all others, so no sink of a former one, however late, adds to its sums.
+struct Generation {
+  std::uint32_t number = 0;
+  /// No order stood in the snapshot at a higher version.
+  std::uint64_t snapshot_version_max = 0;
+  friend bool operator==(const Generation&, const Generation&) = default;
+};
+
+/// What the sums and the position of one partition of a topic are kept under.
+[[nodiscard]] std::string source_name(const Generation& generation, std::string_view incarnation,
+                                      std::int32_t partition);
+
 /// One row of the rollups table; what it points to outlives the insert.
 struct RollupRow {
   const RollupKey* key;
@@ -35,6 +50,12 @@ struct RollupRow {
 class SinkTables {
  public:
   virtual ~SinkTables() = default;
+
+  /// The generation that the other calls read from and write to from now on, or some time soon.
+  [[nodiscard]] virtual base::Result<Generation> generation(base::Deadline deadline) = 0;
+  /// The versions at which those of the orders stood in the snapshot that this generation began with.
+  [[nodiscard]] virtual base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
+      std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) = 0;
 
   [[nodiscard]] virtual base::Result<SinkPosition> position(const std::string& source,
                                                             base::Deadline deadline) = 0;
@@ -61,11 +82,24 @@ class SinkTables {
       const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) = 0;
 };
 
-/// The tables of schema/warehouse/001_analytics.sql.
+/// The generation that is being made beside the active one, and the tables that it is made in
+/// ("database.table").
+struct ShadowGeneration {
+  Generation generation;
+  std::string base;
+  std::string rollups;
+};
+
+/// The tables of schema/warehouse/001_analytics.sql in the active generation, or those of a shadow
+/// generation; positions and purged orders are common to all.
 class WarehouseTables : public SinkTables {
  public:
-  explicit WarehouseTables(ports::Warehouse& warehouse) : warehouse_(warehouse) {}
+  explicit WarehouseTables(ports::Warehouse& warehouse);
+  WarehouseTables(ports::Warehouse& warehouse, ShadowGeneration shadow);
 
+  base::Result<Generation> generation(base::Deadline deadline) override;
+  base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
+      std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
   base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
                                      base::Deadline deadline) override;
@@ -82,7 +116,14 @@ class WarehouseTables : public SinkTables {
                                                                         base::Deadline deadline) override;
 
  private:
+  [[nodiscard]] base::Result<std::map<domain::OrderId, std::uint64_t>> versions_in(
+      std::string_view table, std::span<const domain::OrderId> orders, base::Deadline deadline);
+
   ports::Warehouse& warehouse_;
+  const std::optional<Generation> shadow_;
+  const std::string base_;
+  const std::string rollups_;
+  const std::string sums_of_;  // the head of the queries for running sums
 };
 
 }  // namespace millrace::sink

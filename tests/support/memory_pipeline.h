@@ -146,6 +146,21 @@ class MemoryTables final : public sink::SinkTables {
     domain::AnalyticsImage image;
   };
 
+  base::Result<sink::Generation> generation(base::Deadline) override {
+    if (dial_.next() != Fault::kNone) return away();
+    const std::lock_guard lock(mutex_);
+    return generation_;
+  }
+  base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
+      std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline) override {
+    if (dial_.next() != Fault::kNone) return away();
+    const std::lock_guard lock(mutex_);
+    if (generation != generation_.number) return base::unavailable("the generation has no snapshot any more");
+    std::map<domain::OrderId, std::uint64_t> found;
+    for (const domain::OrderId& order : orders)
+      if (const auto entry = snapshot_.find(order); entry != snapshot_.end()) found.insert(*entry);
+    return found;
+  }
   base::Result<sink::SinkPosition> position(const std::string& source, base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
@@ -185,6 +200,14 @@ class MemoryTables final : public sink::SinkTables {
     });
   }
   base::Result<void> insert_rollups(std::span<const sink::RollupRow> rows, base::Deadline) override {
+    {
+      const std::lock_guard lock(mutex_);
+      const std::string prefix = std::to_string(generation_.number) + "/";
+      if (generation_.number > 0)
+        for (const sink::RollupRow& row : rows)
+          if (!row.source->starts_with(prefix))
+            return base::rejected("constraint generation is violated", 469);
+    }
     return write(rows.size(), [&](std::size_t count) {
       for (const sink::RollupRow& row : rows.subspan(0, count)) {
         auto& versions = rollups_[{*row.source, *row.key}];
@@ -218,6 +241,25 @@ class MemoryTables final : public sink::SinkTables {
         found.emplace_back(key,
                            sink::RunningSum{entry->second.rbegin()->first, entry->second.rbegin()->second});
     return found;
+  }
+
+  /// From now on these are the tables of a generation that began with this snapshot: other sources' sums are
+  /// refused.
+  void begin_generation(std::uint32_t number, std::map<domain::OrderId, std::uint64_t> snapshot) {
+    const std::lock_guard lock(mutex_);
+    generation_ = {number, 0};
+    for (const auto& [order, version] : snapshot)
+      generation_.snapshot_version_max = std::max(generation_.snapshot_version_max, version);
+    snapshot_ = std::move(snapshot);
+  }
+  /// Puts the shadow's tables in the place of these; positions are common to all generations.
+  void exchange_with(MemoryTables& shadow) {
+    const std::scoped_lock lock(mutex_, shadow.mutex_);
+    std::swap(generation_, shadow.generation_);
+    std::swap(snapshot_, shadow.snapshot_);
+    std::swap(base_, shadow.base_);
+    std::swap(rollups_, shadow.rollups_);
+    positions_.merge(shadow.positions_);
   }
 
   /// As the purge leaves it: the order is gone from the base table, and must stay so.
@@ -266,6 +308,8 @@ class MemoryTables final : public sink::SinkTables {
 
   CallDial& dial_;
   mutable std::mutex mutex_;
+  sink::Generation generation_;                          // guarded by mutex_
+  std::map<domain::OrderId, std::uint64_t> snapshot_;    // guarded by mutex_
   std::map<std::string, sink::SinkPosition> positions_;  // guarded by mutex_
   std::map<std::string, BaseRow> base_;                  // guarded by mutex_
   std::map<domain::OrderId, std::uint64_t> purged_;      // guarded by mutex_
