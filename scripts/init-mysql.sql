@@ -164,3 +164,21 @@ INSERT IGNORE INTO inventory (id, product_id, quantity, reserved) VALUES
   ('inv-6', 'prod-6', 100, 0);
 INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
   (2, '002_sample_shop', 'a958d5b7142339e8b28355400e6a1ba9d29d4db4cfd37800cf6c4d4209f5c76b');
+
+-- 004_dead_letters.sql
+-- Dead letters that a person has handled, by where their record was read. A replay writes its row here and its event into the outbox in
+-- one transaction, so it happens once however often it is asked for.
+CREATE TABLE IF NOT EXISTS dead_letters (
+  source_topic       VARCHAR(249)    COLLATE utf8mb4_bin NOT NULL,
+  source_incarnation VARCHAR(64)     COLLATE utf8mb4_bin NOT NULL COMMENT 'of the topic; empty: not known',
+  source_partition   INT             NOT NULL,
+  source_offset      BIGINT          NOT NULL,
+  action             ENUM ('REPLAYED', 'DROPPED') NOT NULL,
+  handled_by         VARCHAR(100)    NOT NULL COMMENT 'the admin id',
+  note               VARCHAR(1000)   NOT NULL DEFAULT '',
+  event_id           BIGINT UNSIGNED NULL COMMENT 'of the outbox row that was sent in its stead',
+  handled_at         DATETIME(3)     NOT NULL,
+  PRIMARY KEY (source_topic, source_incarnation, source_partition, source_offset)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (4, '004_dead_letters', '7505ea2802d6232be45f1f4775aa07367f11aeb1ad4c6a5e06528f990e3eb33c');

@@ -1,11 +1,14 @@
 #include "api/api.h"
 
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "api/letter_shapes.h"
 #include "api/pages.h"
 #include "api/problems.h"
 #include "api/requests.h"
@@ -23,6 +26,10 @@ constexpr std::uint32_t kOrdersOfUserOtherwise = 100;
 constexpr std::uint32_t kOrdersOfUserMost = 1'000;
 constexpr std::uint32_t kUsersOtherwise = 1'000;
 constexpr std::uint32_t kUsersMost = 10'000;
+constexpr std::uint32_t kLettersOtherwise = 100;
+constexpr std::uint32_t kLettersMost = 1'000;
+constexpr std::size_t kAdminThreads = 1;
+constexpr std::size_t kAdminQueueMax = 32;
 
 using ports::HttpRequest;
 using ports::HttpResponse;
@@ -32,6 +39,7 @@ struct Call {
   HttpRequest request;
   ports::HttpReply reply;
   std::string argument;  ///< Of the route.
+  std::vector<std::string> arguments;
   std::string path;
 
   void answer(HttpResponse response) const { reply(std::move(response)); }
@@ -64,15 +72,17 @@ HttpResponse order_response(int status, const ports::StoredOrder& order) {
 class Api::Impl {
  public:
   Impl(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
-       const ports::Clock& clock, Options options)
+       const ports::Clock& clock, Options options, PipelineParts parts)
       : orders_(orders),
         store_(store),
         analytics_(analytics),
         started_at_(clock.now()),
         clock_(clock),
         options_(options),
+        parts_(parts),
         store_pool_(options.store_threads, options.store_queue_max),
-        analytics_pool_(options.analytics_threads, options.analytics_queue_max) {}
+        analytics_pool_(options.analytics_threads, options.analytics_queue_max),
+        admin_pool_(kAdminThreads, kAdminQueueMax) {}
 
   void handle(HttpRequest request, ports::HttpReply reply) {
     Routed routed = route_of(request.method, request.path);
@@ -80,6 +90,7 @@ class Api::Impl {
     const auto call = std::make_shared<const Call>(Call{.request = std::move(request),
                                                         .reply = std::move(reply),
                                                         .argument = std::move(routed.argument),
+                                                        .arguments = std::move(routed.arguments),
                                                         .path = std::move(path)});
     if (const auto encoding = call->request.header("content-encoding");
         encoding && base::to_lower(*encoding) != "identity")
@@ -146,6 +157,14 @@ class Api::Impl {
             [](const auto& stats) { return stats_json(stats); });
       case Route::kAnalyticsHealth:
         return analytics_health(call);
+      case Route::kLetters:
+        return list_letters(call);
+      case Route::kLetter:
+        return show_letter(call);
+      case Route::kReplayLetter:
+        return replay_letter(call);
+      case Route::kDropLetter:
+        return drop_letter(call);
     }
   }
 
@@ -375,6 +394,75 @@ class Api::Impl {
     });
   }
 
+  // Dead letters.
+
+  /// Answers `work(letters, admin id, deadline)`, a JSON text, in the name of the admin.
+  template <class Work>
+  void with_letters(const CallPointer& call, Work work) {
+    auto admin = parse_admin_id(call->request.header("x-admin-id"));
+    if (!admin) return call->fail(admin.error());
+    if (parts_.letters == nullptr)
+      return call->answer(ports::problem_response(
+          503, "dead letters are served where the pipeline runs: ask `millrace up`", call->path));
+    run(admin_pool_, call,
+        [this, call, admin = std::move(*admin), work = std::move(work)](base::Deadline deadline) {
+          auto answer = work(*parts_.letters, admin, deadline);
+          if (!answer) return call->fail(answer.error());
+          call->answer_json(std::move(*answer));
+        });
+  }
+  /// The same for one letter, the one that the path names.
+  template <class Work>
+  void with_letter(const CallPointer& call, Work work) {
+    auto id = letters::parse_letter_id(call->arguments[0], call->arguments[1], call->arguments[2]);
+    if (!id) return call->fail(id.error());
+    with_letters(call, [id = std::move(*id), work = std::move(work)](
+                           letters::Letters& all, const std::string& admin, base::Deadline deadline) {
+      return work(all, id, admin, deadline);
+    });
+  }
+  void list_letters(const CallPointer& call) {
+    const auto limit = parse_limit(call->request, kLettersOtherwise, kLettersMost);
+    if (!limit) return call->fail(limit.error());
+    const auto handled_too = parse_flag(call->request, "all");
+    if (!handled_too) return call->fail(handled_too.error());
+    with_letters(
+        call,
+        [call, count = *limit, all = *handled_too](letters::Letters& letters, const std::string&,
+                                                   base::Deadline deadline) -> base::Result<std::string> {
+          MILLRACE_TRY_ASSIGN(const auto list, letters.list(call->request.parameter("topic").value_or(""),
+                                                            count, all, deadline));
+          return letters_json(list);
+        });
+  }
+  void show_letter(const CallPointer& call) {
+    with_letter(call,
+                [](letters::Letters& all, const letters::LetterId& id, const std::string&,
+                   base::Deadline deadline) -> base::Result<std::string> {
+                  MILLRACE_TRY_ASSIGN(const auto letter, all.find(id, deadline));
+                  return letter_json(letter);
+                });
+  }
+  void replay_letter(const CallPointer& call) {
+    with_letter(call,
+                [call](letters::Letters& all, const letters::LetterId& id, const std::string& admin,
+                       base::Deadline deadline) -> base::Result<std::string> {
+                  std::optional<std::string> corrected;
+                  if (!base::trim(call->request.body).empty()) corrected = call->request.body;
+                  MILLRACE_TRY_ASSIGN(const auto handled, all.replay(id, corrected, admin, deadline));
+                  return handled_json(handled);
+                });
+  }
+  void drop_letter(const CallPointer& call) {
+    with_letter(call,
+                [call](letters::Letters& all, const letters::LetterId& id, const std::string& admin,
+                       base::Deadline deadline) -> base::Result<std::string> {
+                  const std::string reason(call->request.parameter("reason").value_or(""));
+                  MILLRACE_TRY_ASSIGN(const auto handled, all.drop(id, reason, admin, deadline));
+                  return handled_json(handled);
+                });
+  }
+
   /// Runs `job(deadline)` on the pool; it answers. A call that waited too long in the queue is answered
   /// without it.
   template <class Job>
@@ -403,13 +491,15 @@ class Api::Impl {
   const base::UtcTime started_at_;
   const ports::Clock& clock_;
   const Options options_;
+  const PipelineParts parts_;
   WorkerPool store_pool_;
   WorkerPool analytics_pool_;
+  WorkerPool admin_pool_;  // a long look through letters holds up nobody else
 };
 
 Api::Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
-         const ports::Clock& clock, Options options)
-    : impl_(std::make_unique<Impl>(orders, store, analytics, clock, options)) {}
+         const ports::Clock& clock, Options options, PipelineParts parts)
+    : impl_(std::make_unique<Impl>(orders, store, analytics, clock, options, parts)) {}
 
 Api::~Api() = default;
 

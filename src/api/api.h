@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "analytics/analytics.h"
+#include "letters/letters.h"
 #include "ordering/order_service.h"
 #include "ports/clock.h"
 #include "ports/http.h"
@@ -24,13 +25,18 @@ struct Options {
       5'000};  ///< From the request to the answer, waiting in the queue included.
 };
 
+/// What only a process that runs the pipeline has; without it these routes answer 503.
+struct PipelineParts {
+  letters::Letters* letters = nullptr;
+};
+
 /// All routes. What it is given must outlive it. Stop the HTTP server first; the destructor then lets queued
 /// reads finish (they end by `read_timeout`). Commands on their way need it no more: they answer their
 /// request when they are done.
 class Api : public ports::HttpHandler {
  public:
   Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
-      const ports::Clock& clock, Options options = {});
+      const ports::Clock& clock, Options options = {}, PipelineParts parts = {});
   ~Api() override;
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;

@@ -170,7 +170,7 @@ base::Result<ordering::SetStock> parse_set_stock(std::string_view product_id, st
 
 base::Result<std::string> parse_admin_id(std::optional<std::string_view> header) {
   const std::string_view id = base::trim(header.value_or(std::string_view()));
-  if (id.empty()) return base::invalid("the header X-Admin-Id is missing; say who deletes the order");
+  if (id.empty()) return base::invalid("the header X-Admin-Id is missing; say who does this");
   if (id.size() > kAdminIdBytesMax || holds_control(id) || !base::is_utf8(id))
     return base::invalid(
         fmt::format("the header X-Admin-Id must be at most {} bytes of UTF-8 without control characters",
@@ -193,6 +193,13 @@ base::Result<std::uint32_t> parse_limit(const ports::HttpRequest& request, std::
   if (!limit || *limit < 1 || *limit > most)
     return base::invalid(fmt::format("'limit' must be a whole number from 1 to {}", most));
   return *limit;
+}
+
+base::Result<bool> parse_flag(const ports::HttpRequest& request, std::string_view name) {
+  const auto text = request.parameter(name);
+  if (!text || *text == "false" || *text == "0") return false;
+  if (text->empty() || *text == "true" || *text == "1") return true;
+  return base::invalid(fmt::format("{} must be true or false", name));
 }
 
 base::Result<analytics::SalesRange> parse_sales_range(const ports::HttpRequest& request) {

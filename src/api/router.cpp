@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace millrace::api {
@@ -35,23 +37,31 @@ constexpr std::array kLines{
     RouteLine{"GET", "/api/analytics/order-status", Route::kOrderStatus},
     RouteLine{"GET", "/api/analytics/stats", Route::kStats},
     RouteLine{"GET", "/api/analytics/health", Route::kAnalyticsHealth},
+    RouteLine{"GET", "/admin/dead-letters", Route::kLetters},
+    RouteLine{"GET", "/api/admin/dead-letters", Route::kLetters},
+    RouteLine{"GET", "/admin/dead-letters/{}/{}/{}", Route::kLetter},
+    RouteLine{"GET", "/api/admin/dead-letters/{}/{}/{}", Route::kLetter},
+    RouteLine{"DELETE", "/admin/dead-letters/{}/{}/{}", Route::kDropLetter},
+    RouteLine{"DELETE", "/api/admin/dead-letters/{}/{}/{}", Route::kDropLetter},
+    RouteLine{"POST", "/admin/dead-letters/{}/{}/{}/replay", Route::kReplayLetter},
+    RouteLine{"POST", "/api/admin/dead-letters/{}/{}/{}/replay", Route::kReplayLetter},
 };
 
-/// The segment in the place of {}, "" if the pattern has none; nothing if the path does not match.
-const std::string* matched(std::string_view pattern, std::span<const std::string> path) {
-  static const std::string kNoArgument;
-  const std::string* argument = &kNoArgument;
+/// The segments in the places of {}; nothing if the path does not match.
+std::optional<std::vector<std::string>> matched(std::string_view pattern, std::span<const std::string> path) {
+  std::vector<std::string> arguments;
   pattern.remove_prefix(1);
   for (const std::string& segment : path) {
     const std::string_view expected = pattern.substr(0, pattern.find('/'));
-    if (expected.empty()) return nullptr;
+    if (expected.empty()) return std::nullopt;
     if (expected == "{}")
-      argument = &segment;
+      arguments.push_back(segment);
     else if (expected != segment)
-      return nullptr;
+      return std::nullopt;
     pattern.remove_prefix(std::min(expected.size() + 1, pattern.size()));
   }
-  return pattern.empty() ? argument : nullptr;
+  if (!pattern.empty()) return std::nullopt;
+  return arguments;
 }
 
 }  // namespace
@@ -67,11 +77,12 @@ Routed route_of(std::string_view method, std::span<const std::string> path) {
     routed.allowed += one;
   };
   for (const RouteLine& line : kLines) {
-    const std::string* argument = matched(line.pattern, path);
-    if (argument == nullptr) continue;
+    auto arguments = matched(line.pattern, path);
+    if (!arguments) continue;
     if (line.method == method) {
       routed.route = line.route;
-      routed.argument = *argument;
+      routed.arguments = std::move(*arguments);
+      if (!routed.arguments.empty()) routed.argument = routed.arguments.front();
     }
     allow(line.method);
     if (line.method == "GET") allow("HEAD");

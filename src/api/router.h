@@ -35,11 +35,16 @@ enum class Route {
   kOrderStatus,
   kStats,
   kAnalyticsHealth,
+  kLetters,
+  kLetter,
+  kReplayLetter,
+  kDropLetter,
 };
 
 struct Routed {
   Route route = Route::kNone;
-  std::string argument;  ///< The segment that stands for {…}; no route has two.
+  std::string argument;                ///< The first segment that stands for {…}.
+  std::vector<std::string> arguments;  ///< All of them, in order.
   std::string
       allowed;  ///< What the path allows, as the Allow header spells it; empty if the path is not ours.
 };

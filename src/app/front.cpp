@@ -3,7 +3,8 @@
 namespace millrace::app {
 
 base::Result<std::unique_ptr<Front>> Front::start(const Settings& settings, Neighbours& neighbours,
-                                                  std::function<void()> on_committed) {
+                                                  std::function<void()> on_committed,
+                                                  api::PipelineParts parts) {
   std::unique_ptr<Front> front(new Front);
   front->analytics_ = std::make_unique<analytics::Analytics>(*neighbours.warehouse);
   front->orders_ = std::make_unique<ordering::OrderService>(
@@ -11,7 +12,7 @@ base::Result<std::unique_ptr<Front>> Front::start(const Settings& settings, Neig
   api::Options api_options;
   api_options.store_threads = static_cast<std::size_t>(settings.api_read_threads);
   front->api_ = std::make_unique<api::Api>(*front->orders_, *neighbours.store, *front->analytics_,
-                                           neighbours.clock, api_options);
+                                           neighbours.clock, api_options, parts);
   adapters::http::HttpServerOptions server;
   server.host = settings.api_host;
   server.port = static_cast<std::uint16_t>(settings.api_port);

@@ -20,7 +20,8 @@ class Front {
   /// HttpServer::start.
   [[nodiscard]] static base::Result<std::unique_ptr<Front>> start(const Settings& settings,
                                                                   Neighbours& neighbours,
-                                                                  std::function<void()> on_committed);
+                                                                  std::function<void()> on_committed,
+                                                                  api::PipelineParts parts = {});
 
   /// Refuses new requests, finishes the running ones until the deadline.
   void stop(base::Deadline deadline);

@@ -2,7 +2,7 @@
 //   up                     all roles in one process, with the embedded servers
 //   api                    the HTTP API alone
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
-//   init-db, init-warehouse, import, load, verify, config
+//   init-db, init-warehouse, import, load, verify, dlq, config
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +15,7 @@
 #include "adapters/system/logging.h"
 #include "adapters/system/signals.h"
 #include "app/commands.h"
+#include "app/dlq.h"
 #include "app/exit_codes.h"
 #include "app/roles/roles.h"
 #include "app/settings.h"
@@ -106,6 +107,37 @@ int run(int argc, char** argv) {
   load->add_option("--seed", load_options.load.seed, "Of the random orders");
   load->add_flag("--watch", load_options.watch, "Measure until the views show the orders");
 
+  CLI::App* dlq = command("dlq", "Dead letters: what could not be transformed or loaded");
+  dlq->require_subcommand(1);
+  const auto dlq_command = [&](const std::string& name, const std::string& help) {
+    CLI::App* sub = dlq->add_subcommand(name, help);
+    sub->fallthrough();
+    return sub;
+  };
+  DlqListCommand letters_listed;
+  CLI::App* dlq_list = dlq_command("list", "Show those that nobody has replayed or dropped");
+  dlq_list->add_option("--topic", letters_listed.topic,
+                       "Only those of this topic: order.events or orders_analytics");
+  dlq_list->add_flag("--all", letters_listed.all, "Also those that were replayed or dropped");
+  dlq_list->add_option("--limit", letters_listed.limit, "At most so many")->check(CLI::Range(1, 1'000));
+  dlq_list->add_flag("--json", letters_listed.json, "The list as JSON");
+  std::string letter_id;
+  CLI::App* dlq_show = dlq_command("show", "Show one with its headers and its value");
+  dlq_show->add_option("id", letter_id, "As `dlq list` shows it: order.events/2/1234")->required();
+  DlqReplayCommand letters_replayed;
+  CLI::App* dlq_replay = dlq_command("replay", "Send one again, exactly once however often it is asked for");
+  dlq_replay->add_option("id", letters_replayed.id, "As `dlq list` shows it: order.events/2/1234");
+  dlq_replay->add_flag("--all", letters_replayed.all, "All that are open");
+  dlq_replay->add_option("--topic", letters_replayed.topic, "With --all: only those of this topic");
+  dlq_replay
+      ->add_option("--value", letters_replayed.value_file,
+                   "A file with the corrected event (-: standard input)")
+      ->type_name("FILE");
+  std::string drop_reason;
+  CLI::App* dlq_drop = dlq_command("drop", "Note that one will not be replayed, and why");
+  dlq_drop->add_option("id", letter_id, "As `dlq list` shows it: order.events/2/1234")->required();
+  dlq_drop->add_option("--reason", drop_reason, "Why")->required();
+
   bool example = false;
   CLI::App* config = command("config", "Show the settings in force");
   config->add_flag("--example", example, "A file with all settings, defaults and explanations instead");
@@ -151,6 +183,10 @@ int run(int argc, char** argv) {
     if (!clean) return finish(std::unexpected(clean.error()));
     return *clean ? kExitOk : kExitDifferences;
   }
+  if (dlq_list->parsed()) return finish(run_dlq_list(settings, letters_listed));
+  if (dlq_show->parsed()) return finish(run_dlq_show(settings, letter_id));
+  if (dlq_replay->parsed()) return finish(run_dlq_replay(settings, letters_replayed));
+  if (dlq_drop->parsed()) return finish(run_dlq_drop(settings, letter_id, drop_reason));
   if (load->parsed()) {
     const auto span = parse_duration(load_duration);
     if (!span) return finish(base::with_context("--duration", span.error()));

@@ -5,6 +5,7 @@
 
 #include "adapters/clickhouse/clickhouse_warehouse.h"
 #include "adapters/curl/curl_http_client.h"
+#include "adapters/mysql/mysql_letter_book.h"
 #include "adapters/mysql/mysql_order_store.h"
 #include "adapters/mysql/mysql_outbox.h"
 #include "adapters/mysql/server_address.h"
@@ -21,6 +22,7 @@ struct Neighbours {
   std::unique_ptr<adapters::clickhouse::ClickhouseWarehouse> warehouse;
   std::unique_ptr<adapters::mysql::MysqlOrderStore> store;
   std::unique_ptr<adapters::mysql::MysqlOutbox> outbox;
+  std::unique_ptr<adapters::mysql::MysqlLetterBook> letter_book;
 };
 
 /// Errors: kInvalid (a URL).

@@ -48,6 +48,7 @@ class Pipeline {
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
   [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
   [[nodiscard]] ports::EventLog& log() { return *log_; }
+  [[nodiscard]] sink::SinkTables& sink_tables() { return *tables_; }
 
  private:
   Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}

@@ -22,9 +22,14 @@ inline constexpr std::string_view kHeaderReason = "reason";
 inline constexpr std::string_view kHeaderSourceTopic = "source-topic";
 inline constexpr std::string_view kHeaderSourcePartition = "source-partition";
 inline constexpr std::string_view kHeaderSourceOffset = "source-offset";
+inline constexpr std::string_view kHeaderSourceIncarnation = "source-incarnation";  ///< Of the source topic.
+/// Of a row whose sums are counted, but which is missing in the base table: kHalfBase.
+inline constexpr std::string_view kHeaderHalf = "half";
+inline constexpr std::string_view kHalfBase = "base";
 
-/// The dead letter of a record read from `source`.
+/// The dead letter of a record read from `source`, a topic of that incarnation.
 [[nodiscard]] NewRecord dead_letter_of(const Record& record, const TopicPartition& source,
-                                       const std::string& reason, base::UtcTime now);
+                                       const std::string& incarnation, const std::string& reason,
+                                       base::UtcTime now);
 
 }  // namespace millrace::ports

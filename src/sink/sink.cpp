@@ -40,6 +40,7 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
                                          const std::string& incarnation) {
   Partition partition;
   partition.assignment = assignment;
+  partition.incarnation = incarnation;
   partition.source = source_name(generation_, incarnation, assignment.partition.partition);
   // The position first, the sums after it: a sum that is newer than the position is skipped up to its own
   // offset, one that is older would have been false.
@@ -107,7 +108,8 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
     if (!row) {
       spdlog::error("sink: dead letter from partition {} offset {}: {}", source.partition, record.offset,
                     row.error().message);
-      dead_letters.push_back(ports::dead_letter_of(record, source, row.error().message, clock_.now()));
+      dead_letters.push_back(
+          ports::dead_letter_of(record, source, partition.incarnation, row.error().message, clock_.now()));
       continue;
     }
     partition.pending.push_back({static_cast<std::uint64_t>(record.offset), std::move(*row)});

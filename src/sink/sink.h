@@ -73,6 +73,7 @@ class Sink {
  private:
   struct Partition {
     ports::Assignment assignment;
+    std::string incarnation;      // of the topic
     std::string source;           // generation, topic incarnation and partition
     SinkPosition loaded;          // all parts below are acknowledged
     SinkPosition read;            // where reading stands: loaded + pending

@@ -142,6 +142,18 @@ WarehouseTables::WarehouseTables(ports::Warehouse& warehouse, ShadowGeneration s
       rollups_(std::move(shadow.rollups)),
       sums_of_(sums_of(rollups_)) {}
 
+base::Result<void> load_base_row(SinkTables& tables, const domain::AnalyticsRow& row, base::UtcTime loaded_at,
+                                 base::Deadline deadline) {
+  // The clock is read before the purged orders, as the sink does: an insert that missed a purge's record dies
+  // in time.
+  MILLRACE_TRY_ASSIGN(const base::UtcTime now, tables.now(deadline));
+  MILLRACE_TRY_ASSIGN(const auto purged, tables.purged_versions({&row.order_id, 1}, deadline));
+  if (const auto found = purged.find(row.order_id); found != purged.end() && row.version <= found->second)
+    return {};
+  const domain::AnalyticsRow* const one = &row;
+  return tables.insert_base({&one, 1}, loaded_at, now + deadline.left(), deadline);
+}
+
 base::Result<SinkPosition> WarehouseTables::position(const std::string& source, base::Deadline deadline) {
   const std::array parameters = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(

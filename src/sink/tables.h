@@ -82,6 +82,11 @@ class SinkTables {
       const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) = 0;
 };
 
+/// Puts one row into the base table alone, unless its order was purged: for a row whose sums are there
+/// already. May be repeated: the newest version wins. Errors: as ports::Warehouse.
+[[nodiscard]] base::Result<void> load_base_row(SinkTables& tables, const domain::AnalyticsRow& row,
+                                               base::UtcTime loaded_at, base::Deadline deadline);
+
 /// The generation that is being made beside the active one, and the tables that it is made in
 /// ("database.table").
 struct ShadowGeneration {

@@ -100,7 +100,7 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
     spdlog::error("transform: dead letter from partition {} offset {}: {}",
                   partition.assignment.partition.partition, record.offset, reason);
     batch.dead_letters.push_back(
-        ports::dead_letter_of(record, partition.assignment.partition, reason, clock_.now()));
+        ports::dead_letter_of(record, partition.assignment.partition, incarnation_, reason, clock_.now()));
     ++stats_.dead_letters;
   };
 
@@ -166,6 +166,7 @@ base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& pa
 base::Result<void> Transformer::serve(const base::StopSignal& stop) {
   partitions_.clear();
   MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, soon()));
+  incarnation_ = input.incarnation;
   for (const std::string& topic : {options_.output_topic, options_.dead_letter_topic})
     MILLRACE_TRY(log_.ensure_topic(topic, input.partitions, soon()));
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.input_topic, soon()));

@@ -73,6 +73,7 @@ class Transformer {
   const ports::Clock& clock_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
+  std::string incarnation_;  // of the input topic
   Stats stats_;
 };
 

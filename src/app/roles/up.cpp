@@ -172,7 +172,14 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   MILLRACE_TRY_ASSIGN(
       const auto pipeline,
       Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }));
-  MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [&] { pipeline->wake(); }));
+  letters::Letters letters(
+      pipeline->log(), *neighbours->letter_book, neighbours->clock,
+      [&](const domain::AnalyticsRow& row, base::Deadline deadline) {
+        return sink::load_base_row(pipeline->sink_tables(), row, neighbours->clock.now(), deadline);
+      },
+      [&] { pipeline->wake(); });
+  MILLRACE_TRY_ASSIGN(const auto front,
+                      Front::start(settings, *neighbours, [&] { pipeline->wake(); }, {.letters = &letters}));
   Display display(settings, *front, *pipeline, *servers, screen);
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   {

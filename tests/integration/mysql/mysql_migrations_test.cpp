@@ -28,7 +28,8 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
   EXPECT_EQ(
       database.value("SELECT GROUP_CONCAT(table_name ORDER BY table_name) FROM information_schema.tables "
                      "WHERE table_schema = DATABASE()"),
-      "inventory,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,users");
+      "dead_letters,inventory,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,"
+      "users");
   EXPECT_EQ(
       database.value(
           "SELECT GROUP_CONCAT(CONCAT(name, ' ', ROUND(price, 2)) ORDER BY id SEPARATOR ', ') FROM products"),
@@ -39,13 +40,13 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
       database.value("SELECT CONCAT(COUNT(*), ' ', MIN(available), ' ', MAX(available)) FROM inventory"),
       "6 100 100");
   EXPECT_EQ(database.value("SELECT GROUP_CONCAT(name ORDER BY version) FROM schema_migrations"),
-            "001_tables,002_sample_shop");
+            "001_tables,002_sample_shop,004_dead_letters");
 }
 
 TEST(MysqlMigrations, LeaveTheSampleShopOutWhenAskedTo) {
   const support::TestDatabase database(false);
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM products"), "0");
-  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations"), "1");
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations WHERE name LIKE '%sample%'"), "0");
 }
 
 TEST(MysqlMigrations, ChangeNothingTheSecondTime) {
@@ -72,7 +73,7 @@ TEST(MysqlMigrations, AreAppliedOnceWhenManyStartAtTheSameMoment) {
     });
   }
   for (std::thread& start : starts) start.join();
-  EXPECT_EQ(applied, 2u);
+  EXPECT_EQ(applied, embedded_migrations().size() - 1);  // all but the table of those applied
 }
 
 TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
@@ -84,7 +85,7 @@ TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
   const auto again = init_db(database.address(), {}, soon());
 
   ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->applied.size(), 2u);
+  EXPECT_EQ(again->applied.size(), embedded_migrations().size() - 1);
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM outbox"), "0");
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM users"), "3");
 }
@@ -130,8 +131,8 @@ TEST(MysqlMigrations, NameTheOneThatFails) {
   const support::TestDatabase database;
   std::vector<Migration> migrations;
   for (const Migration& migration : embedded_migrations()) migrations.push_back(migration);
-  migrations.push_back({.version = 3,
-                        .name = "003_wrong",
+  migrations.push_back({.version = 899,
+                        .name = "899_wrong",
                         .checksum = "x",
                         .statements = "CREATE TABLE t (id INT); CREATE WRONG;"});
 
@@ -139,8 +140,8 @@ TEST(MysqlMigrations, NameTheOneThatFails) {
 
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().kind, base::ErrorKind::kInvalid);
-  EXPECT_EQ(failed.error().message.find("migration 003_wrong"), 0u) << failed.error().message;
-  EXPECT_EQ(database.value("SELECT MAX(version) FROM schema_migrations"), "2");
+  EXPECT_EQ(failed.error().message.find("migration 899_wrong"), 0u) << failed.error().message;
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations WHERE version = 899"), "0");
 }
 
 TEST(MysqlMigrations, SayThatTheServerIsAwayOrRefuses) {

@@ -1,0 +1,219 @@
+// Dead letters over the in-memory log and a real order store, with commits and answers that get lost.
+#include "letters/letters.h"
+
+#include <future>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "adapters/memory/memory_event_log.h"
+#include "adapters/mysql/mysql_letter_book.h"
+#include "adapters/system/system_clock.h"
+#include "support/commit_gate.h"
+#include "support/mariadb_fixture.h"
+
+namespace millrace {
+namespace {
+
+using namespace std::chrono_literals;
+using base::ErrorKind;
+using letters::LetterId;
+using support::CommitFault;
+
+base::Deadline soon() {
+  return base::Deadline::in(10s);
+}
+
+std::string event_of(const std::string& order) {
+  return fmt::format(
+      R"({{"eventType":"OrderCreated","version":5,"occurredAt":"2026-01-01T00:00:00.000Z","after":{{)"
+      R"("orderId":"{}","userId":"u","userEmail":"u@x","totalAmount":10.00,"status":"PENDING",)"
+      R"("paymentMethod":"CASH","paymentStatus":"PENDING","createdAt":"2026-01-01T00:00:00.000Z",)"
+      R"("items":[]}}}})",
+      order);
+}
+
+class LettersTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* topic : {"order.events", "orders_analytics", "order.events-dlq", "orders_analytics-dlq"})
+      ASSERT_TRUE(log_.ensure_topic(topic, 2, soon()));
+  }
+  adapters::mysql::ServerAddress through_the_gate() {
+    adapters::mysql::ServerAddress address = database_.address();
+    address.port = gate_.port();
+    return address;
+  }
+  /// Writes the letter of a record that was read at `offset` of partition 1.
+  void bury(const std::string& topic, std::int64_t offset, const std::string& key, const std::string& value,
+            std::vector<ports::Header> headers = {}, const std::string& incarnation = "i-1") {
+    const ports::Record record{offset, key, value, std::move(headers), base::utc_from_ms(1)};
+    const ports::NewRecord letter =
+        ports::dead_letter_of(record, {topic, 1}, incarnation, "a test", base::utc_from_ms(2));
+    ASSERT_TRUE(log_.append({topic + "-dlq", 1}, {&letter, 1}, soon()));
+  }
+  std::string value(const std::string& select) { return database_.value(select); }
+  std::vector<std::string> listed(std::string_view topic = "", bool all = false, std::size_t most = 100) {
+    const auto list = letters_.list(topic, most, all, soon());
+    EXPECT_TRUE(list) << list.error().message;
+    std::vector<std::string> ids;
+    if (list)
+      for (const auto& letter : list->letters)
+        ids.push_back(letters::to_string(letters::id_of(letter.place)));
+    return ids;
+  }
+
+  support::TestDatabase database_;
+  support::CommitGate gate_{database_.address().port};
+  adapters::mysql::MysqlLetterBook book_{through_the_gate()};
+  adapters::memory::MemoryEventLog log_;
+  adapters::system::SystemClock clock_;
+  std::vector<std::string> loaded_;
+  bool warehouse_away_ = false;
+  int woken_ = 0;
+  letters::Letters letters_{log_, book_, clock_,
+                            [this](const domain::AnalyticsRow& row, base::Deadline) -> base::Result<void> {
+                              if (warehouse_away_) return base::unavailable("away");
+                              loaded_.push_back(row.order_id.value());
+                              return {};
+                            },
+                            [this] { ++woken_; }};
+};
+
+TEST_F(LettersTest, AreListedOnceHoweverOftenTheyWereWritten) {
+  bury("order.events", 3, "a", "{}");
+  bury("order.events", 4, "b", "{}");
+  bury("order.events", 3, "a", "{}");
+  bury("orders_analytics", 3, "c", "{}");
+
+  EXPECT_EQ(listed(),
+            (std::vector<std::string>{"order.events/1/3", "order.events/1/4", "orders_analytics/1/3"}));
+  EXPECT_EQ(listed("orders_analytics"), (std::vector<std::string>{"orders_analytics/1/3"}));
+  EXPECT_EQ(listed("", false, 2).size(), 2u);
+  EXPECT_TRUE(letters_.list("", 2, false, soon())->more);
+  EXPECT_FALSE(letters_.list("", 3, false, soon())->more);
+  EXPECT_EQ(letters_.list("nothing", 2, false, soon()).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(LettersTest, LeaveTheListWhenTheyAreHandled) {
+  bury("order.events", 3, "a", event_of("a"));
+  bury("order.events", 4, "b", "{}");
+  ASSERT_TRUE(letters_.replay({"order.events", 1, 3}, {}, "admin", soon()));
+  ASSERT_TRUE(letters_.drop({"order.events", 1, 4}, "no use", "admin", soon()));
+
+  EXPECT_TRUE(listed().empty());
+  EXPECT_EQ(listed("", true).size(), 2u);
+  EXPECT_EQ(letters_.find({"order.events", 1, 4}, soon())->handled->note, "no use");
+}
+
+TEST_F(LettersTest, AreReplayedAsANewEventOfTheOutboxWithItsNoteInOneTransaction) {
+  bury("order.events", 3, "a", "{}");
+
+  const auto done = letters_.replay({"order.events", 1, 3}, event_of("a"), "admin-1", soon());
+
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(
+      value("SELECT CONCAT(id, ' ', aggregate_id, ' ', aggregate_type, ' ', event_type, ' ', processed) "
+            "FROM outbox"),
+      fmt::format("{} a Order OrderCreated 0", *done->event_id));
+  EXPECT_EQ(value("SELECT CONCAT_WS(' ', source_topic, source_incarnation, source_partition, source_offset, "
+                  "action, handled_by, event_id) FROM dead_letters"),
+            fmt::format("order.events i-1 1 3 REPLAYED admin-1 {}", *done->event_id));
+  EXPECT_EQ(woken_, 1);
+}
+
+TEST_F(LettersTest, AreReplayedOnceByAnyNumberOfCallersAtOnce) {
+  bury("order.events", 3, "a", event_of("a"));
+  std::vector<std::future<bool>> callers;
+  for (int i = 0; i < 4; ++i)
+    callers.push_back(std::async(std::launch::async, [&] {
+      return letters_.replay({"order.events", 1, 3}, {}, "admin", soon()).has_value();
+    }));
+  int done = 0;
+  for (auto& caller : callers) done += caller.get() ? 1 : 0;
+
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(value("SELECT COUNT(*) FROM outbox"), "1");
+}
+
+TEST_F(LettersTest, SayWhoReplayedThemBefore) {
+  bury("order.events", 3, "a", event_of("a"));
+  ASSERT_TRUE(letters_.replay({"order.events", 1, 3}, {}, "admin-1", soon()));
+
+  const auto again = letters_.replay({"order.events", 1, 3}, {}, "admin-2", soon());
+
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(again.error().message.find("order.events/1/3 was already replayed by admin-1 at "),
+            std::string::npos)
+      << again.error().message;
+  EXPECT_EQ(value("SELECT COUNT(*) FROM outbox"), "1");
+}
+
+TEST_F(LettersTest, OfATopicThatWasMadeAnewAreOtherLetters) {
+  bury("order.events", 3, "a", event_of("a"), {}, "i-1");
+  ASSERT_TRUE(letters_.replay({"order.events", 1, 3}, {}, "admin", soon()));
+  bury("order.events", 3, "b", event_of("b"), {}, "i-2");
+
+  EXPECT_EQ(listed().size(), 1u);
+  ASSERT_TRUE(letters_.replay({"order.events", 1, 3}, {}, "admin", soon()));
+  EXPECT_EQ(value("SELECT GROUP_CONCAT(aggregate_id ORDER BY id) FROM outbox"), "a,b");
+}
+
+TEST_F(LettersTest, OfRowsAreReplayedAsTheEventThatTheRowWasMadeFrom) {
+  const std::vector<ports::NewRecord> events{{"x", "other", {}, base::utc_from_ms(1)},
+                                             {"a", event_of("a"), {}, base::utc_from_ms(1)}};
+  ASSERT_TRUE(log_.append({"order.events", 1}, events, soon()));
+  bury("orders_analytics", 9, "a", "?", {{"input-offset", "1"}});
+
+  ASSERT_TRUE(letters_.replay({"orders_analytics", 1, 9}, {}, "admin", soon()));
+  EXPECT_EQ(value("SELECT aggregate_id FROM outbox"), "a");
+}
+
+TEST_F(LettersTest, OfRowsWhoseEventIsGoneNameTheWayOut) {
+  bury("orders_analytics", 9, "a", "?", {{"input-offset", "1"}});
+
+  const auto refused = letters_.replay({"orders_analytics", 1, 9}, {}, "admin", soon());
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+  EXPECT_NE(refused.error().message.find("millrace rebuild"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(value("SELECT COUNT(*) FROM dead_letters"), "0");
+}
+
+class LostReplay : public LettersTest, public testing::WithParamInterface<CommitFault> {};
+
+TEST_P(LostReplay, NeverSendsAnEventTwiceOrNotAtAll) {
+  bury("order.events", 3, "a", event_of("a"));
+  gate_.arm(GetParam());
+
+  const auto lost = letters_.replay({"order.events", 1, 3}, {}, "admin", soon());
+
+  EXPECT_TRUE(gate_.sprung());
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().kind, ErrorKind::kUnavailable);
+  // As a person does it: again, until it is done or was done before.
+  const auto again = letters_.replay({"order.events", 1, 3}, {}, "admin", soon());
+  EXPECT_TRUE(again || again.error().kind == ErrorKind::kConflict) << again.error().message;
+  const auto third = letters_.replay({"order.events", 1, 3}, {}, "admin", soon());
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(value("SELECT COUNT(*) FROM outbox"), "1");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM dead_letters d JOIN outbox o ON o.id = d.event_id"), "1");
+}
+
+INSTANTIATE_TEST_SUITE_P(OfEveryKind, LostReplay,
+                         testing::Values(CommitFault::kLost, CommitFault::kAnswerLost, CommitFault::kLate),
+                         [](const testing::TestParamInfo<CommitFault>& fault) {
+                           switch (fault.param) {
+                             case CommitFault::kLost:
+                               return "CommitLost";
+                             case CommitFault::kAnswerLost:
+                               return "AnswerLost";
+                             default:
+                               return "CommitLate";
+                           }
+                         });
+
+}  // namespace
+}  // namespace millrace
