@@ -123,9 +123,9 @@ class EventLog {
   [[nodiscard]] virtual base::Result<std::vector<TopicInfo>> list_topics(base::Deadline deadline) = 0;
 
   /// Appends all of `records` in order to one partition; durable when it returns the first record's offset.
-  /// On an error any leading part of them may have been appended, or (a lost answer) all. Errors: kRejected
-  /// (one record is larger than `record_bytes_max`; nothing was appended), kNotFound (topic or partition),
-  /// kUnavailable.
+  /// On an error any leading part of them may have been appended, or (a lost answer) all, or may be later.
+  /// Errors: kRejected (one record is larger than `record_bytes_max`; nothing was appended), kNotFound (topic
+  /// or partition), kUnavailable.
   [[nodiscard]] virtual base::Result<std::int64_t> append(const TopicPartition& partition,
                                                           std::span<const NewRecord> records,
                                                           base::Deadline deadline) = 0;

@@ -75,6 +75,7 @@ base::Result<std::int32_t> Relay::partitions_of(const std::string& topic) {
 }
 
 base::Result<std::size_t> Relay::relay_once(ports::OutboxLease& lease) {
+  append_open_ = false;
   MILLRACE_TRY_ASSIGN(const auto rows,
                       lease.fetch(options_.batch_rows_max, base::Deadline::in(options_.call_timeout)));
   if (rows.empty()) return 0;
@@ -108,8 +109,10 @@ base::Result<std::size_t> Relay::relay_once(ports::OutboxLease& lease) {
     ids.push_back(row.id);
   }
 
+  append_open_ = true;
   for (const auto& [partition, records] : outgoing)
     MILLRACE_TRY(append_all(log_, partition, records, options_.call_timeout));
+  append_open_ = false;
   MILLRACE_TRY(lease.mark_processed(ids, base::Deadline::in(options_.call_timeout)));
   stats_.events_sent += ids.size();
   return ids.size();
@@ -134,10 +137,13 @@ base::Result<void> Relay::serve(ports::OutboxLease& lease, const base::StopSigna
   while (!stop.requested()) {
     const auto moved = relay_once(lease);
     if (!moved) {
-      // Whatever was appended stays unmarked and is sent again; only a lost lease needs a new one.
-      if (moved.error().kind != base::ErrorKind::kUnavailable) return std::unexpected(moved.error());
-      spdlog::warn("relay: {}; trying again", moved.error().message);
+      // Whatever was appended stays unmarked and is sent again. After an append with no answer it goes on
+      // under a new epoch: records of this one may reach the log long after their repeats, and are told by
+      // it.
       partitions_.clear();
+      if (moved.error().kind != base::ErrorKind::kUnavailable || append_open_)
+        return std::unexpected(moved.error());
+      spdlog::warn("relay: {}; trying again", moved.error().message);
       if (stop.wait_for(backoff.next())) return {};
       continue;
     }

@@ -57,8 +57,8 @@ class Relay {
   /// Moves up to `batch_rows_max` outbox rows to the event log, lowest id first, and marks them.
   /// Shape:    number of rows acknowledged by the log, 0 … batch_rows_max.   Order: per aggregate, commit
   /// order. Delivery: at least once; a crash between acknowledgement and mark sends the batch again, with the
-  /// same ids and a higher epoch. Errors:   kUnavailable (try again), kConflict (the lease is lost: drop it);
-  /// a row that can never be sent is parked with the
+  /// same ids and a higher epoch. Errors:   kUnavailable (try again; after an append under a new lease),
+  /// kConflict (the lease is lost: drop it); a row that can never be sent is parked with the
   ///           later ones of its aggregate, and the others go on.
   [[nodiscard]] base::Result<std::size_t> relay_once(ports::OutboxLease& lease);
 
@@ -73,6 +73,7 @@ class Relay {
   const Options options_;
   std::map<std::string, std::int32_t> partitions_;  ///< Of the topics seen so far.
   base::Deadline next_removal_ = base::Deadline::in(std::chrono::milliseconds(0));
+  bool append_open_ = false;  ///< The last round ended with an append that had no answer.
   base::WakeBell bell_;
   Stats stats_;
 };

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "ports/outbox.h"
@@ -47,7 +48,7 @@ inline std::unexpected<base::Error> away() {
   return base::unavailable("away (call dial)");
 }
 
-/// Rows are added committed; a new lease takes the lock from the old one, as when its connection was lost.
+/// Rows are added committed. One lease has the lock until it is destroyed or the lock is broken.
 class MemoryOutbox final : public ports::Outbox {
  public:
   explicit MemoryOutbox(CallDial& dial) : dial_(dial) {}
@@ -76,7 +77,26 @@ class MemoryOutbox final : public ports::Outbox {
   base::Result<std::unique_ptr<ports::OutboxLease>> acquire(std::int32_t, base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
-    return std::make_unique<Lease>(*this, ++epoch_);
+    if (holder_ != 0) return base::conflict("another relay has the lock");
+    holder_ = ++epoch_;
+    return std::make_unique<Lease>(*this, epoch_);
+  }
+  /// As when the holder's connection is lost and it does not know yet: the next `acquire` takes over.
+  void break_lock() {
+    const std::lock_guard lock(mutex_);
+    holder_ = 0;
+  }
+  /// As when an `acquire` is carried out whose caller is gone: the epoch is raised, nobody has the lock.
+  void acquire_for_nobody() {
+    const std::lock_guard lock(mutex_);
+    if (holder_ == 0) ++epoch_;
+  }
+  /// Marks rows as the lease of that epoch would; false if a higher epoch refuses it.
+  bool mark(std::uint64_t epoch, std::span<const std::uint64_t> ids) {
+    const std::lock_guard lock(mutex_);
+    if (epoch_ != epoch) return false;
+    for (Row& row : rows_) row.processed |= std::ranges::find(ids, row.row.id) != ids.end();
+    return true;
   }
   base::Result<ports::OutboxDepth> depth(base::Deadline) override {
     return ports::OutboxDepth{waiting(), parked().size()};
@@ -92,6 +112,12 @@ class MemoryOutbox final : public ports::Outbox {
   class Lease final : public ports::OutboxLease {
    public:
     Lease(MemoryOutbox& outbox, std::uint64_t epoch) : outbox_(outbox), epoch_(epoch) {}
+    ~Lease() override {
+      const std::lock_guard lock(outbox_.mutex_);
+      if (outbox_.holder_ == epoch_) outbox_.holder_ = 0;
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
     [[nodiscard]] std::uint64_t epoch() const override { return epoch_; }
     base::Result<std::vector<ports::OutboxRow>> fetch(std::size_t rows_max, base::Deadline) override {
       if (outbox_.dial_.next() != Fault::kNone) return away();
@@ -130,8 +156,9 @@ class MemoryOutbox final : public ports::Outbox {
 
   CallDial& dial_;
   mutable std::mutex mutex_;
-  std::vector<Row> rows_;    // guarded by mutex_
-  std::uint64_t epoch_ = 0;  // guarded by mutex_
+  std::vector<Row> rows_;     // guarded by mutex_
+  std::uint64_t epoch_ = 0;   // guarded by mutex_
+  std::uint64_t holder_ = 0;  // guarded by mutex_; the epoch of the lease that has the lock, 0: none
 };
 
 /// Keeps every row ever written, as merges may come at any time; readers take the newest.
@@ -269,6 +296,23 @@ class MemoryTables final : public sink::SinkTables {
     base_.erase(order.value());
   }
 
+  /// The highest offset that a running sum of the source is true for.
+  [[nodiscard]] std::uint64_t newest_upto(const std::string& source) const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t newest = 0;
+    for (const auto& [key, versions] : rollups_)
+      if (key.first == source) newest = std::max(newest, versions.rbegin()->first);
+    return newest;
+  }
+  /// How many of the rows have a newer one of the same key and source beside them.
+  [[nodiscard]] std::size_t outdated(std::span<const sink::RollupRow> rows) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::ranges::count_if(rows, [&](const sink::RollupRow& row) {
+      const auto found = rollups_.find({*row.source, *row.key});
+      return found != rollups_.end() && found->second.rbegin()->first > row.sum.upto;
+    }));
+  }
+
   /// Two different values for one key, source and offset were written: the sums are no function of the log.
   [[nodiscard]] bool clash() const { return clash_; }
   [[nodiscard]] std::map<std::string, BaseRow> base_rows() const {
@@ -292,7 +336,11 @@ class MemoryTables final : public sink::SinkTables {
   struct KeyOrder {
     bool operator()(const std::pair<std::string, sink::RollupKey>& a,
                     const std::pair<std::string, sink::RollupKey>& b) const {
-      return std::pair(a.first, name_of(a.second)) < std::pair(b.first, name_of(b.second));
+      const auto tied = [](const auto& entry) {
+        const sink::RollupKey& key = entry.second;
+        return std::tie(entry.first, key.dimension, key.leader, key.bucket, key.key1, key.key2);
+      };
+      return tied(a) < tied(b);
     }
   };
 
