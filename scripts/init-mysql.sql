@@ -165,6 +165,70 @@ INSERT IGNORE INTO inventory (id, product_id, quantity, reserved) VALUES
 INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
   (2, '002_sample_shop', 'a958d5b7142339e8b28355400e6a1ba9d29d4db4cfd37800cf6c4d4209f5c76b');
 
+-- 003_existing_shop.sql
+-- Columns and indexes that Millrace adds to the tables of a shop that was there before it; on tables made by 001 only the defaults change, so that
+-- programs that know nothing of these columns can go on inserting rows.
+-- An order at version 0 has not been announced: `millrace backfill` sends it, and so does its first change through the API.
+-- ADD COLUMN IF NOT EXISTS is MariaDB's alone, so the schema is asked.
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'ALTER TABLE orders ADD COLUMN version BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT ''Unix ms, strictly growing per order''',
+    'ALTER TABLE orders ALTER COLUMN version SET DEFAULT 0')
+  FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'orders' AND column_name = 'version');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'ALTER TABLE orders ADD COLUMN user_email VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '''' COMMENT ''as it was when the order was made''',
+    'ALTER TABLE orders ALTER COLUMN user_email SET DEFAULT ''''')
+  FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'orders' AND column_name = 'user_email');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'ALTER TABLE orders ADD COLUMN stock_reserved BOOLEAN NOT NULL DEFAULT FALSE COMMENT ''its quantities stand in inventory.reserved''',
+    'DO 0')
+  FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'orders' AND column_name = 'stock_reserved');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'ALTER TABLE order_items ADD COLUMN product_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '''' COMMENT ''as it was when the order was made''',
+    'ALTER TABLE order_items ALTER COLUMN product_name SET DEFAULT ''''')
+  FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'order_items' AND column_name = 'product_name');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'ALTER TABLE outbox ADD COLUMN parked BOOLEAN NOT NULL DEFAULT FALSE COMMENT ''can never be sent; stays for a person to look at''',
+    'DO 0')
+  FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'outbox' AND column_name = 'parked');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0,
+    'CREATE INDEX outbox_waiting ON outbox (processed, parked, id)',
+    'DO 0')
+  FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'outbox' AND index_name = 'outbox_waiting');
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0, 'CREATE INDEX payments_of_order ON payments (order_id)', 'DO 0')
+  FROM information_schema.statistics
+  WHERE table_schema = DATABASE() AND table_name = 'payments' AND column_name = 'order_id' AND seq_in_index = 1);
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+SET @statement = (SELECT IF(COUNT(*) = 0, 'CREATE INDEX items_of_order ON order_items (order_id)', 'DO 0')
+  FROM information_schema.statistics
+  WHERE table_schema = DATABASE() AND table_name = 'order_items' AND column_name = 'order_id' AND seq_in_index = 1);
+PREPARE change_table FROM @statement;
+EXECUTE change_table;
+
+DEALLOCATE PREPARE change_table;
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (3, '003_existing_shop', 'fdaaf4b63974116fcb4acb90687f72add23ab036274f30d3440e13575e74e3dc');
+
 -- 004_dead_letters.sql
 -- Dead letters that a person has handled, by where their record was read. A replay writes its row here and its event into the outbox in
 -- one transaction, so it happens once however often it is asked for.

@@ -11,6 +11,7 @@
 #include "app/neighbours.h"
 #include "app/warehouse_schema.h"
 #include "ordering/order_service.h"
+#include "tools/backfill.h"
 #include "tools/import_online_retail.h"
 #include "tools/progress.h"
 #include "verify/report.h"
@@ -20,6 +21,7 @@ namespace millrace::app {
 namespace {
 
 constexpr std::chrono::milliseconds kInitTimeout{120'000};
+constexpr std::chrono::milliseconds kCountTimeout{60'000};
 
 }  // namespace
 
@@ -61,6 +63,25 @@ base::Result<void> run_import(const Settings& settings, const std::string& kind,
   return {};
 }
 
+base::Result<void> run_backfill(const Settings& settings, const base::StopSignal& stop) {
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  ordering::OrderService orders(*neighbours->store, neighbours->clock, ordering_options(settings), [] {});
+  const auto submit = [&orders](ordering::Command command, ordering::OnDone done) {
+    orders.submit(std::move(command), std::move(done));
+  };
+  tools::ImportProgressPrinter printer(stderr);
+  MILLRACE_TRY_ASSIGN(const auto report,
+                      tools::backfill(*neighbours->store, submit, {}, stop,
+                                      [&](const tools::ImportProgress& now) { printer.show(now); }));
+  std::cout << tools::to_text(report);
+  if (report.stopped) return base::unavailable("stopped before the end; run the backfill again to go on");
+  if (report.refused > 0)
+    return base::invalid(
+        fmt::format("{} orders cannot be announced as they are; correct them and run the backfill again",
+                    report.refused));
+  return {};
+}
+
 base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& command,
                               const base::StopSignal& stop) {
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
@@ -78,6 +99,13 @@ base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& com
       }));
   if (show) fmt::print(stderr, "\r\x1b[K");
   std::cout << (command.json ? verify::to_json(report) + "\n" : verify::to_table(report));
+  if (!report.clean()) {
+    const auto unannounced = neighbours->store->count_unannounced(base::Deadline::in(kCountTimeout));
+    if (unannounced && *unannounced > 0)
+      fmt::print(stderr,
+                 "{} orders were there before the pipeline and have not been sent: run millrace backfill\n",
+                 *unannounced);
+  }
   return report.clean();
 }
 

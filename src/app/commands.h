@@ -23,6 +23,9 @@ struct InitDbOptions {
 [[nodiscard]] base::Result<void> run_import(const Settings& settings, const std::string& kind,
                                             const std::string& file, const base::StopSignal& stop);
 
+/// Errors: kInvalid also when some orders cannot be announced as they are; the others have been.
+[[nodiscard]] base::Result<void> run_backfill(const Settings& settings, const base::StopSignal& stop);
+
 struct VerifyCommand {
   std::chrono::milliseconds patience{30'000};
   bool json = false;

@@ -2,7 +2,7 @@
 //   up                     all roles in one process, with the embedded servers
 //   api                    the HTTP API alone
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
-//   init-db, init-warehouse, import, load, verify, dlq, config
+//   init-db, init-warehouse, import, backfill, load, verify, dlq, config
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -87,6 +87,8 @@ int run(int argc, char** argv) {
   CLI::App* import = command("import", "Import history through the order service and the outbox");
   import->add_option("kind", history_kind, "online-retail")->required();
   import->add_option("file", history_file, "The CSV file, plain or .zst")->required();
+
+  CLI::App* backfill = command("backfill", "Send the orders that were there before the pipeline");
 
   VerifyCommand verify_options;
   std::string patience = "30s";
@@ -175,6 +177,7 @@ int run(int argc, char** argv) {
   if (init_db->parsed()) return finish(run_init_db(settings, init_options));
   if (init_warehouse->parsed()) return finish(run_init_warehouse(settings));
   if (import->parsed()) return finish(run_import(settings, history_kind, history_file, stop));
+  if (backfill->parsed()) return finish(run_backfill(settings, stop));
   if (verify->parsed()) {
     const auto span = parse_duration(patience);
     if (!span) return finish(base::with_context("--patience", span.error()));

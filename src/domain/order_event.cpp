@@ -101,6 +101,10 @@ base::Result<OrderEvent> read_event(std::string_view text) {
   }
   if (event.before && event.after && event.before->order_id != event.after->order_id)
     return base::invalid("'before' and 'after' are of different orders");
+  if (event.type == OrderEventType::kDeleted && base::find_member(object, "deletedAt") != nullptr) {
+    MILLRACE_TRY_ASSIGN(const base::UtcTime deleted_at, time_member(object, "deletedAt"));
+    if (deleted_at != event.occurred_at) event.deleted_at = deleted_at;
+  }
   if (const json::value* by = base::find_member(object, "deletedBy"); by != nullptr && by->is_string())
     event.deleted_by = std::string_view(by->get_string());
   if (const json::value* trace = base::find_member(object, "traceparent");
@@ -137,7 +141,7 @@ std::string to_json(const OrderEvent& event) {
   out.key("status").string(to_string(image.status));
   out.key("createdAt").string(base::to_iso8601(image.created_at));
   if (event.type == OrderEventType::kDeleted) {
-    out.key("deletedAt").string(base::to_iso8601(event.occurred_at));
+    out.key("deletedAt").string(base::to_iso8601(event.deleted_at.value_or(event.occurred_at)));
     out.key("deletedBy").string(event.deleted_by);
   }
   out.key("version").number(event.version);

@@ -24,6 +24,8 @@ struct OrderEvent {
   base::UtcTime occurred_at;  ///< When the transaction that made the change was about to commit.
   std::optional<OrderImage> before;
   std::optional<OrderImage> after;
+  /// Deleted only: when the order was deleted, if that was not at occurred_at (it was told of later).
+  std::optional<base::UtcTime> deleted_at;
   std::string deleted_by;   ///< The admin id; Deleted only.
   std::string traceparent;  ///< W3C trace context of the request, or empty.
 

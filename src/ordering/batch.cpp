@@ -12,7 +12,8 @@ namespace millrace::ordering {
 namespace {
 
 constexpr std::int64_t kStockMax = 1'000'000'000'000;  // far from where sums of reservations could overflow
-constexpr std::size_t kAddressLengthMax = 1'000;       // characters of orders.shipping_address
+constexpr std::string_view kBackfillAdminId = "backfill";  // who deleted an order is not known afterwards
+constexpr std::size_t kAddressLengthMax = 1'000;           // characters of orders.shipping_address
 
 base::Result<void> check_id(std::string_view what, const std::string& id) {
   if (!id.empty() && id.size() <= domain::kIdLengthMax && base::is_utf8(id)) return {};
@@ -78,10 +79,32 @@ base::Result<void> check(const DeleteOrder& remove) {
   return check_id("the order id", remove.order_id.value());
 }
 
+base::Result<void> check(const AnnounceOrder& announce) {
+  return check_id("the order id", announce.order_id.value());
+}
+
 base::Result<void> check(const SetStock& set) {
   if (set.quantity < 0 || set.quantity > kStockMax)
     return base::invalid(fmt::format("the quantity in stock must be from 0 to {}", kStockMax));
   return check_id("the product id", set.product_id.value());
+}
+
+/// Locks the orders. Those that no event has told of yet may come from a program that does not copy names
+/// into them: they are completed first.
+base::Result<std::vector<ports::StoredOrder>> lock_orders(ports::OrderTransaction& transaction,
+                                                          std::span<const domain::OrderId> ids) {
+  MILLRACE_TRY_ASSIGN(auto found, transaction.lock_orders(ids));
+  std::vector<domain::OrderId> incomplete;
+  for (const ports::StoredOrder& order : found) {
+    const bool nameless = order.image.user_email.empty() ||
+                          std::ranges::any_of(order.image.lines, [](const domain::OrderLine& line) {
+                            return line.product_name.empty();
+                          });
+    if (order.version == 0 && nameless) incomplete.push_back(order.image.order_id);
+  }
+  if (incomplete.empty()) return found;
+  MILLRACE_TRY(transaction.fill_copied_names(incomplete));
+  return transaction.lock_orders(ids);
 }
 
 /// With as many decimals as it needs, two at least.
@@ -154,7 +177,7 @@ base::Result<void> Batch::load(ports::OrderTransaction& transaction) {
   }
   if (!orders.empty()) {
     const std::vector<domain::OrderId> ids(orders.begin(), orders.end());
-    MILLRACE_TRY_ASSIGN(auto found, transaction.lock_orders(ids));
+    MILLRACE_TRY_ASSIGN(auto found, lock_orders(transaction, ids));
     for (ports::StoredOrder& order : found) {
       if (order.stock_reserved && orders_to_change.contains(order.image.order_id))
         for (const domain::OrderLine& line : order.image.lines) stock.insert(line.product_id);
@@ -285,6 +308,7 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change
                                       shown(change.order_id.value()), domain::to_string(image.status),
                                       domain::to_string(change.status)));
 
+  MILLRACE_TRY(announce(held, now));
   domain::OrderEvent event;
   event.type = domain::OrderEventType::kStatusChanged;
   event.before = image;
@@ -298,7 +322,7 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change
   event.occurred_at = now;
   event.after = image;
   event.traceparent = change.traceparent;
-  add_event(std::move(event));
+  add_event(std::move(event), now);
   return Outcome{.order = held.order};
 }
 
@@ -310,6 +334,7 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const DeleteOrder& remove
   if (held.order.deleted_at)
     return Outcome{.order = held.order, .changed = job.version_maybe_committed == held.order.version};
 
+  MILLRACE_TRY(announce(held, now));
   give_back_stock(held.order);
   held.order.version = domain::next_version(held.order.version, now);
   held.order.updated_at = now;
@@ -322,7 +347,18 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const DeleteOrder& remove
   event.before = held.order.image;
   event.deleted_by = remove.admin_id;
   event.traceparent = remove.traceparent;
-  add_event(std::move(event));
+  add_event(std::move(event), now);
+  return Outcome{.order = held.order};
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const AnnounceOrder& order, base::UtcTime now) {
+  const auto found = orders_.find(order.order_id);
+  if (found == orders_.end())
+    return base::not_found(fmt::format("order '{}' is not known", shown(order.order_id.value())));
+  Held& held = found->second;
+  if (held.order.version != 0)
+    return Outcome{.order = held.order, .changed = job.version_maybe_committed == held.order.version};
+  MILLRACE_TRY(announce(held, now));
   return Outcome{.order = held.order};
 }
 
@@ -343,6 +379,36 @@ base::Result<Outcome> Batch::carry_out(const Job& /*job*/, const SetStock& set, 
   return Outcome{.order = {}, .changed = changed, .stock = held.stock};
 }
 
+/// An order from before the pipeline was never counted, so its later events would have nothing to subtract
+/// from: its first event is its creation, as it stands. What other programs wrote may break the rules of an
+/// event: such an order is refused here, where somebody sees it, and not as a dead letter.
+base::Result<void> Batch::announce(Held& held, base::UtcTime now) {
+  ports::StoredOrder& order = held.order;
+  if (order.version != 0) return {};
+  domain::OrderEvent event;
+  event.type = domain::OrderEventType::kCreated;
+  event.version = domain::next_version(order.version, now);
+  event.occurred_at = now;
+  event.after = order.image;
+  if (const auto readable = domain::parse_order_event(domain::to_json(event)); !readable)
+    return base::invalid(fmt::format("order {} cannot be announced as it stands: {}",
+                                     shown(order.image.order_id.value()), readable.error().message));
+  order.version = event.version;
+  held.is_announced = true;
+  add_event(std::move(event), now);
+  if (!order.deleted_at) return {};
+  order.version = domain::next_version(order.version, now);
+  domain::OrderEvent deletion;
+  deletion.type = domain::OrderEventType::kDeleted;
+  deletion.version = order.version;
+  deletion.occurred_at = now;
+  deletion.deleted_at = order.deleted_at;
+  deletion.before = order.image;
+  deletion.deleted_by = kBackfillAdminId;
+  add_event(std::move(deletion), now);
+  return {};
+}
+
 void Batch::give_back_stock(ports::StoredOrder& order) {
   if (!std::exchange(order.stock_reserved, false)) return;
   for (const domain::OrderLine& line : order.image.lines) {
@@ -361,18 +427,18 @@ void Batch::add_order(ports::StoredOrder order, const std::string& traceparent, 
   event.occurred_at = now;
   event.after = order.image;
   event.traceparent = traceparent;
-  add_event(std::move(event));
+  add_event(std::move(event), now);
   new_orders_.push_back(order.image.order_id);
   const domain::OrderId id = order.image.order_id;
   orders_.emplace(id, Held{.order = std::move(order), .is_new = true});
 }
 
-void Batch::add_event(domain::OrderEvent event) {
+void Batch::add_event(domain::OrderEvent event, base::UtcTime now) {
   outbox_.push_back({.aggregate_id = event.image().order_id.value(),
                      .aggregate_type = "Order",
                      .event_type = std::string(domain::to_string(event.type)),
                      .payload = domain::to_json(event),
-                     .created_at = event.occurred_at});
+                     .created_at = now});
 }
 
 base::Result<void> Batch::write(ports::OrderTransaction& transaction) const {
@@ -385,7 +451,9 @@ base::Result<void> Batch::write(ports::OrderTransaction& transaction) const {
     MILLRACE_TRY(transaction.insert_orders(rows));
   }
   std::vector<ports::OrderUpdate> updates;
+  std::vector<ports::OrderVersion> versions;
   for (const auto& [id, held] : orders_) {
+    if (held.is_announced && !held.is_changed) versions.push_back({.id = id, .version = held.order.version});
     if (held.is_new || !held.is_changed) continue;
     updates.push_back({.id = id,
                        .status = held.order.image.status,
@@ -396,6 +464,7 @@ base::Result<void> Batch::write(ports::OrderTransaction& transaction) const {
                        .stock_reserved = held.order.stock_reserved});
   }
   if (!updates.empty()) MILLRACE_TRY(transaction.update_orders(updates));
+  if (!versions.empty()) MILLRACE_TRY(transaction.set_versions(versions));
   std::vector<ports::Stock> stock;
   for (const auto& [id, held] : stock_)
     if (held.is_changed) stock.push_back(held.stock);

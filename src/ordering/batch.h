@@ -52,6 +52,7 @@ class Batch {
     ports::StoredOrder order;
     bool is_new = false;
     bool is_changed = false;
+    bool is_announced = false;
   };
   struct HeldStock {
     ports::Stock stock;
@@ -62,13 +63,15 @@ class Batch {
   base::Result<Outcome> carry_out(const Job& job, const RecordOrder& record, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const AnnounceOrder& announce, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const SetStock& set, base::UtcTime now);
 
   base::Result<std::vector<domain::OrderLine>> price(const PlaceOrder& place) const;
   base::Result<void> reserve(const PlaceOrder& place);
+  base::Result<void> announce(Held& held, base::UtcTime now);
   void give_back_stock(ports::StoredOrder& order);
   void add_order(ports::StoredOrder order, const std::string& traceparent, base::UtcTime now);
-  void add_event(domain::OrderEvent event);
+  void add_event(domain::OrderEvent event, base::UtcTime now);
 
   std::span<Job* const> jobs_;
   std::vector<std::optional<base::Result<Outcome>>> results_;

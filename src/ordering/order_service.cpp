@@ -25,6 +25,7 @@ domain::OrderId order_id_of(const Command& command, base::UtcTime now) {
   if (const auto* record = std::get_if<RecordOrder>(&command)) return record->order.image.order_id;
   if (const auto* change = std::get_if<ChangeOrder>(&command)) return change->order_id;
   if (const auto* remove = std::get_if<DeleteOrder>(&command)) return remove->order_id;
+  if (const auto* announce = std::get_if<AnnounceOrder>(&command)) return announce->order_id;
   if (std::holds_alternative<PlaceOrder>(command)) return domain::OrderId(base::uuid_v7(now));
   return {};
 }

@@ -61,13 +61,19 @@ struct DeleteOrder {
   std::string traceparent = {};
 };
 
+/// Sends the event of an order that was there before the pipeline: its creation, as the order stands, and its
+/// deletion if it is deleted. One that has been announced already stays as it is.
+struct AnnounceOrder {
+  domain::OrderId order_id;
+};
+
 /// Sets what is on the shelf. Less than is reserved: kConflict. Sends no event: no order changes.
 struct SetStock {
   domain::ProductId product_id;
   std::int64_t quantity = 0;  ///< 0 or more.
 };
 
-using Command = std::variant<PlaceOrder, RecordOrder, ChangeOrder, DeleteOrder, SetStock>;
+using Command = std::variant<PlaceOrder, RecordOrder, ChangeOrder, DeleteOrder, AnnounceOrder, SetStock>;
 
 struct Outcome {
   ports::StoredOrder order;  ///< As it is after the command; empty for SetStock.

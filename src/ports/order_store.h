@@ -48,7 +48,7 @@ struct Stock {
 struct StoredOrder {
   domain::OrderImage image;
   std::string shipping_address;  ///< May be empty.
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;     ///< 0: from before the pipeline, no event has told of it yet.
   base::UtcTime updated_at;
   std::optional<base::UtcTime> deleted_at;
   bool stock_reserved = false;  ///< Its quantities stand in the products' `reserved` and are given back once.
@@ -63,6 +63,12 @@ struct OrderUpdate {
   base::UtcTime updated_at;
   std::optional<base::UtcTime> deleted_at;
   bool stock_reserved = false;
+};
+
+/// The version that an order got when it was announced; nothing else of it changes.
+struct OrderVersion {
+  domain::OrderId id;
+  std::uint64_t version = 0;
 };
 
 struct NewOutboxRow {
@@ -95,6 +101,10 @@ class OrderTransaction {
   /// Orders with their lines and one payment row each.
   [[nodiscard]] virtual base::Result<void> insert_orders(std::span<const StoredOrder> orders) = 0;
   [[nodiscard]] virtual base::Result<void> update_orders(std::span<const OrderUpdate> updates) = 0;
+  [[nodiscard]] virtual base::Result<void> set_versions(std::span<const OrderVersion> versions) = 0;
+  /// Copies the user's e-mail and the products' names into those of the orders that have none of their own:
+  /// orders of programs that do not know these columns.
+  [[nodiscard]] virtual base::Result<void> fill_copied_names(std::span<const domain::OrderId> ids) = 0;
   [[nodiscard]] virtual base::Result<void> set_stock(std::span<const Stock> stock) = 0;
   /// Rows that exist already stay as they are. Products come with a stock row of quantity 0.
   [[nodiscard]] virtual base::Result<void> insert_missing_users(std::span<const User> users) = 0;
@@ -122,6 +132,11 @@ class OrderStore {
   [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> orders_of_user(const domain::UserId& user,
                                                                               std::size_t count_max,
                                                                               base::Deadline deadline) = 0;
+  /// Ids above `after` of orders at version 0, deleted ones included, in rising order.
+  [[nodiscard]] virtual base::Result<std::vector<domain::OrderId>> unannounced_orders(
+      const domain::OrderId& after, std::size_t count_max, base::Deadline deadline) = 0;
+  /// Reads the whole table.
+  [[nodiscard]] virtual base::Result<std::uint64_t> count_unannounced(base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<std::vector<Product>> all_products(base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<Product> product(const domain::ProductId& id,
                                                       base::Deadline deadline) = 0;

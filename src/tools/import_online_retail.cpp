@@ -1,145 +1,30 @@
 #include "tools/import_online_retail.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "base/backoff.h"
 #include "base/deadline.h"
+#include "tools/dispatcher.h"
 
 namespace millrace::tools {
 namespace {
 
-using base::Deadline;
 using base::ErrorKind;
 using base::Result;
 using ordering::Outcome;
-using Clock = Deadline::Clock;
-
-std::chrono::milliseconds since(Clock::time_point moment) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - moment);
-}
-
-/// Answers on their way from the order service's threads to the importing one. Shared with the callbacks, so
-/// that a late one finds its place.
-struct Answers {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::vector<std::pair<std::size_t, Result<Outcome>>> list;  // guarded by mutex
-
-  void put(std::size_t task, Result<Outcome> outcome) {
-    {
-      const std::lock_guard lock(mutex);
-      list.emplace_back(task, std::move(outcome));
-    }
-    arrived.notify_one();
-  }
-  std::vector<std::pair<std::size_t, Result<Outcome>>> take(Deadline deadline) {
-    std::unique_lock lock(mutex);
-    arrived.wait_until(lock, deadline.moment(), [this] { return !list.empty(); });
-    return std::exchange(list, {});
-  }
-};
-
-/// Carries out a list of commands that do not depend on each other, a bounded number of them at a time.
-class Dispatcher {
- public:
-  using MakeCommand = std::function<ordering::Command(std::size_t task)>;
-  /// What the answer means for the report; an error ends the import.
-  using OnAnswer = std::function<Result<void>(std::size_t task, Result<Outcome> outcome)>;
-
-  Dispatcher(const ImportOptions& options, const SubmitCommand& submit, const base::StopSignal& stop)
-      : options_(options),
-        submit_(submit),
-        stop_(stop),
-        backoff_(options.retry_first, options.retry_longest) {}
-
-  /// False if a stop was requested before the end. After an error nothing is in flight any more either.
-  Result<bool> run(std::size_t tasks, const MakeCommand& make_command, const OnAnswer& on_answer,
-                   const std::function<void()>& on_tick) {
-    std::size_t next = 0;
-    std::deque<std::size_t> again;
-    std::size_t in_flight = 0;
-    Result<void> outcome;
-    auto pause_until = Clock::now();
-    auto success_at = Clock::now();
-    for (;;) {
-      const bool stopping = !outcome || stop_.requested();
-      while (outcome && !stop_.requested() && in_flight < options_.in_flight_max &&
-             Clock::now() >= pause_until && (!again.empty() || next < tasks)) {
-        std::size_t task = next;
-        if (again.empty()) {
-          ++next;
-        } else {
-          task = again.front();
-          again.pop_front();
-        }
-        if (in_flight++ == 0) answered_at_ = Clock::now();
-        submit_(make_command(task), [answers = answers_, task](Result<Outcome> answer) {
-          answers->put(task, std::move(answer));
-        });
-      }
-      if (in_flight == 0) {
-        if (!outcome) return std::unexpected(std::move(outcome).error());
-        if (again.empty() && next == tasks) return true;
-        if (stopping) return false;
-        stop_.wait_for(std::chrono::ceil<std::chrono::milliseconds>(pause_until - Clock::now()));
-        continue;
-      }
-      auto answers = answers_->take(Deadline::in(std::min(options_.progress_interval, options_.answer_max)));
-      if (!answers.empty()) answered_at_ = Clock::now();
-      for (auto& [task, answer] : answers) {
-        --in_flight;
-        if (!answer && answer.error().kind == ErrorKind::kUnavailable) {
-          again.push_back(task);
-          if (Clock::now() >= pause_until) pause_until = Clock::now() + backoff_.next();
-          const auto limit =
-              succeeded_ ? options_.outage_max : std::min(options_.start_max, options_.outage_max);
-          waiting_for_ = answer.error().message;
-          if (outcome && since(success_at) > limit)
-            outcome =
-                base::with_context(succeeded_ ? "the order service stayed away; run the import again to go on"
-                                              : "nothing was imported",
-                                   std::move(answer).error());
-          continue;
-        }
-        success_at = Clock::now();
-        succeeded_ = true;
-        waiting_for_.clear();
-        backoff_.reset();
-        if (auto taken = on_answer(task, std::move(answer)); !taken && outcome) outcome = std::move(taken);
-      }
-      if (answers.empty() && since(answered_at_) > options_.answer_max)
-        return base::fatal("the order service does not answer; restart it and run the import again to go on");
-      on_tick();
-    }
-  }
-
-  /// The last refusal since the last success, or nothing.
-  [[nodiscard]] const std::string& waiting_for() const { return waiting_for_; }
-
- private:
-  const ImportOptions& options_;
-  const SubmitCommand& submit_;
-  const base::StopSignal& stop_;
-  base::Backoff backoff_;
-  std::shared_ptr<Answers> answers_ = std::make_shared<Answers>();
-  Clock::time_point answered_at_ = Clock::now();
-  bool succeeded_ = false;
-  std::string waiting_for_;
-};
+using Clock = base::Deadline::Clock;
 
 class Importer {
  public:
   Importer(ByteSource& source, const ImportOptions& options, const SubmitCommand& submit,
            const base::StopSignal& stop, const OnImportProgress& on_progress)
-      : source_(source), options_(options), on_progress_(on_progress), dispatcher_(options, submit, stop) {}
+      : source_(source),
+        options_(options),
+        on_progress_(on_progress),
+        dispatcher_("import", options, submit, stop) {}
 
   Result<ImportReport> run() {
     begin_phase(ImportPhase::kReading, 0, 0);
@@ -154,7 +39,7 @@ class Importer {
     } else {
       report_.stopped = true;
     }
-    report_.elapsed = since(began_at_);
+    report_.elapsed = elapsed_since(began_at_);
     return report_;
   }
 
@@ -172,9 +57,9 @@ class Importer {
   }
 
   void show(bool even_if_soon) {
-    if (!on_progress_ || (!even_if_soon && since(shown_at_) < options_.progress_interval)) return;
+    if (!on_progress_ || (!even_if_soon && elapsed_since(shown_at_) < options_.progress_interval)) return;
     shown_at_ = Clock::now();
-    progress_.elapsed = since(phase_began_at_);
+    progress_.elapsed = elapsed_since(phase_began_at_);
     progress_.waiting_for = dispatcher_.waiting_for();
     on_progress_(progress_);
   }

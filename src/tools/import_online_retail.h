@@ -13,21 +13,14 @@
 #include "base/stop.h"
 #include "ordering/order_service.h"
 #include "tools/byte_source.h"
+#include "tools/dispatcher.h"
 #include "tools/online_retail.h"
 
 namespace millrace::tools {
 
 inline constexpr std::string_view kImportAdminId = "online-retail-import";
 
-struct ImportOptions {
-  std::size_t in_flight_max = 256;                   ///< Commands submitted and not yet answered.
-  std::chrono::milliseconds retry_first{50};         ///< Pauses while the order service is unavailable …
-  std::chrono::milliseconds retry_longest{2'000};    ///< … grow from the first to the longest.
-  std::chrono::milliseconds outage_max{5 * 60'000};  ///< With no success for this long the import gives up …
-  std::chrono::milliseconds start_max{15'000};       ///< … and sooner while there has been none at all.
-  std::chrono::milliseconds answer_max{2 * 60'000};  ///< The order service answers within this, or is broken.
-  std::chrono::milliseconds progress_interval{100};
-};
+using ImportOptions = DispatchOptions;
 
 enum class ImportPhase { kReading, kOrders, kReturns };
 
@@ -58,8 +51,6 @@ struct ImportReport {
   std::chrono::milliseconds elapsed{0};
 };
 
-/// Takes a command and calls `done` once: what OrderService::submit does.
-using SubmitCommand = std::function<void(ordering::Command command, ordering::OnDone done)>;
 /// Called on the importing thread, at most every `progress_interval`, and at the end of each phase.
 using OnImportProgress = std::function<void(const ImportProgress&)>;
 

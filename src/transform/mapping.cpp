@@ -11,7 +11,7 @@ domain::AnalyticsRow to_analytics_row(const domain::OrderEvent& event, domain::E
   row.current = domain::analytics_image_of(event.image());
   if (event.before) row.before = domain::analytics_image_of(*event.before);
   if (event.type == domain::OrderEventType::kDeleted)
-    row.deleted_at = std::chrono::floor<std::chrono::seconds>(event.occurred_at);
+    row.deleted_at = std::chrono::floor<std::chrono::seconds>(event.deleted_at.value_or(event.occurred_at));
   row.traceparent = event.traceparent;
   row.occurred_at = event.occurred_at;
   row.relayed_at = relayed_at;

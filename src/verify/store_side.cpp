@@ -20,14 +20,16 @@ constexpr std::size_t kListMax = 500;
 constexpr std::size_t kNarrowMax = 200;
 
 /// The columns of kOrderColumnNames, and whether the order may be gone from the warehouse. Of several
-/// payments the latest counts.
+/// payments the latest counts; an order without one is as the order service reads it.
 constexpr std::string_view kSelectOrder =
     "SELECT o.id, o.user_id, o.user_email, DATE_FORMAT(o.created_at, '%Y-%m-%d %H:%i:%s'), o.total_amount,"
     " (SELECT COALESCE(SUM(i.quantity), 0) FROM order_items i WHERE i.order_id = o.id), o.status,"
-    " (SELECT p.method FROM payments p WHERE p.order_id = o.id ORDER BY p.created_at DESC, p.id DESC LIMIT "
-    "1),"
-    " (SELECT p.status FROM payments p WHERE p.order_id = o.id ORDER BY p.created_at DESC, p.id DESC LIMIT "
-    "1),"
+    " COALESCE((SELECT p.method FROM payments p WHERE p.order_id = o.id ORDER BY p.created_at DESC, p.id "
+    "DESC "
+    "LIMIT 1), 'CREDIT_CARD'),"
+    " COALESCE((SELECT p.status FROM payments p WHERE p.order_id = o.id ORDER BY p.created_at DESC, p.id "
+    "DESC "
+    "LIMIT 1), 'PENDING'),"
     " o.version, o.deleted_at IS NOT NULL, DATE_FORMAT(o.deleted_at, '%Y-%m-%d %H:%i:%s'),"
     " o.deleted_at IS NOT NULL AND o.deleted_at < UTC_TIMESTAMP() - INTERVAL ? SECOND"
     " FROM orders o";

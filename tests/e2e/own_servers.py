@@ -47,7 +47,8 @@ class Mariadb:
         wait_until(lambda: self.rows("SELECT 1"), "the test's own MariaDB answers")
 
     def rows(self, sql, database=None):
-        connection = pymysql.connect(host="127.0.0.1", port=self.port, user="chief", password="chief", database=database)
+        connection = pymysql.connect(host="127.0.0.1", port=self.port, user="chief", password="chief", database=database,
+                                     autocommit=True)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(sql)

@@ -22,8 +22,9 @@ struct Migration {
 [[nodiscard]] std::span<const Migration> embedded_migrations();
 
 struct InitOptions {
-  bool sample_shop =
-      true;  ///< Also the sample users, products and stock (migrations with "sample" in their name).
+  /// Also the sample users, products and stock (migrations with "sample" in their name); never into the
+  /// tables of a shop that was there before.
+  bool sample_shop = true;
 };
 
 struct InitReport {

@@ -217,6 +217,36 @@ class Transaction final : public ports::OrderTransaction {
     return update_each(*connection_, "payments", "order_id", kPaymentFields, "", payments, deadline_);
   }
 
+  base::Result<void> set_versions(std::span<const ports::OrderVersion> versions) override {
+    std::vector<std::vector<Value>> rows;
+    rows.reserve(versions.size());
+    for (const ports::OrderVersion& order : versions) rows.push_back({id_text(order.id), order.version});
+    constexpr std::string_view kFields[] = {"version"};
+    // Set to itself, or a column that follows every update would move.
+    return update_each(*connection_, "orders", "id", kFields, ", updated_at = updated_at", rows, deadline_);
+  }
+
+  base::Result<void> fill_copied_names(std::span<const domain::OrderId> ids) override {
+    std::vector<domain::OrderId> sorted(ids.begin(), ids.end());
+    std::ranges::sort(sorted);
+    return in_chunks(
+        sorted, id_text<domain::OrderId>,
+        [&](std::span<const Value> values, const std::string& list) -> base::Result<void> {
+          MILLRACE_TRY(connection_->execute(
+              fmt::format(
+                  "UPDATE orders AS o JOIN users AS u ON u.id = o.user_id SET o.user_email = u.email, "
+                  "o.updated_at = o.updated_at WHERE o.id IN {} AND o.user_email = ''",
+                  list),
+              values, deadline_));
+          MILLRACE_TRY(connection_->execute(
+              fmt::format("UPDATE order_items AS i JOIN products AS p ON p.id = i.product_id SET "
+                          "i.product_name = p.name WHERE i.order_id IN {} AND i.product_name = ''",
+                          list),
+              values, deadline_));
+          return {};
+        });
+  }
+
   base::Result<void> set_stock(std::span<const ports::Stock> stock) override {
     std::vector<std::vector<Value>> rows;
     rows.reserve(stock.size());
@@ -365,6 +395,35 @@ base::Result<std::vector<ports::StoredOrder>> MysqlOrderStore::orders_of_user(co
                                    "p.created_at, p.id",
                                    kOrderColumns),
                        values, deadline);
+}
+
+base::Result<std::vector<domain::OrderId>> MysqlOrderStore::unannounced_orders(const domain::OrderId& after,
+                                                                               std::size_t count_max,
+                                                                               base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  std::vector<domain::OrderId> found;
+  const Value values[] = {id_text(after), std::uint64_t{count_max}};
+  MILLRACE_TRY(connection->query(
+      "SELECT id FROM orders FORCE INDEX (PRIMARY) WHERE id > ? AND version = 0 ORDER BY id LIMIT ?", values,
+      [&](Row row) -> base::Result<void> {
+        found.emplace_back(std::string(*row[0]));
+        return {};
+      },
+      deadline));
+  return found;
+}
+
+base::Result<std::uint64_t> MysqlOrderStore::count_unannounced(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  std::uint64_t count = 0;
+  MILLRACE_TRY(connection->query(
+      "SELECT COUNT(*) FROM orders WHERE version = 0", {},
+      [&](Row row) -> base::Result<void> {
+        count = base::parse_int<std::uint64_t>(*row[0]).value_or(0);
+        return {};
+      },
+      deadline));
+  return count;
 }
 
 base::Result<std::vector<ports::Product>> MysqlOrderStore::all_products(base::Deadline deadline) {

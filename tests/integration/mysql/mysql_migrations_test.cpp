@@ -19,6 +19,9 @@ using adapters::mysql::embedded_migrations;
 using adapters::mysql::init_db;
 using adapters::mysql::Migration;
 
+/// The first, which is run every time, is not recorded.
+const std::size_t kMigrations = embedded_migrations().size() - 1;
+
 base::Deadline soon() {
   return base::Deadline::in(20s);
 }
@@ -40,7 +43,77 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
       database.value("SELECT CONCAT(COUNT(*), ' ', MIN(available), ' ', MAX(available)) FROM inventory"),
       "6 100 100");
   EXPECT_EQ(database.value("SELECT GROUP_CONCAT(name ORDER BY version) FROM schema_migrations"),
-            "001_tables,002_sample_shop,004_dead_letters");
+            "001_tables,002_sample_shop,003_existing_shop,004_dead_letters");
+}
+
+/// The tables as a shop may have them that never heard of Millrace.
+constexpr const char* kForeignShop =
+    "CREATE TABLE users (id VARCHAR(36) PRIMARY KEY, email VARCHAR(255) NOT NULL UNIQUE, password_hash "
+    "VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, phone VARCHAR(20), created_at TIMESTAMP DEFAULT "
+    "CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, "
+    "deleted_at TIMESTAMP NULL);"
+    "CREATE TABLE products (id VARCHAR(36) PRIMARY KEY, name VARCHAR(255) NOT NULL, price DECIMAL(10,2) NOT "
+    "NULL);"
+    "CREATE TABLE inventory (id VARCHAR(36) PRIMARY KEY, product_id VARCHAR(36) NOT NULL UNIQUE, quantity "
+    "INT NOT NULL, "
+    "reserved INT NOT NULL);"
+    "CREATE TABLE payments (id VARCHAR(36) PRIMARY KEY, order_id VARCHAR(36) NOT NULL, amount DECIMAL(10,2) "
+    "NOT NULL, "
+    "status VARCHAR(50) NOT NULL, method VARCHAR(50) NOT NULL);"
+    "CREATE TABLE orders (id VARCHAR(36) PRIMARY KEY, user_id VARCHAR(36) NOT NULL, total_amount "
+    "DECIMAL(10,2) "
+    "NOT NULL, status VARCHAR(50) NOT NULL DEFAULT 'PENDING', shipping_address TEXT, created_at TIMESTAMP "
+    "DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, "
+    "deleted_at TIMESTAMP NULL, FOREIGN KEY (user_id) REFERENCES users(id));"
+    "CREATE TABLE order_items (id BIGINT AUTO_INCREMENT PRIMARY KEY, order_id VARCHAR(36) NOT NULL, "
+    "product_id "
+    "VARCHAR(36) NOT NULL, quantity INT NOT NULL, price DECIMAL(10,2) NOT NULL, created_at TIMESTAMP DEFAULT "
+    "CURRENT_TIMESTAMP, FOREIGN KEY (order_id) REFERENCES orders(id));"
+    "CREATE TABLE outbox (id BIGINT AUTO_INCREMENT PRIMARY KEY, aggregate_id VARCHAR(36) NOT NULL, "
+    "aggregate_type VARCHAR(50) NOT NULL, event_type VARCHAR(50) NOT NULL, payload JSON NOT NULL, processed "
+    "BOOLEAN DEFAULT FALSE, processed_at TIMESTAMP NULL, retry_count INT DEFAULT 0, created_at TIMESTAMP "
+    "DEFAULT CURRENT_TIMESTAMP);"
+    "INSERT INTO users (id, email, password_hash, name) VALUES ('u-1', 'u1@shop.example', 'x', 'One');"
+    "INSERT INTO orders (id, user_id, total_amount) VALUES ('o-1', 'u-1', 5.00);";
+
+TEST(MysqlMigrations, AddTheirColumnsToAShopThatIsThereAndLeaveTheSampleOut) {
+  const auto address = support::MariadbServer::get().address("existing_shop");
+  const auto server = support::MariadbServer::get().address("");
+  const auto connection =
+      adapters::mysql::Connection::open(server, "", adapters::mysql::Isolation::kReadCommitted, soon());
+  ASSERT_TRUE(connection) << connection.error().message;
+  const auto made =
+      (*connection)
+          ->script(std::string("CREATE DATABASE existing_shop; USE existing_shop;") + kForeignShop, soon());
+  ASSERT_TRUE(made) << made.error().message;
+
+  for (int start = 0; start < 2; ++start) {
+    const auto report = init_db(address, {}, soon());
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->applied.size(), start == 0 ? kMigrations - 1 : 0u);
+  }
+
+  const auto value = [&](std::string_view select) {
+    std::string text;
+    const auto read = (*connection)
+                          ->query(
+                              select, {},
+                              [&](adapters::mysql::Row row) -> base::Result<void> {
+                                text = std::string(row[0].value_or("NULL"));
+                                return {};
+                              },
+                              soon());
+    EXPECT_TRUE(read) << read.error().message;
+    return text;
+  };
+  EXPECT_EQ(value("SELECT CONCAT_WS('|', version, user_email, stock_reserved) FROM orders WHERE id = 'o-1'"),
+            "0||0");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM users"), "1");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM products"), "0");
+  const auto inserted =
+      (*connection)
+          ->script("INSERT INTO orders (id, user_id, total_amount) VALUES ('o-2', 'u-1', 6.00)", soon());
+  EXPECT_TRUE(inserted) << inserted.error().message;
 }
 
 TEST(MysqlMigrations, LeaveTheSampleShopOutWhenAskedTo) {
@@ -73,7 +146,7 @@ TEST(MysqlMigrations, AreAppliedOnceWhenManyStartAtTheSameMoment) {
     });
   }
   for (std::thread& start : starts) start.join();
-  EXPECT_EQ(applied, embedded_migrations().size() - 1);  // all but the table of those applied
+  EXPECT_EQ(applied, kMigrations);
 }
 
 TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
@@ -85,7 +158,7 @@ TEST(MysqlMigrations, GoOnWhereAKilledProcessLeftOff) {
   const auto again = init_db(database.address(), {}, soon());
 
   ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->applied.size(), embedded_migrations().size() - 1);
+  EXPECT_EQ(again->applied.size(), kMigrations);
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM outbox"), "0");
   EXPECT_EQ(database.value("SELECT COUNT(*) FROM users"), "3");
 }
@@ -131,8 +204,8 @@ TEST(MysqlMigrations, NameTheOneThatFails) {
   const support::TestDatabase database;
   std::vector<Migration> migrations;
   for (const Migration& migration : embedded_migrations()) migrations.push_back(migration);
-  migrations.push_back({.version = 899,
-                        .name = "899_wrong",
+  migrations.push_back({.version = 900,
+                        .name = "900_wrong",
                         .checksum = "x",
                         .statements = "CREATE TABLE t (id INT); CREATE WRONG;"});
 
@@ -140,8 +213,8 @@ TEST(MysqlMigrations, NameTheOneThatFails) {
 
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().kind, base::ErrorKind::kInvalid);
-  EXPECT_EQ(failed.error().message.find("migration 899_wrong"), 0u) << failed.error().message;
-  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations WHERE version = 899"), "0");
+  EXPECT_EQ(failed.error().message.find("migration 900_wrong"), 0u) << failed.error().message;
+  EXPECT_EQ(database.value("SELECT COUNT(*) FROM schema_migrations WHERE version >= 900"), "0");
 }
 
 TEST(MysqlMigrations, SayThatTheServerIsAwayOrRefuses) {

@@ -201,7 +201,7 @@ TEST(ImportOnlineRetail, GivesUpSoonWhenNothingHasEverSucceeded) {
   });
   ASSERT_FALSE(report.has_value());
   EXPECT_EQ(report.error().kind, ErrorKind::kUnavailable);
-  EXPECT_EQ(report.error().message, "nothing was imported: away");
+  EXPECT_EQ(report.error().message, "nothing was done: away");
   EXPECT_EQ(waiting_for, "away");
 }
 
