@@ -137,6 +137,11 @@ class OrderStore {
       const domain::OrderId& after, std::size_t count_max, base::Deadline deadline) = 0;
   /// Reads the whole table.
   [[nodiscard]] virtual base::Result<std::uint64_t> count_unannounced(base::Deadline deadline) = 0;
+  /// Orders with ids above `after`, deleted ones included, in rising order of ids; each with its payment as
+  /// at one moment (an ordinary read that holds nothing up).
+  [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> orders_after(const domain::OrderId& after,
+                                                                            std::size_t count_max,
+                                                                            base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<std::vector<Product>> all_products(base::Deadline deadline) = 0;
   [[nodiscard]] virtual base::Result<Product> product(const domain::ProductId& id,
                                                       base::Deadline deadline) = 0;

@@ -426,6 +426,18 @@ base::Result<std::uint64_t> MysqlOrderStore::count_unannounced(base::Deadline de
   return count;
 }
 
+base::Result<std::vector<ports::StoredOrder>> MysqlOrderStore::orders_after(const domain::OrderId& after,
+                                                                            std::size_t count_max,
+                                                                            base::Deadline deadline) {
+  const Value values[] = {id_text(after), std::uint64_t{count_max}};
+  // Version and payment in one statement, so that they belong together; lines never change.
+  return impl_->orders(
+      fmt::format("SELECT {} FROM (SELECT * FROM orders WHERE id > ? ORDER BY id LIMIT ?) AS o LEFT JOIN "
+                  "payments AS p ON p.order_id = o.id ORDER BY o.id, p.created_at, p.id",
+                  kOrderColumns),
+      values, deadline);
+}
+
 base::Result<std::vector<ports::Product>> MysqlOrderStore::all_products(base::Deadline deadline) {
   return impl_->all<ports::Product>(
       fmt::format("SELECT {} FROM products WHERE deleted_at IS NULL ORDER BY id", kProductColumns), {},

@@ -28,6 +28,9 @@ class MysqlOrderStore final : public ports::OrderStore {
                                                                 std::size_t count_max,
                                                                 base::Deadline deadline) override;
   base::Result<std::uint64_t> count_unannounced(base::Deadline deadline) override;
+  base::Result<std::vector<ports::StoredOrder>> orders_after(const domain::OrderId& after,
+                                                             std::size_t count_max,
+                                                             base::Deadline deadline) override;
   base::Result<std::vector<ports::Product>> all_products(base::Deadline deadline) override;
   base::Result<ports::Product> product(const domain::ProductId& id, base::Deadline deadline) override;
   base::Result<std::vector<ports::Product>> products_in_category(const std::string& category,

@@ -31,7 +31,7 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
   EXPECT_EQ(
       database.value("SELECT GROUP_CONCAT(table_name ORDER BY table_name) FROM information_schema.tables "
                      "WHERE table_schema = DATABASE()"),
-      "dead_letters,inventory,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,"
+      "dead_letters,inventory,jobs,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,"
       "users");
   EXPECT_EQ(
       database.value(
@@ -43,7 +43,7 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
       database.value("SELECT CONCAT(COUNT(*), ' ', MIN(available), ' ', MAX(available)) FROM inventory"),
       "6 100 100");
   EXPECT_EQ(database.value("SELECT GROUP_CONCAT(name ORDER BY version) FROM schema_migrations"),
-            "001_tables,002_sample_shop,003_existing_shop,004_dead_letters");
+            "001_tables,002_sample_shop,003_existing_shop,004_dead_letters,005_jobs");
 }
 
 /// The tables as a shop may have them that never heard of Millrace.

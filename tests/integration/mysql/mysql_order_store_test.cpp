@@ -83,6 +83,25 @@ TEST_F(MysqlOrderStoreTest, GivesBackAnOrderExactlyAsItWasInserted) {
   EXPECT_EQ(store_.order(OrderId("nothing"), soon()).error().kind, ErrorKind::kNotFound);
 }
 
+TEST_F(MysqlOrderStoreTest, PagesThroughAllOrdersByIdDeletedOnesIncluded) {
+  std::vector<ports::StoredOrder> orders;
+  for (int i = 0; i < 5; ++i) orders.push_back(order_of(fmt::format("order-{}", i), 2));
+  orders[3].deleted_at = kNoon;
+  insert(orders);
+
+  const auto first = store_.orders_after(OrderId(""), 3, soon());
+  ASSERT_TRUE(first) << first.error().message;
+  const auto rest = store_.orders_after(first->back().image.order_id, 3, soon());
+
+  ASSERT_TRUE(rest) << rest.error().message;
+  ASSERT_EQ(first->size(), 3u);
+  ASSERT_EQ(rest->size(), 2u);
+  EXPECT_EQ((*first)[0].image, orders[0].image);
+  EXPECT_EQ((*rest)[0].image, orders[3].image);
+  EXPECT_TRUE((*rest)[0].deleted_at);
+  EXPECT_EQ((*rest)[1].image.order_id, OrderId("order-4"));
+}
+
 TEST_F(MysqlOrderStoreTest, ListsAUsersOrdersNewestFirstWithoutDeletedOnes) {
   std::vector<ports::StoredOrder> orders;
   for (int i = 0; i < 5; ++i) {
