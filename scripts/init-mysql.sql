@@ -246,3 +246,26 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
   (4, '004_dead_letters', '7505ea2802d6232be45f1f4775aa07367f11aeb1ad4c6a5e06528f990e3eb33c');
+
+-- 005_jobs.sql
+-- Jobs that a person starts, such as a rebuild of the warehouse; docs/specs/jobs.md.
+-- `slot` is 1 while a job is running and NULL afterwards, so its key lets one run at a time.
+
+CREATE TABLE IF NOT EXISTS jobs (
+  id               BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  kind             VARCHAR(32)     COLLATE utf8mb4_bin NOT NULL,
+  parameters       TEXT            NOT NULL,
+  state            ENUM ('running', 'done', 'failed', 'cancelled') NOT NULL DEFAULT 'running',
+  slot             TINYINT         NULL DEFAULT 1,
+  cancel_requested BOOLEAN         NOT NULL DEFAULT FALSE,
+  progress         VARCHAR(1000)   NOT NULL DEFAULT '',
+  checkpoint       MEDIUMTEXT      NOT NULL,
+  error            VARCHAR(2000)   NOT NULL DEFAULT '',
+  created_at       DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  updated_at       DATETIME(3)     NOT NULL DEFAULT (UTC_TIMESTAMP(3)),
+  finished_at      DATETIME(3)     NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY jobs_slot (slot)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (5, '005_jobs', '186119f5cd108d92f9604b66cc39a8d6ef0698f0553e8027dcfe81d36caaa0fc');

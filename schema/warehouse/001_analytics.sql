@@ -90,7 +90,7 @@ ENGINE = ReplacingMergeTree(upto)
 ORDER BY source
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
--- Lives of the two tables above. A rebuild makes the next generation beside them and puts it in their place:
+-- Lives of the two tables above (docs/specs/rebuild.md). A rebuild makes the next generation beside them and puts it in their place:
 -- the highest number with an activated_at is the one in use, none at all means 0. Its snapshot stands in snapshot_g<number>, and its
 -- rollups take only sources that begin with "<number>/".
 CREATE TABLE IF NOT EXISTS analytics.generations

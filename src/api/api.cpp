@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "api/job_shapes.h"
 #include "api/letter_shapes.h"
 #include "api/pages.h"
 #include "api/problems.h"
@@ -28,6 +29,8 @@ constexpr std::uint32_t kUsersOtherwise = 1'000;
 constexpr std::uint32_t kUsersMost = 10'000;
 constexpr std::uint32_t kLettersOtherwise = 100;
 constexpr std::uint32_t kLettersMost = 1'000;
+constexpr std::uint32_t kJobsOtherwise = 20;
+constexpr std::uint32_t kJobsMost = 1'000;
 constexpr std::size_t kAdminThreads = 1;
 constexpr std::size_t kAdminQueueMax = 32;
 
@@ -165,6 +168,14 @@ class Api::Impl {
         return replay_letter(call);
       case Route::kDropLetter:
         return drop_letter(call);
+      case Route::kSubmitJob:
+        return submit_job(call);
+      case Route::kJobs:
+        return list_jobs(call);
+      case Route::kJob:
+        return show_job(call);
+      case Route::kCancelJob:
+        return cancel_job(call);
     }
   }
 
@@ -461,6 +472,61 @@ class Api::Impl {
                   MILLRACE_TRY_ASSIGN(const auto handled, all.drop(id, reason, admin, deadline));
                   return handled_json(handled);
                 });
+  }
+
+  // Jobs.
+
+  /// Answers `work(desk, deadline)`, a JSON text, if an admin is named.
+  template <class Work>
+  void with_jobs(const CallPointer& call, int status, Work work) {
+    if (const auto admin = parse_admin_id(call->request.header("x-admin-id")); !admin)
+      return call->fail(admin.error());
+    if (parts_.jobs == nullptr)
+      return call->answer(ports::problem_response(
+          503, "jobs are carried out where the pipeline runs: ask `millrace up`", call->path));
+    run(admin_pool_, call, [this, call, status, work = std::move(work)](base::Deadline deadline) {
+      auto answer = work(*parts_.jobs, deadline);
+      if (!answer) return call->fail(answer.error());
+      call->answer_json(std::move(*answer), status);
+    });
+  }
+  /// The same for the job that the path names.
+  template <class Work>
+  void with_job(const CallPointer& call, int status, Work work) {
+    const auto id = base::parse_int<std::uint64_t>(call->argument);
+    if (!id)
+      return call->fail({base::ErrorKind::kInvalid, "a job is named by its number, as in /admin/jobs/7", 0});
+    with_jobs(call, status,
+              [id = *id, work = std::move(work)](jobs::Desk& desk,
+                                                 base::Deadline deadline) -> base::Result<std::string> {
+                MILLRACE_TRY_ASSIGN(const ports::Job job, work(desk, id, deadline));
+                return job_json(job);
+              });
+  }
+  void submit_job(const CallPointer& call) {
+    with_jobs(call, 202, [call](jobs::Desk& desk, base::Deadline deadline) -> base::Result<std::string> {
+      MILLRACE_TRY_ASSIGN(const ports::Job job, desk.submit(call->request.body, deadline));
+      return job_json(job);
+    });
+  }
+  void list_jobs(const CallPointer& call) {
+    const auto limit = parse_limit(call->request, kJobsOtherwise, kJobsMost);
+    if (!limit) return call->fail(limit.error());
+    with_jobs(call, 200,
+              [count = *limit](jobs::Desk& desk, base::Deadline deadline) -> base::Result<std::string> {
+                MILLRACE_TRY_ASSIGN(const auto jobs, desk.jobs(count, deadline));
+                return jobs_json(jobs);
+              });
+  }
+  void show_job(const CallPointer& call) {
+    with_job(call, 200, [](jobs::Desk& desk, std::uint64_t id, base::Deadline deadline) {
+      return desk.job(id, deadline);
+    });
+  }
+  void cancel_job(const CallPointer& call) {
+    with_job(call, 202, [](jobs::Desk& desk, std::uint64_t id, base::Deadline deadline) {
+      return desk.cancel(id, deadline);
+    });
   }
 
   /// Runs `job(deadline)` on the pool; it answers. A call that waited too long in the queue is answered

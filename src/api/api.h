@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "analytics/analytics.h"
+#include "jobs/desk.h"
 #include "letters/letters.h"
 #include "ordering/order_service.h"
 #include "ports/clock.h"
@@ -28,6 +29,7 @@ struct Options {
 /// What only a process that runs the pipeline has; without it these routes answer 503.
 struct PipelineParts {
   letters::Letters* letters = nullptr;
+  jobs::Desk* jobs = nullptr;
 };
 
 /// All routes. What it is given must outlive it. Stop the HTTP server first; the destructor then lets queued

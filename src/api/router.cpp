@@ -45,6 +45,14 @@ constexpr std::array kLines{
     RouteLine{"DELETE", "/api/admin/dead-letters/{}/{}/{}", Route::kDropLetter},
     RouteLine{"POST", "/admin/dead-letters/{}/{}/{}/replay", Route::kReplayLetter},
     RouteLine{"POST", "/api/admin/dead-letters/{}/{}/{}/replay", Route::kReplayLetter},
+    RouteLine{"POST", "/admin/jobs", Route::kSubmitJob},
+    RouteLine{"POST", "/api/admin/jobs", Route::kSubmitJob},
+    RouteLine{"GET", "/admin/jobs", Route::kJobs},
+    RouteLine{"GET", "/api/admin/jobs", Route::kJobs},
+    RouteLine{"GET", "/admin/jobs/{}", Route::kJob},
+    RouteLine{"GET", "/api/admin/jobs/{}", Route::kJob},
+    RouteLine{"POST", "/admin/jobs/{}/cancel", Route::kCancelJob},
+    RouteLine{"POST", "/api/admin/jobs/{}/cancel", Route::kCancelJob},
 };
 
 /// The segments in the places of {}; nothing if the path does not match.

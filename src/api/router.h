@@ -39,6 +39,10 @@ enum class Route {
   kLetter,
   kReplayLetter,
   kDropLetter,
+  kSubmitJob,
+  kJobs,
+  kJob,
+  kCancelJob,
 };
 
 struct Routed {

@@ -2,7 +2,7 @@
 //   up                     all roles in one process, with the embedded servers
 //   api                    the HTTP API alone
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
-//   init-db, init-warehouse, import, backfill, load, verify, dlq, config
+//   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, config
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,6 +17,7 @@
 #include "app/commands.h"
 #include "app/dlq.h"
 #include "app/exit_codes.h"
+#include "app/job_commands.h"
 #include "app/roles/roles.h"
 #include "app/settings.h"
 
@@ -68,6 +69,9 @@ int run(int argc, char** argv) {
   up->add_flag("--demo", up_options.demo, "Send a gentle stream of orders");
   up->add_option("--demo-rate", up_options.demo_rate, "Demo orders per second")
       ->check(CLI::Range(0.01, 10'000.0));
+  up->add_flag(
+      "--rebuild", up_options.rebuild,
+      "Begin by making the warehouse's tables anew from the order store (after a lost warehouse or log)");
   up->add_flag("!--no-summary", up_options.summary, "Log lines only, no live screen");
   CLI::App* api = command("api", "Run the HTTP API alone");
   std::vector<CLI::App*> stages;
@@ -140,6 +144,26 @@ int run(int argc, char** argv) {
   dlq_drop->add_option("id", letter_id, "As `dlq list` shows it: order.events/2/1234")->required();
   dlq_drop->add_option("--reason", drop_reason, "Why")->required();
 
+  RebuildCommand rebuild_options;
+  CLI::App* rebuild =
+      command("rebuild", "Make the warehouse's tables anew from the order store, while everything goes on");
+  rebuild->add_flag("!--no-wait", rebuild_options.wait, "Begin it and return");
+  ReplayCommand replay_options;
+  std::int32_t replay_partition = -1;
+  CLI::App* replay = command("replay", "Read a topic again and write its rows into the base table again");
+  replay->add_option("--topic", replay_options.topic, "orders_analytics");
+  replay->add_option("--from", replay_options.from, "An offset, or a time such as 2026-01-31T12:00:00Z")
+      ->required();
+  CLI::Option* has_partition = replay->add_option("--partition", replay_partition, "This one alone");
+  replay->add_flag("!--no-wait", replay_options.wait, "Begin it and return");
+  JobsCommand jobs_options;
+  std::uint64_t job_id = 0;
+  CLI::App* jobs = command("jobs", "Show rebuilds and replays, the latest first");
+  jobs->add_flag("--json", jobs_options.json, "The list as JSON");
+  CLI::Option* cancels = jobs->add_option("--cancel", job_id, "Ask this job to end");
+  CLI::Option* follows =
+      jobs->add_option("--follow", job_id, "Follow this job to its end")->excludes(cancels);
+
   bool example = false;
   CLI::App* config = command("config", "Show the settings in force");
   config->add_flag("--example", example, "A file with all settings, defaults and explanations instead");
@@ -190,6 +214,16 @@ int run(int argc, char** argv) {
   if (dlq_show->parsed()) return finish(run_dlq_show(settings, letter_id));
   if (dlq_replay->parsed()) return finish(run_dlq_replay(settings, letters_replayed));
   if (dlq_drop->parsed()) return finish(run_dlq_drop(settings, letter_id, drop_reason));
+  if (rebuild->parsed()) return finish(run_rebuild(settings, rebuild_options, stop));
+  if (replay->parsed()) {
+    if (has_partition->count() > 0) replay_options.partition = replay_partition;
+    return finish(run_replay(settings, replay_options, stop));
+  }
+  if (jobs->parsed()) {
+    if (cancels->count() > 0) jobs_options.cancel = job_id;
+    if (follows->count() > 0) jobs_options.follow = job_id;
+    return finish(run_jobs(settings, jobs_options, stop));
+  }
   if (load->parsed()) {
     const auto span = parse_duration(load_duration);
     if (!span) return finish(base::with_context("--duration", span.error()));

@@ -16,6 +16,7 @@ base::Result<std::unique_ptr<Neighbours>> make_neighbours(const Settings& settin
       made->store_address, adapters::mysql::OrderStoreOptions{
                                .connections_max = static_cast<std::size_t>(settings.mysql_connections_max)});
   made->outbox = std::make_unique<adapters::mysql::MysqlOutbox>(made->store_address);
+  made->job_store = std::make_unique<adapters::mysql::MysqlJobStore>(made->store_address);
   made->letter_book = std::make_unique<adapters::mysql::MysqlLetterBook>(made->store_address);
   return made;
 }

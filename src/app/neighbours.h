@@ -5,6 +5,7 @@
 
 #include "adapters/clickhouse/clickhouse_warehouse.h"
 #include "adapters/curl/curl_http_client.h"
+#include "adapters/mysql/mysql_job_store.h"
 #include "adapters/mysql/mysql_letter_book.h"
 #include "adapters/mysql/mysql_order_store.h"
 #include "adapters/mysql/mysql_outbox.h"
@@ -23,6 +24,7 @@ struct Neighbours {
   std::unique_ptr<adapters::mysql::MysqlOrderStore> store;
   std::unique_ptr<adapters::mysql::MysqlOutbox> outbox;
   std::unique_ptr<adapters::mysql::MysqlLetterBook> letter_book;
+  std::unique_ptr<adapters::mysql::MysqlJobStore> job_store;
 };
 
 /// Errors: kInvalid (a URL).

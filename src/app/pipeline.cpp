@@ -12,6 +12,7 @@ constexpr std::chrono::milliseconds kCallTimeout{10'000};
 constexpr std::chrono::milliseconds kDrainPause{5};
 constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
 constexpr std::size_t kTrimProbeBytes = 1;
+constexpr std::chrono::milliseconds kHeldPollInterval{200};
 // Rows are looked up among the purged orders from this age on; see sink::Options.
 constexpr std::chrono::milliseconds kPurgedCheckAge{3'600'000};
 // Between the warehouse's look at its clock and the rows' being there.
@@ -40,17 +41,6 @@ transform::Options transform_options(const Settings& settings) {
   return options;
 }
 
-sink::Options sink_options(const Settings& settings) {
-  sink::Options options;
-  options.batch_rows_max = static_cast<std::size_t>(settings.sink_batch_size);
-  options.max_delay = settings.sink_max_delay;
-  options.position_interval = settings.sink_position_interval;
-  options.insert_timeout = settings.sink_insert_timeout;
-  options.cached_keys_max = static_cast<std::size_t>(settings.sink_cached_keys_max);
-  options.purged_check_age = std::min(kPurgedCheckAge, settings.purge_period / 2);
-  return options;
-}
-
 purge::Options purge_options(const Settings& settings) {
   purge::Options options;
   options.period = settings.purge_period;
@@ -62,8 +52,20 @@ purge::Options purge_options(const Settings& settings) {
 
 }  // namespace
 
+sink::Options sink_options(const Settings& settings) {
+  sink::Options options;
+  options.batch_rows_max = static_cast<std::size_t>(settings.sink_batch_size);
+  options.max_delay = settings.sink_max_delay;
+  options.position_interval = settings.sink_position_interval;
+  options.insert_timeout = settings.sink_insert_timeout;
+  options.cached_keys_max = static_cast<std::size_t>(settings.sink_cached_keys_max);
+  options.purged_check_age = std::min(kPurgedCheckAge, settings.purge_period / 2);
+  return options;
+}
+
 base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Neighbours& neighbours,
-                                                        std::function<void(const base::Error&)> on_refusal) {
+                                                        std::function<void(const base::Error&)> on_refusal,
+                                                        bool held) {
   std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
   adapters::rocksdb::Options log_options;
   log_options.directory = std::filesystem::path(settings.data_dir) / "event-log";
@@ -88,9 +90,12 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
       if (const auto ended = stage.run(stop); !ended) on_refusal(ended.error());
     });
   };
+  made->hold(held);
   run(*made->relay_);
   run(*made->transformer_);
-  run(*made->sink_);
+  made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
+    if (const auto ended = pipeline->run_sink(); !ended) on_refusal(ended.error());
+  });
   run(*made->purger_);
   made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
   return made;
@@ -105,6 +110,22 @@ void Pipeline::stop() {
   relay_->wake();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+}
+
+void Pipeline::hold(bool held) {
+  held_ = held;
+  purger_->rest(held);
+}
+
+base::Result<void> Pipeline::run_sink() {
+  for (;;) {
+    auto ended = sink_->run(stop_);
+    if (ended || !held_) return ended;
+    spdlog::warn("{}; a job is running, and the sink goes on after it", ended.error().message);
+    while (held_ && !stop_.wait_for(kHeldPollInterval)) {
+    }
+    if (stop_.requested()) return {};
+  }
 }
 
 base::Result<std::uint64_t> Pipeline::behind(const std::string& group, const std::string& topic,
@@ -171,6 +192,7 @@ void Pipeline::trim_old_events() {
     return {};
   };
   do {
+    if (held_) continue;
     if (auto done = trim(transforming.group, transforming.input_topic); !done)
       spdlog::warn("trimming the log: {}", done.error().message);
     if (auto done = trim(sinking.group, sinking.topic); !done)

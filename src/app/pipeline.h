@@ -1,6 +1,7 @@
 // The stages behind the outbox and the purge, each on a thread of its own, over one event log.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -26,13 +27,16 @@ struct Lag {
   [[nodiscard]] std::uint64_t total() const { return outbox_rows + events + rows; }
 };
 
+[[nodiscard]] sink::Options sink_options(const Settings& settings);
+
 /// Starts its threads when made and joins them when stopped or destroyed.
 class Pipeline {
  public:
-  /// `on_refusal` is called (once a stage, on its thread) when a stage refuses to go on. Errors: as the
-  /// log's.
+  /// `on_refusal` is called (once a stage, on its thread) when a stage refuses to go on. `held`: as if `hold`
+  /// was called first. Errors: as the log's.
   [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(
-      const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal);
+      const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal,
+      bool held = false);
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
@@ -41,6 +45,10 @@ class Pipeline {
   /// Waits until everything that is committed is loaded, or the deadline; true if it is.
   bool drain(base::Deadline deadline);
   void stop();
+
+  /// While a job holds the pipeline the purge rests, no row is removed from the log, and a sink that refuses
+  /// to go on waits instead: a rebuild gives it tables that it can go on with. Any thread.
+  void hold(bool held);
 
   [[nodiscard]] base::Result<Lag> lag(base::Deadline deadline);
   [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }
@@ -53,6 +61,7 @@ class Pipeline {
  private:
   Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}
   void trim_old_events();
+  [[nodiscard]] base::Result<void> run_sink();
   [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
                                                    base::Deadline deadline);
 
@@ -65,6 +74,7 @@ class Pipeline {
   std::unique_ptr<sink::Sink> sink_;
   std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;
   std::unique_ptr<purge::Purger> purger_;
+  std::atomic<bool> held_ = false;
   base::StopSignal stop_;
   std::vector<std::thread> threads_;
 };

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kBackoffFirst{1'000};
 constexpr std::chrono::milliseconds kPauseBetweenFullRounds{1'000};
+constexpr std::chrono::milliseconds kRestPause{500};
 
 }  // namespace
 
@@ -36,6 +37,10 @@ base::Result<Round> purge_once(PurgeTables& tables, const ports::Clock& clock, c
 base::Result<void> Purger::run(const base::StopSignal& stop) {
   base::Backoff backoff(std::min(kBackoffFirst, options_.interval), options_.interval);
   while (!stop.requested()) {
+    if (resting_) {
+      stop.wait_for(std::min(kRestPause, options_.interval));
+      continue;
+    }
     const auto round = purge_once(tables_, clock_, options_);
     if (!round) {
       if (round.error().kind == base::ErrorKind::kFatal) return std::unexpected(round.error());

@@ -58,12 +58,16 @@ class Purger {
   /// credentials) only.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
+  /// While resting no round begins; one that is under way goes on to its end. Any thread.
+  void rest(bool resting) { resting_ = resting; }
+
   [[nodiscard]] const Stats& stats() const { return stats_; }
 
  private:
   PurgeTables& tables_;
   const ports::Clock& clock_;
   const Options options_;
+  std::atomic<bool> resting_ = false;
   Stats stats_;
 };
 

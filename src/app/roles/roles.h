@@ -12,6 +12,7 @@ namespace millrace::app {
 struct UpOptions {
   bool demo = false;     ///< Sends a gentle stream of orders.
   double demo_rate = 2;  ///< Orders per second.
+  bool rebuild = false;  ///< Begins with a rebuild, unless one is under way.
   bool summary = true;   ///< The live screen on a terminal; a line now and then elsewhere.
 };
 

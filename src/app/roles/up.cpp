@@ -15,6 +15,7 @@
 #include "adapters/system/logging.h"
 #include "app/data_directory.h"
 #include "app/front.h"
+#include "app/jobs.h"
 #include "app/neighbours.h"
 #include "app/pipeline.h"
 #include "app/roles/roles.h"
@@ -168,18 +169,24 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
   MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
 
+  MILLRACE_TRY_ASSIGN(bool has_job, has_running_job(*neighbours));
+  if (options.rebuild && !has_job) {
+    MILLRACE_TRY(neighbours->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
+    has_job = true;
+  }
+
   Refusals refusals(stop);
-  MILLRACE_TRY_ASSIGN(
-      const auto pipeline,
-      Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }));
+  const auto on_refusal = [&](const base::Error& error) { refusals.add(error); };
+  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, on_refusal, has_job));
+  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) {
         return sink::load_base_row(pipeline->sink_tables(), row, neighbours->clock.now(), deadline);
       },
       [&] { pipeline->wake(); });
-  MILLRACE_TRY_ASSIGN(const auto front,
-                      Front::start(settings, *neighbours, [&] { pipeline->wake(); }, {.letters = &letters}));
+  MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [&] { pipeline->wake(); },
+                                                     {.letters = &letters, .jobs = &jobs->desk()}));
   Display display(settings, *front, *pipeline, *servers, screen);
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   {
@@ -192,6 +199,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
 
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");
   front->stop(base::Deadline::in(settings.stop_timeout));
+  jobs->stop();
   if (!refusals.first() &&
       !pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, settings.stop_timeout))))
     spdlog::info("stopped with events on their way; the next start goes on with them");

@@ -31,7 +31,8 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
   EXPECT_EQ(
       database.value("SELECT GROUP_CONCAT(table_name ORDER BY table_name) FROM information_schema.tables "
                      "WHERE table_schema = DATABASE()"),
-      "dead_letters,inventory,jobs,orders,order_items,outbox,payments,products,relay_shards,schema_migrations,"
+      "dead_letters,inventory,jobs,orders,order_items,outbox,payments,products,relay_shards,schema_"
+      "migrations,"
       "users");
   EXPECT_EQ(
       database.value(

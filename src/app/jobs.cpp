@@ -1,0 +1,75 @@
+#include "app/jobs.h"
+
+#include <embedded/kWarehouseSchema.h>
+
+#include "app/warehouse_schema.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::chrono::milliseconds kCallTimeout{10'000};
+
+rebuild::Options rebuild_options(const Settings& settings) {
+  rebuild::Options options;
+  options.sink = sink_options(settings);
+  return options;
+}
+
+rebuild::ReplayOptions replay_options(const Settings& settings) {
+  const sink::Options sinking = sink_options(settings);
+  rebuild::ReplayOptions options;
+  options.base_rows = {.insert_timeout = sinking.insert_timeout,
+                       .query_timeout = sinking.query_timeout,
+                       .purged_check_age = sinking.purged_check_age};
+  return options;
+}
+
+}  // namespace
+
+std::map<std::string, jobs::Check> job_checks() {
+  return {{"rebuild", [](const boost::json::object&) -> base::Result<std::string> { return "{}"; }},
+          {"replay", [](const boost::json::object& request) -> base::Result<std::string> {
+             MILLRACE_TRY_ASSIGN(const auto parameters, rebuild::read_replay(request));
+             return rebuild::to_json(parameters);
+           }}};
+}
+
+base::Result<bool> has_running_job(Neighbours& neighbours) {
+  MILLRACE_TRY_ASSIGN(const auto latest, neighbours.job_store->jobs(1, base::Deadline::in(kCallTimeout)));
+  return !latest.empty() && latest.front().state == ports::JobState::kRunning;
+}
+
+base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighbours& neighbours,
+                                                Pipeline& pipeline,
+                                                std::function<void(const base::Error&)> on_refusal) {
+  const auto schema = split_statements(embedded::kWarehouseSchema);
+  MILLRACE_TRY_ASSIGN(auto statements, rebuild::table_statements(schema));
+  std::unique_ptr<Jobs> made(new Jobs);
+  const rebuild::Hold hold = [&pipeline](bool held) { pipeline.hold(held); };
+  made->rebuild_ = std::make_unique<rebuild::Rebuild>(*neighbours.store, pipeline.log(),
+                                                      *neighbours.warehouse, neighbours.clock,
+                                                      std::move(statements), rebuild_options(settings), hold);
+  made->replay_ = std::make_unique<rebuild::Replay>(pipeline.log(), pipeline.sink_tables(), neighbours.clock,
+                                                    replay_options(settings), hold);
+  made->runner_ = std::make_unique<jobs::Runner>(
+      *neighbours.job_store, std::map<std::string, jobs::Handler*>{{"rebuild", made->rebuild_.get()},
+                                                                   {"replay", made->replay_.get()}});
+  made->desk_ = std::make_unique<jobs::Desk>(*neighbours.job_store, job_checks(),
+                                             [runner = made->runner_.get()] { runner->wake(); });
+  made->thread_ = std::thread([jobs = made.get(), on_refusal = std::move(on_refusal)] {
+    if (const auto ended = jobs->runner_->run(jobs->stop_); !ended) on_refusal(ended.error());
+  });
+  return made;
+}
+
+void Jobs::stop() {
+  stop_.request();
+  runner_->wake();
+  if (thread_.joinable()) thread_.join();
+}
+
+Jobs::~Jobs() {
+  stop();
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,257 @@
+#include "rebuild/generations.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "sink/row_binary.h"
+
+namespace millrace::rebuild {
+namespace {
+
+constexpr std::string_view kCreate = "CREATE TABLE IF NOT EXISTS analytics.";
+constexpr std::string_view kEndOfColumns = "\n)\nENGINE";
+constexpr std::string_view kFormat = "RowBinary";
+constexpr std::string_view kNoUuid = "00000000-0000-0000-0000-000000000000";
+constexpr std::array<std::string_view, 3> kStagingColumns = {"order_id", "version", "row"};
+
+std::string snapshot_name(std::uint32_t generation) {
+  return fmt::format("snapshot_g{}", generation);
+}
+
+/// The generation in "rollups_g7_x", "orders_analytics_g7_x" or "snapshot_g7"; nothing for other names.
+std::optional<std::uint32_t> generation_of(std::string_view name) {
+  for (const std::string_view head : {"rollups_g", "orders_analytics_g", "snapshot_g"}) {
+    if (!name.starts_with(head)) continue;
+    const std::string_view rest = name.substr(head.size());
+    const auto digits = rest.substr(0, rest.find('_'));
+    return base::parse_int<std::uint32_t>(digits);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+base::Result<TableStatements> table_statements(std::span<const std::string_view> schema) {
+  const auto find = [&](std::string_view table) -> base::Result<std::string> {
+    const std::string head = fmt::format("{}{}\n(", kCreate, table);
+    for (const std::string_view statement : schema)
+      if (const auto at = statement.find(head); at != std::string_view::npos)
+        return std::string(statement.substr(at));
+    return base::fatal(fmt::format("the schema has no statement that makes analytics.{}", table));
+  };
+  TableStatements statements;
+  MILLRACE_TRY_ASSIGN(statements.base, find("orders_analytics"));
+  MILLRACE_TRY_ASSIGN(statements.rollups, find("rollups"));
+  return statements;
+}
+
+base::Result<std::string> shadow_statement(std::string_view statement, std::string_view name,
+                                           std::uint32_t generation, bool is_rollups) {
+  const auto begin = statement.find("\n(");
+  const auto end = statement.find(kEndOfColumns);
+  if (!statement.starts_with(kCreate) || begin == std::string_view::npos || end == std::string_view::npos)
+    return base::fatal("a statement of the warehouse's schema is not of the form that a rebuild can copy");
+  const std::string constraint =
+      is_rollups ? fmt::format(",\n    CONSTRAINT generation CHECK startsWith(source, '{}/')", generation)
+                 : "";
+  return fmt::format("{}{}{}{}{}\nCOMMENT 'generation {}'", kCreate, name,
+                     statement.substr(begin, end - begin), constraint, statement.substr(end), generation);
+}
+
+base::Result<void> Generations::check_database(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const std::string engine,
+                      warehouse_.query("SELECT engine FROM system.databases WHERE name = 'analytics'",
+                                       "TabSeparated", {}, deadline));
+  if (base::trim(engine.substr(0, engine.find('\n'))) == "Atomic") return {};
+  return base::invalid(
+      "the database analytics must have the engine Atomic (the default of ClickHouse) for its tables to be "
+      "exchanged");
+}
+
+base::Result<std::uint32_t> Generations::take_number(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query("SELECT max(generation) FROM analytics.generations", "TabSeparated", {}, deadline));
+  const auto highest = base::parse_int<std::uint32_t>(base::trim(answer.substr(0, answer.find('\n'))));
+  if (!highest) return base::unavailable("the warehouse's answer about generations was cut off");
+  const std::array parameters = {ports::QueryParameter{"generation", std::to_string(*highest + 1)}};
+  MILLRACE_TRY(
+      warehouse_.execute("INSERT INTO analytics.generations (generation, snapshot_version_max, activated_at) "
+                         "SELECT {generation:UInt32}, 0, toDateTime64(0, 3, 'UTC')",
+                         parameters, deadline));
+  return *highest + 1;
+}
+
+base::Result<std::vector<Generations::Table>> Generations::tables(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const std::string answer,
+                      warehouse_.query("SELECT name, toString(uuid) FROM system.tables WHERE database = "
+                                       "'analytics' ORDER BY name",
+                                       kFormat, {}, deadline));
+  std::vector<Table> tables;
+  for (sink::RowBinaryReader reader(answer); !reader.at_end();) {
+    Table table;
+    table.name = reader.string();
+    table.uuid = reader.string();
+    if (reader.broken()) return base::unavailable("the warehouse's answer about its tables was cut off");
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, const std::string& base,
+                                                     const std::string& rollups, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const std::string make_base,
+                      shadow_statement(statements_.base, base, generation, false));
+  MILLRACE_TRY_ASSIGN(const std::string make_rollups,
+                      shadow_statement(statements_.rollups, rollups, generation, true));
+  MILLRACE_TRY(warehouse_.execute(
+      fmt::format("CREATE TABLE IF NOT EXISTS analytics.{} (order_id String, version UInt64, row String "
+                  "CODEC(ZSTD)) ENGINE = ReplacingMergeTree(version) ORDER BY order_id SETTINGS "
+                  "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1 "
+                  "COMMENT 'orders as generation {} found them'",
+                  snapshot_name(generation), generation),
+      {}, deadline));
+  MILLRACE_TRY(warehouse_.execute(make_base, {}, deadline));
+  MILLRACE_TRY(warehouse_.execute(make_rollups, {}, deadline));
+  MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+  Uuids uuids;
+  for (const Table& table : all) {
+    if (table.name == base) uuids.base = table.uuid;
+    if (table.name == rollups) uuids.rollups = table.uuid;
+  }
+  for (const std::string& uuid : {uuids.base, uuids.rollups})
+    if (uuid.empty() || uuid == kNoUuid)
+      return base::unavailable("the tables of the new generation were made, but are not there");
+  return uuids;
+}
+
+base::Result<void> Generations::stage(std::uint32_t generation, std::span<const domain::AnalyticsRow> rows,
+                                      base::Deadline deadline) {
+  if (rows.empty()) return {};
+  std::string data;
+  sink::RowBinaryWriter writer(data);
+  for (const domain::AnalyticsRow& row : rows) {
+    writer.string(row.order_id.value());
+    writer.number(row.version);
+    writer.string(domain::to_json(row));
+  }
+  return warehouse_.insert("analytics." + snapshot_name(generation), kStagingColumns, kFormat, data,
+                           deadline);
+}
+
+base::Result<Generations::Staged> Generations::staged(std::uint32_t generation, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(fmt::format("SELECT count(DISTINCT order_id), max(version) FROM analytics.{}",
+                                   snapshot_name(generation)),
+                       "TabSeparated", {}, deadline));
+  const auto tab = std::min(answer.find('\t'), answer.size());
+  const auto orders = base::parse_int<std::uint64_t>(std::string_view(answer).substr(0, tab));
+  const auto version = base::parse_int<std::uint64_t>(base::trim(
+      std::string_view(answer).substr(std::min(tab + 1, answer.size()), answer.find('\n') - tab - 1)));
+  if (!orders || !version) return base::unavailable("the warehouse's answer about the snapshot was cut off");
+  return Staged{.orders = *orders, .version_max = *version};
+}
+
+base::Result<std::vector<domain::AnalyticsRow>> Generations::staged_after(std::uint32_t generation,
+                                                                          const std::string& after_id,
+                                                                          std::size_t count_max,
+                                                                          base::Deadline deadline) {
+  const std::array parameters = {ports::QueryParameter{"after", after_id},
+                                 ports::QueryParameter{"count", std::to_string(count_max)}};
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(fmt::format("SELECT row FROM analytics.{} FINAL WHERE order_id > {{after:String}} "
+                                   "ORDER BY order_id LIMIT {{count:UInt64}}",
+                                   snapshot_name(generation)),
+                       kFormat, parameters, deadline));
+  std::vector<domain::AnalyticsRow> rows;
+  for (sink::RowBinaryReader reader(answer); !reader.at_end();) {
+    const std::string_view text = reader.string();
+    if (reader.broken()) return base::unavailable("the warehouse's answer about the snapshot was cut off");
+    auto row = domain::parse_analytics_row(text);
+    if (!row) return base::fatal("an order of the snapshot cannot be read back: " + row.error().message);
+    rows.push_back(std::move(*row));
+  }
+  return rows;
+}
+
+/// EXCHANGE swaps, so a request that is carried out twice, or late, would undo itself. Hence: a new name
+/// first, which no earlier request can mean; a look at what stands where, which nothing under way can change
+/// any more; one EXCHANGE that names the new name; and what it replaced gets another name, so that the
+/// EXCHANGE means nothing any more.
+base::Result<void> Generations::put_in_place(const std::string& live, std::uint32_t generation,
+                                             const std::string& uuid, const std::string& fresh,
+                                             base::Deadline deadline) {
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    return warehouse_.execute(fmt::format("RENAME TABLE analytics.{} TO analytics.{}", from, to), {},
+                              deadline);
+  };
+  const auto name_of = [&]() -> base::Result<std::string> {
+    MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+    for (const Table& table : all)
+      if (table.uuid == uuid) return table.name;
+    return base::fatal(
+        fmt::format("the table that was to become analytics.{} is gone: start another rebuild", live));
+  };
+  MILLRACE_TRY_ASSIGN(const std::string before, name_of());
+  if (before != live) {
+    MILLRACE_TRY(rename(before, fresh));
+    MILLRACE_TRY_ASSIGN(const std::string renamed, name_of());
+    if (renamed == fresh)
+      MILLRACE_TRY(warehouse_.execute(
+          fmt::format("EXCHANGE TABLES analytics.{} AND analytics.{}", live, fresh), {}, deadline));
+  }
+  MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+  const std::string replaced = fmt::format("{}_g{}_", live, generation);
+  std::size_t number = 0;
+  for (const Table& table : all)
+    if (table.uuid != uuid && table.name.starts_with(replaced))
+      MILLRACE_TRY(rename(table.name, fmt::format("{}_old{}", fresh, ++number)));
+  MILLRACE_TRY_ASSIGN(const std::string now, name_of());
+  if (now != live) return base::unavailable(fmt::format("the exchange of {} was not carried out", live));
+  return {};
+}
+
+base::Result<void> Generations::activate(const sink::Generation& generation, base::UtcTime now,
+                                         base::Deadline deadline) {
+  const std::array parameters = {
+      ports::QueryParameter{"generation", std::to_string(generation.number)},
+      ports::QueryParameter{"version_max", std::to_string(generation.snapshot_version_max)},
+      ports::QueryParameter{"now", std::to_string(base::to_ms(now))}};
+  return warehouse_.execute(
+      "INSERT INTO analytics.generations (generation, snapshot_version_max, activated_at) SELECT "
+      "{generation:UInt32}, {version_max:UInt64}, fromUnixTimestamp64Milli({now:Int64}, 'UTC')",
+      parameters, deadline);
+}
+
+base::Result<void> Generations::drop_others(std::uint32_t active, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+  for (const Table& table : all) {
+    // Live tables have no generation in their names. What a later rebuild is making is not ours to drop,
+    // should this process have slept through its beginning.
+    const auto generation = generation_of(table.name);
+    if (!generation || *generation > active || table.name == snapshot_name(active)) continue;
+    MILLRACE_TRY(warehouse_.execute(
+        fmt::format("DROP TABLE IF EXISTS analytics.{} SETTINGS max_table_size_to_drop = 0", table.name), {},
+        deadline));
+  }
+  return warehouse_.execute(
+      fmt::format("ALTER TABLE analytics.{} DROP COLUMN IF EXISTS row", snapshot_name(active)), {}, deadline);
+}
+
+base::Result<void> Generations::drop(std::uint32_t generation, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+  for (const Table& table : all)
+    if (generation_of(table.name) == generation)
+      MILLRACE_TRY(warehouse_.execute(
+          fmt::format("DROP TABLE IF EXISTS analytics.{} SETTINGS max_table_size_to_drop = 0", table.name),
+          {}, deadline));
+  return {};
+}
+
+}  // namespace millrace::rebuild
