@@ -87,7 +87,7 @@ base::Result<std::vector<Row>> rows_of(std::string_view answer, Read read) {
 base::Error explained(base::Error error) {
   constexpr int kUnknownTable = 60;     // ClickHouse ErrorCodes.cpp: UNKNOWN_TABLE
   constexpr int kUnknownDatabase = 81;  // UNKNOWN_DATABASE
-  if (error.kind != base::ErrorKind::kRejected) return error;
+  if (error.kind != base::ErrorKind::kRejected && error.kind != base::ErrorKind::kInvalid) return error;
   if (error.vendor_code == kUnknownTable || error.vendor_code == kUnknownDatabase)
     return {base::ErrorKind::kUnavailable, "the warehouse has no tables yet: " + error.message,
             error.vendor_code};

@@ -12,7 +12,7 @@ namespace millrace::base {
 /// Milliseconds since 1970-01-01T00:00:00Z.
 using UtcTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
-[[nodiscard]] inline UtcTime utc_from_ms(std::int64_t ms) {
+[[nodiscard]] constexpr UtcTime utc_from_ms(std::int64_t ms) {
   return UtcTime(std::chrono::milliseconds(ms));
 }
 [[nodiscard]] inline std::int64_t to_ms(UtcTime time) {

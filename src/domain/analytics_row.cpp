@@ -31,20 +31,31 @@ void write_image_members(base::JsonWriter& out, const AnalyticsImage& image) {
   out.end_array();
 }
 
+/// Whole seconds.
+base::Result<base::UtcTime> warehouse_time_member(const json::object& object, std::string_view name) {
+  MILLRACE_TRY_ASSIGN(const std::int64_t seconds, base::int_member(object, name));
+  if (seconds < base::to_seconds(kWarehouseTimeFirst) || seconds > base::to_seconds(kWarehouseTimeLast))
+    return base::invalid(fmt::format("'{}' is outside of what the warehouse can hold (1970 to 2106)", name));
+  return base::utc_from_ms(seconds * 1000);
+}
+
+/// Milliseconds; only for measuring, so any clock that is near ours will do.
+base::Result<base::UtcTime> stage_time_member(const json::object& object, std::string_view name) {
+  MILLRACE_TRY_ASSIGN(const std::int64_t ms, base::int_member(object, name));
+  if (ms < 0 || ms > base::to_ms(kWarehouseTimeLast))
+    return base::invalid(fmt::format("'{}' is no time of 1970 to 2106", name));
+  return base::utc_from_ms(ms);
+}
+
 base::Result<AnalyticsImage> read_image(const json::object& object) {
   AnalyticsImage image;
   MILLRACE_TRY_ASSIGN(std::string user_id, id_member(object, "user_id"));
   image.user_id = UserId(std::move(user_id));
-  MILLRACE_TRY_ASSIGN(const std::string_view email, base::string_member(object, "user_email"));
-  image.user_email = email;
-  MILLRACE_TRY_ASSIGN(const std::int64_t order_date, base::int_member(object, "order_date"));
-  // What ClickHouse's DateTime holds: 1970 to the end of 32 bits (2106).
-  if (order_date < 0 || order_date > 4'294'967'295)
-    return base::invalid("'order_date' is outside of what the warehouse can hold (1970 to 2106)");
-  image.order_date = base::utc_from_ms(order_date * 1000);
+  MILLRACE_TRY_ASSIGN(image.user_email, name_member(object, "user_email"));
+  MILLRACE_TRY_ASSIGN(image.order_date, warehouse_time_member(object, "order_date"));
   MILLRACE_TRY_ASSIGN(image.total_amount, money_member(object, "total_amount", 2));
   MILLRACE_TRY_ASSIGN(image.items_count, base::int_member(object, "items_count"));
-  if (image.items_count < 0 || image.items_count > 4'294'967'295)
+  if (image.items_count < 0 || image.items_count > kItemsCountMax)
     return base::invalid("'items_count' is out of range");
   MILLRACE_TRY_ASSIGN(const std::string_view status, base::string_member(object, "status"));
   MILLRACE_TRY_ASSIGN(image.status, parse_order_status(status));
@@ -60,9 +71,10 @@ base::Result<AnalyticsImage> read_image(const json::object& object) {
     AnalyticsItem item;
     MILLRACE_TRY_ASSIGN(std::string product_id, id_member(fields, "product_id"));
     item.product_id = ProductId(std::move(product_id));
-    MILLRACE_TRY_ASSIGN(const std::string_view name, base::string_member(fields, "product_name"));
-    item.product_name = name;
+    MILLRACE_TRY_ASSIGN(item.product_name, name_member(fields, "product_name"));
     MILLRACE_TRY_ASSIGN(item.quantity, base::int_member(fields, "quantity"));
+    if (item.quantity < 0 || item.quantity > kLineQuantityMax)
+      return base::invalid("'quantity' is out of range");
     MILLRACE_TRY_ASSIGN(item.revenue, money_member(fields, "revenue", 4));
     image.items.push_back(std::move(item));
   }
@@ -97,18 +109,14 @@ base::Result<AnalyticsRow> read_row(std::string_view text) {
     MILLRACE_TRY_ASSIGN(row.before, read_image(*before));
   }
   if (row.is_deleted()) {
-    MILLRACE_TRY_ASSIGN(const std::int64_t deleted_at, base::int_member(object, "deleted_at"));
-    row.deleted_at = base::utc_from_ms(deleted_at * 1000);
+    MILLRACE_TRY_ASSIGN(row.deleted_at, warehouse_time_member(object, "deleted_at"));
   }
   if (const json::value* trace = base::find_member(object, "traceparent");
       trace != nullptr && trace->is_string())
     row.traceparent = std::string_view(trace->get_string());
-  MILLRACE_TRY_ASSIGN(const std::int64_t occurred_ms, base::int_member(object, "occurred_at_ms"));
-  row.occurred_at = base::utc_from_ms(occurred_ms);
-  MILLRACE_TRY_ASSIGN(const std::int64_t relayed_ms, base::int_member(object, "relayed_at_ms"));
-  row.relayed_at = base::utc_from_ms(relayed_ms);
-  MILLRACE_TRY_ASSIGN(const std::int64_t transformed_ms, base::int_member(object, "transformed_at_ms"));
-  row.transformed_at = base::utc_from_ms(transformed_ms);
+  MILLRACE_TRY_ASSIGN(row.occurred_at, stage_time_member(object, "occurred_at_ms"));
+  MILLRACE_TRY_ASSIGN(row.relayed_at, stage_time_member(object, "relayed_at_ms"));
+  MILLRACE_TRY_ASSIGN(row.transformed_at, stage_time_member(object, "transformed_at_ms"));
   return row;
 }
 

@@ -22,6 +22,13 @@ base::Result<std::string> id_member(const json::object& object, std::string_view
   return std::string(text);
 }
 
+base::Result<std::string> name_member(const json::object& object, std::string_view name) {
+  MILLRACE_TRY_ASSIGN(const std::string_view text, base::string_member(object, name));
+  if (text.size() > kNameBytesMax)
+    return base::invalid(fmt::format("'{}' must have at most {} bytes", name, kNameBytesMax));
+  return std::string(text);
+}
+
 base::Result<const json::object*> object_member(const json::object& object, std::string_view name) {
   const json::value* value = base::find_member(object, name);
   if (value == nullptr || !value->is_object())

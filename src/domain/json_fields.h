@@ -18,6 +18,8 @@ namespace millrace::domain {
                                                int decimals_max);
 /// A text id of 1 to kIdLengthMax bytes. Errors: kInvalid naming the member.
 [[nodiscard]] base::Result<std::string> id_member(const boost::json::object& object, std::string_view name);
+/// A text of at most kNameBytesMax bytes. Errors: kInvalid naming the member.
+[[nodiscard]] base::Result<std::string> name_member(const boost::json::object& object, std::string_view name);
 /// The member object. Errors: kInvalid naming the member.
 [[nodiscard]] base::Result<const boost::json::object*> object_member(const boost::json::object& object,
                                                                      std::string_view name);

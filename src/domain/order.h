@@ -85,5 +85,16 @@ inline constexpr std::int64_t kLineQuantityMax = 1'000'000;
 inline constexpr Money kAmountMax =
     Money::from_cents(99'999'999'999);  ///< DECIMAL(12,2) holds one digit more.
 inline constexpr std::size_t kIdLengthMax = 36;
+inline constexpr std::size_t kNameBytesMax =
+    1'020;  ///< E-mails and product names: VARCHAR(255) of 4-byte characters.
+
+// What the warehouse's columns hold; an event or row beyond it can never be loaded.
+inline constexpr base::UtcTime kWarehouseTimeFirst = base::utc_from_ms(0);
+/// The last second of ClickHouse's DateTime, 32 bits.
+inline constexpr base::UtcTime kWarehouseTimeLast = base::utc_from_ms(4'294'967'295'999);
+inline constexpr std::int64_t kItemsCountMax = 4'294'967'295;  ///< UInt32.
+/// Of a line's revenue and an order's total: what a JSON number still carries exactly with four decimals, and
+/// far inside of Decimal(18, 4).
+inline constexpr Money kWarehouseAmountBound = Money::from_units(100'000'000'000'000);
 
 }  // namespace millrace::domain

@@ -34,7 +34,16 @@ void write_image(base::JsonWriter& out, const OrderImage& image) {
 
 base::Result<base::UtcTime> time_member(const json::object& object, std::string_view name) {
   MILLRACE_TRY_ASSIGN(const std::string_view text, base::string_member(object, name));
-  return base::parse_utc(text);
+  MILLRACE_TRY_ASSIGN(const base::UtcTime time, base::parse_utc(text));
+  if (time < kWarehouseTimeFirst || time > kWarehouseTimeLast)
+    return base::invalid(fmt::format("'{}' is outside of what the warehouse can hold (1970 to 2106)", name));
+  return time;
+}
+
+/// Revenue of a line, without overflow.
+bool is_bounded(const OrderLine& line) {
+  const std::int64_t price = line.price.units();
+  return (price < 0 ? -price : price) < kWarehouseAmountBound.units() / line.quantity;
 }
 
 base::Result<OrderImage> read_image(const json::object& object) {
@@ -43,8 +52,7 @@ base::Result<OrderImage> read_image(const json::object& object) {
   image.order_id = OrderId(std::move(order_id));
   MILLRACE_TRY_ASSIGN(std::string user_id, id_member(object, "userId"));
   image.user_id = UserId(std::move(user_id));
-  MILLRACE_TRY_ASSIGN(const std::string_view email, base::string_member(object, "userEmail"));
-  image.user_email = email;
+  MILLRACE_TRY_ASSIGN(image.user_email, name_member(object, "userEmail"));
   MILLRACE_TRY_ASSIGN(image.total_amount, money_member(object, "totalAmount", 2));
   MILLRACE_TRY_ASSIGN(const std::string_view status, base::string_member(object, "status"));
   MILLRACE_TRY_ASSIGN(image.status, parse_order_status(status));
@@ -61,14 +69,17 @@ base::Result<OrderImage> read_image(const json::object& object) {
     OrderLine line;
     MILLRACE_TRY_ASSIGN(std::string product_id, id_member(fields, "productId"));
     line.product_id = ProductId(std::move(product_id));
-    MILLRACE_TRY_ASSIGN(const std::string_view name, base::string_member(fields, "productName"));
-    line.product_name = name;
+    MILLRACE_TRY_ASSIGN(line.product_name, name_member(fields, "productName"));
     MILLRACE_TRY_ASSIGN(line.quantity, base::int_member(fields, "quantity"));
     if (line.quantity < 1 || line.quantity > kLineQuantityMax)
       return base::invalid(fmt::format("'quantity' must be from 1 to {}", kLineQuantityMax));
     MILLRACE_TRY_ASSIGN(line.price, money_member(fields, "price", 4));
+    if (!is_bounded(line))
+      return base::invalid("'price' times 'quantity' is more than the warehouse can hold");
     image.lines.push_back(std::move(line));
   }
+  if (image.items_count() > kItemsCountMax)
+    return base::invalid("the quantities add up to more than the warehouse can hold");
   return image;
 }
 

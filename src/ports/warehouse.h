@@ -21,9 +21,10 @@ struct QueryParameter {
   std::string value;
 };
 
-/// Thread-safe. Errors of every call: kUnavailable (away, too slow, overloaded: try again), kRejected (the
-/// statement or the data can never succeed), kFatal (refused credentials); the vendor code is the warehouse's
-/// own error number.
+/// Thread-safe. Errors of every call: kUnavailable (away, too slow, overloaded: try again), kInvalid (the
+/// statement does not fit the tables, or may not touch them: a person must change something), kRejected (rows
+/// with values that the table can never take), kFatal (refused credentials); the vendor code is the
+/// warehouse's own error number.
 class Warehouse {
  public:
   virtual ~Warehouse() = default;

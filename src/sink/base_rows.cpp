@@ -46,4 +46,16 @@ base::Result<void> BaseRows::insert(std::span<const domain::AnalyticsRow* const>
   return tables_.insert_base(rows, clock_.now(), not_after, deadline);
 }
 
+base::Result<void> load_base_row(SinkTables& tables, const ports::Clock& clock,
+                                 const domain::AnalyticsRow& row, base::Deadline deadline) {
+  // However young the row looks: its letter may have waited for as long as a purge does.
+  BaseRows one(tables, clock,
+               {.insert_timeout = deadline.left(),
+                .query_timeout = deadline.left(),
+                .purged_check_age = -std::chrono::hours(24)});
+  std::vector<const domain::AnalyticsRow*> rows{&row};
+  MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, one.prepare(rows));
+  return one.insert(rows, not_after, deadline);
+}
+
 }  // namespace millrace::sink

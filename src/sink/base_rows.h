@@ -53,4 +53,9 @@ class BaseRows {
   std::size_t left_out_ = 0;
 };
 
+/// Puts one row into the base table alone, unless its order was purged: for a row whose sums are there
+/// already. May be repeated: the newest version wins. Errors: as the tables'.
+[[nodiscard]] base::Result<void> load_base_row(SinkTables& tables, const ports::Clock& clock,
+                                               const domain::AnalyticsRow& row, base::Deadline deadline);
+
 }  // namespace millrace::sink

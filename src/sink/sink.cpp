@@ -149,7 +149,39 @@ base::Result<void> Sink::mark_snapshot_rows() {
   return {};
 }
 
-base::Result<void> Sink::flush() {
+/// Rows whose sums are in, or soon are, and whose base rows never can be: letters that say so.
+base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) {
+  std::map<const domain::AnalyticsRow*, std::string> reasons;
+  for (const RefusedRow& row : refused) reasons.emplace(row.row, row.reason);
+  for (const auto& [source, partition] : partitions_) {
+    std::vector<ports::NewRecord> letters;
+    for (const PendingRow& pending : partition.pending) {
+      const auto reason = reasons.find(&pending.row);
+      if (reason == reasons.end()) continue;
+      // The record itself, for the letter: the row in memory has lost its headers.
+      MILLRACE_TRY_ASSIGN(const auto records, log_.read(source, static_cast<std::int64_t>(pending.offset),
+                                                        {1, options_.batch_bytes_max},
+                                                        base::Deadline::in(std::chrono::milliseconds(0))));
+      if (records.empty())
+        return base::unavailable("a row to be put aside cannot be read from the log again");
+      letters.push_back(ports::dead_letter_of(records.front(), source, partition.incarnation, reason->second,
+                                              clock_.now()));
+      letters.back().headers.push_back({std::string(ports::kHeaderHalf), std::string(ports::kHalfBase)});
+      spdlog::error("sink: dead letter from partition {} offset {}, base row only: {}", source.partition,
+                    pending.offset, reason->second);
+    }
+    if (letters.empty()) continue;
+    MILLRACE_TRY(log_.append({options_.dead_letter_topic, source.partition}, letters, soon()));
+    stats_.dead_letters += letters.size();
+  }
+  return {};
+}
+
+void Sink::note_success() {
+  if (const auto lasted = outage_.over()) spdlog::info("sink: goes on after {} s", lasted->count());
+}
+
+base::Result<void> Sink::flush(const base::StopSignal& stop) {
   std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
   std::vector<const domain::AnalyticsRow*> base_rows;
   std::vector<RollupRow> rollup_rows;
@@ -168,7 +200,7 @@ base::Result<void> Sink::flush() {
       if (!oldest || pending.row.occurred_at < *oldest) oldest = pending.row.occurred_at;
     }
   }
-  if (const std::size_t rows = base_rows.size(); rows > 0) {
+  if (std::size_t rows = base_rows.size(); rows > 0) {
     // Orders that were purged stay out, but their sums go on counting as always: they are a function of the
     // log.
     MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows_.prepare(base_rows));
@@ -178,8 +210,19 @@ base::Result<void> Sink::flush() {
     base::Result<void> rollups = {};
     if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
     const base::Result<void> base = base_insert.outcome();
-    if (!base) return base;
     if (!rollups) return rollups;
+    if (!base && base.error().kind == base::ErrorKind::kRejected) {
+      const auto insert = [&](std::vector<const domain::AnalyticsRow*> part) -> base::Result<void> {
+        if (stop.requested()) return base::unavailable("stopped while looking for rows to put aside");
+        MILLRACE_TRY_ASSIGN(const base::UtcTime until, base_rows_.prepare(part));
+        return base_rows_.insert(part, until, base::Deadline::in(options_.insert_timeout));
+      };
+      MILLRACE_TRY_ASSIGN(const auto refused, insert_by_halves(base_rows, base.error(), insert));
+      MILLRACE_TRY(bury_base_rows(refused));
+      rows -= refused.size();
+    } else if (!base) {
+      return base;
+    }
     ++stats_.batches;
     stats_.rows_loaded += rows;
     stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*oldest);
@@ -287,8 +330,9 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
     }
     if (partitions_.empty()) stop.wait_for(options_.idle_wait);
     if (opened) last_batch_closed_ = base::monotonic_now();
-    MILLRACE_TRY(flush());
+    MILLRACE_TRY(flush(stop));
     MILLRACE_TRY(settle_positions(*member, false));
+    if (!partitions_.empty()) note_success();
   }
   return settle_positions(*member, true);
 }
@@ -303,7 +347,11 @@ base::Result<void> Sink::run(const base::StopSignal& stop) {
     ++stats_.restarts;
     // An outage is over when a batch got through; the next one starts with short pauses again.
     if (stats_.batches > batches_before) backoff.reset();
-    spdlog::warn("sink: {}; starting again from the position in the warehouse", served.error().message);
+    if (stop.requested()) break;
+    if (outage_.worth_a_line(served.error()))
+      spdlog::warn(
+          "sink: {}; trying again from the position in the warehouse, for as long as it takes ({} s so far)",
+          served.error().message, outage_.lasting().count());
     stop.wait_for(backoff.next());
   }
   return {};

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/side_task.h"
 #include "base/stop.h"
@@ -17,6 +18,7 @@
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "sink/base_rows.h"
+#include "sink/refused_rows.h"
 #include "sink/rollups.h"
 #include "sink/running_sums.h"
 #include "sink/tables.h"
@@ -89,7 +91,9 @@ class Sink {
   [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
                                                   std::size_t bytes_max);
   [[nodiscard]] base::Result<void> mark_snapshot_rows();
-  [[nodiscard]] base::Result<void> flush();
+  [[nodiscard]] base::Result<void> flush(const base::StopSignal& stop);
+  [[nodiscard]] base::Result<void> bury_base_rows(const std::vector<RefusedRow>& refused);
+  void note_success();
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
   [[nodiscard]] std::size_t pending_rows() const;
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
@@ -105,6 +109,7 @@ class Sink {
   std::chrono::steady_clock::time_point last_batch_closed_{};
   Generation generation_;  // of the tables, as it was when they were last opened
   BaseRows base_rows_;
+  base::OutageNotes outage_;
   Stats stats_;
 };
 

@@ -23,10 +23,12 @@ constexpr std::array<Column, 11> kRollupColumns = {"dimension",  "leader",   "bu
 constexpr std::array<Column, 4> kPositionColumns = {"source", "upto", "input_offset", "updated_at"};
 
 constexpr std::string_view kFormat = "RowBinary";
+constexpr std::string_view kInsertDeadlineConstraint = "`insert_deadline`";  // schema/warehouse
 
 // How many keys one look-up names: their text travels in the request's address, which servers bound (1 MiB by
 // default, millrace-warehouse at 128 KiB with the headers).
 constexpr std::size_t kKeysPerLookup = 400;
+constexpr std::size_t kLookupBytesMax = 100'000;
 constexpr std::size_t kOrdersPerLookup = 1'000;
 
 constexpr std::string_view kBaseTable = "analytics.orders_analytics";
@@ -86,6 +88,20 @@ std::string number_array(std::span<const RollupKey> keys, Value value) {
   return text + ']';
 }
 
+/// At least one.
+std::size_t keys_in_one_lookup(std::span<const RollupKey> keys) {
+  // Two digits a byte; a quoted element of an array costs "%27", "%27" and "%2C", a number its digits.
+  constexpr std::size_t kBytesAround = 3 * 9 + 20;
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  for (const RollupKey& key : keys.subspan(0, std::min(kKeysPerLookup, keys.size()))) {
+    bytes += 2 * (key.leader.size() + key.key1.size() + key.key2.size()) + kBytesAround;
+    if (count > 0 && bytes > kLookupBytesMax) break;
+    ++count;
+  }
+  return count;
+}
+
 void append_base_row(std::string& out, const domain::AnalyticsRow& row, base::UtcTime loaded_at,
                      base::UtcTime not_after) {
   RowBinaryWriter writer(out);
@@ -142,18 +158,6 @@ WarehouseTables::WarehouseTables(ports::Warehouse& warehouse, ShadowGeneration s
       rollups_(std::move(shadow.rollups)),
       sums_of_(sums_of(rollups_)) {}
 
-base::Result<void> load_base_row(SinkTables& tables, const domain::AnalyticsRow& row, base::UtcTime loaded_at,
-                                 base::Deadline deadline) {
-  // The clock is read before the purged orders, as the sink does: an insert that missed a purge's record dies
-  // in time.
-  MILLRACE_TRY_ASSIGN(const base::UtcTime now, tables.now(deadline));
-  MILLRACE_TRY_ASSIGN(const auto purged, tables.purged_versions({&row.order_id, 1}, deadline));
-  if (const auto found = purged.find(row.order_id); found != purged.end() && row.version <= found->second)
-    return {};
-  const domain::AnalyticsRow* const one = &row;
-  return tables.insert_base({&one, 1}, loaded_at, now + deadline.left(), deadline);
-}
-
 base::Result<SinkPosition> WarehouseTables::position(const std::string& source, base::Deadline deadline) {
   const std::array parameters = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
@@ -191,7 +195,11 @@ base::Result<void> WarehouseTables::insert_base(std::span<const domain::Analytic
   std::string data;
   data.reserve(rows.size() * 200);
   for (const domain::AnalyticsRow* row : rows) append_base_row(data, *row, loaded_at, not_after);
-  return warehouse_.insert(base_, kBaseColumns, kFormat, data, deadline);
+  auto inserted = warehouse_.insert(base_, kBaseColumns, kFormat, data, deadline);
+  // Rows that came late are no worse than others: they are sent again with a later limit.
+  if (!inserted && inserted.error().message.find(kInsertDeadlineConstraint) != std::string::npos)
+    inserted.error().kind = base::ErrorKind::kUnavailable;
+  return inserted;
 }
 
 base::Result<base::UtcTime> WarehouseTables::now(base::Deadline deadline) {
@@ -313,8 +321,9 @@ base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::rea
       "{{key2:Array(String)}})) AS k)){}",
       sums_of_, kGrouped);
   std::vector<std::pair<RollupKey, RunningSum>> found;
-  for (std::size_t first = 0; first < keys.size(); first += kKeysPerLookup) {
-    const auto part = keys.subspan(first, std::min(kKeysPerLookup, keys.size() - first));
+  for (std::size_t first = 0, count = 0; first < keys.size(); first += count) {
+    count = keys_in_one_lookup(keys.subspan(first));
+    const auto part = keys.subspan(first, count);
     const std::array parameters = {
         ports::QueryParameter{"source", source},
         ports::QueryParameter{

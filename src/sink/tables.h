@@ -63,7 +63,8 @@ class SinkTables {
       const std::map<std::string, SinkPosition>& positions, base::UtcTime now, base::Deadline deadline) = 0;
   /// The warehouse's own clock, read after the call began and before it returned.
   [[nodiscard]] virtual base::Result<base::UtcTime> now(base::Deadline deadline) = 0;
-  /// `loaded_at` fills created_at. Rows that arrive after `not_after` by the warehouse's clock are refused.
+  /// `loaded_at` fills created_at. Rows that arrive after `not_after` by the warehouse's clock are refused
+  /// (kUnavailable). kRejected: among these rows is one that the table can never take.
   [[nodiscard]] virtual base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows,
                                                        base::UtcTime loaded_at, base::UtcTime not_after,
                                                        base::Deadline deadline) = 0;
@@ -81,11 +82,6 @@ class SinkTables {
   [[nodiscard]] virtual base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(
       const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) = 0;
 };
-
-/// Puts one row into the base table alone, unless its order was purged: for a row whose sums are there
-/// already. May be repeated: the newest version wins. Errors: as ports::Warehouse.
-[[nodiscard]] base::Result<void> load_base_row(SinkTables& tables, const domain::AnalyticsRow& row,
-                                               base::UtcTime loaded_at, base::Deadline deadline);
 
 /// The generation that is being made beside the active one, and the tables that it is made in
 /// ("database.table").

@@ -1,5 +1,8 @@
 """Events that nobody can read, the rest that flows on, and what `millrace dlq` makes of them."""
 import json
+import os
+import signal
+import time
 
 import pytest
 
@@ -154,3 +157,59 @@ def test_a_replay_that_is_killed_in_the_middle_happens_once(make):
     assert millrace.run("dlq", "replay", letter["id"], "--value", file).code == 4
     assert millrace.mysql("SELECT COUNT(*) FROM outbox WHERE aggregate_id = %s", order) == [(2,)]
     millrace.verify()
+
+
+def test_a_row_that_the_base_table_refuses_is_counted_and_comes_in_later(make):
+    millrace = make().start()
+    first = millrace.order("user-1", [("prod-1", 1)])["id"]
+    millrace.clickhouse("ALTER TABLE analytics.orders_analytics ADD CONSTRAINT nobody_from_user_2 CHECK user_id != 'user-2'")
+    refused = millrace.order("user-2", [("prod-1", 2)])["id"]
+    taken = [millrace.order("user-1", [("prod-2", 1)])["id"] for _ in range(5)]
+    letter = letter_of(millrace, refused)
+    assert (letter["topic"], letter["missing"]) == ("orders_analytics", "base row")
+    assert "nobody_from_user_2" in letter["reason"]
+    for order in (first, *taken):
+        wait_until(is_loaded(millrace, order), "the others are loaded")
+    counted = millrace.clickhouse("SELECT sum(order_count) FROM analytics.order_status_mv")
+    assert counted == [("7",)]
+    assert millrace.warehouse_order(refused) is None
+
+    early = millrace.run("dlq", "replay", letter["id"])
+    assert (early.code, letter["id"] in [one["id"] for one in listed(millrace)]) == (6, True)
+    millrace.clickhouse("ALTER TABLE analytics.orders_analytics DROP CONSTRAINT nobody_from_user_2")
+    replayed = millrace.run("dlq", "replay", "--all")
+    assert (replayed.code, replayed.out) == (0, f"{letter['id']} replayed: its base row is loaded\n")
+    assert millrace.warehouse_order(refused) is not None
+    assert millrace.run("dlq", "replay", letter["id"]).code == 4
+    millrace.verify()
+
+
+def test_a_warehouse_that_is_away_or_altered_makes_no_dead_letter(make):
+    millrace = make(**{"sink.insert_timeout": "1s"}).start()
+    orders = [millrace.order()["id"]]
+    wait_until(is_loaded(millrace, orders[0]), "an order is loaded")
+    # Away for longer than an insert may take; then there, but without its table, and with another one in its place.
+    pid = millrace.pid_of("millrace-warehouse")
+    os.kill(pid, signal.SIGSTOP)
+    orders += [millrace.order()["id"] for _ in range(5)]
+    time.sleep(4)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(is_loaded(millrace, orders[-1]), "the orders of the outage are loaded")
+    millrace.clickhouse("RENAME TABLE analytics.orders_analytics TO analytics.elsewhere")
+    orders += [millrace.order()["id"] for _ in range(5)]
+    wait_until(lambda: warned(millrace, "UNKNOWN_TABLE") or warned(millrace, "Code: 60"), "the sink says what is wrong")
+    time.sleep(5)
+    millrace.clickhouse("RENAME TABLE analytics.elsewhere TO analytics.orders_analytics")
+    wait_until(is_loaded(millrace, orders[-1]), "the orders without a table are loaded")
+    millrace.clickhouse("ALTER TABLE analytics.orders_analytics RENAME COLUMN user_email TO mail")
+    orders += [millrace.order()["id"] for _ in range(5)]
+    time.sleep(3)
+    millrace.clickhouse("ALTER TABLE analytics.orders_analytics RENAME COLUMN mail TO user_email")
+    wait_until(is_loaded(millrace, orders[-1]), "the orders without a column are loaded")
+    assert listed(millrace, "--all") == []
+    assert len(warned(millrace, "Code: 60")) <= 3
+    millrace.verify()
+
+
+def warned(millrace, what):
+    return [line for line in millrace.log_file().read_text().splitlines() if "sink:" in line and what in line]

@@ -11,8 +11,19 @@
 namespace millrace::adapters::clickhouse {
 namespace {
 
-/// Codes of refused data or statements; everything else may be different later.
+/// Codes of rows whose values a table can never take, read without fault.
 constexpr std::array kRejectedCodes = {
+    69,   // ARGUMENT_OUT_OF_BOUND
+    131,  // TOO_LARGE_STRING_SIZE
+    321,  // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    407,  // DECIMAL_OVERFLOW
+    469,  // VIOLATED_CONSTRAINT
+    691,  // UNKNOWN_ELEMENT_OF_ENUM
+};
+/// Codes of statements that do not fit the tables, and of data that do not fit the statement: a person must
+/// change one of them, no row is to blame.
+constexpr std::array kInvalidCodes = {
     6,    // CANNOT_PARSE_TEXT
     26,   // CANNOT_PARSE_QUOTED_STRING
     27,   // CANNOT_PARSE_INPUT_ASSERTION_FAILED
@@ -25,16 +36,12 @@ constexpr std::array kRejectedCodes = {
     47,   // UNKNOWN_IDENTIFIER
     53,   // TYPE_MISMATCH
     62,   // SYNTAX_ERROR
-    69,   // ARGUMENT_OUT_OF_BOUND
     72,   // CANNOT_PARSE_NUMBER
     73,   // UNKNOWN_FORMAT
     115,  // UNKNOWN_SETTING
     117,  // INCORRECT_DATA
-    321,  // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-    407,  // DECIMAL_OVERFLOW
     456,  // UNKNOWN_QUERY_PARAMETER
     457,  // BAD_QUERY_PARAMETER
-    469,  // VIOLATED_CONSTRAINT
     497,  // ACCESS_DENIED
 };
 constexpr std::array kRefusedCredentialCodes = {
@@ -59,6 +66,7 @@ base::ErrorKind kind_of_code(int code) {
   if (std::ranges::find(kRefusedCredentialCodes, code) != kRefusedCredentialCodes.end())
     return base::ErrorKind::kFatal;
   if (std::ranges::find(kRejectedCodes, code) != kRejectedCodes.end()) return base::ErrorKind::kRejected;
+  if (std::ranges::find(kInvalidCodes, code) != kInvalidCodes.end()) return base::ErrorKind::kInvalid;
   return base::ErrorKind::kUnavailable;
 }
 

@@ -41,9 +41,9 @@ class ClickhouseWarehouse final : public ports::Warehouse {
   Options options_;
 };
 
-/// What a caller does about a ClickHouse error code. Only what can never succeed is kRejected: a wrongly
-/// rejected record is lost to the tables, a wrongly awaited one is only late. Source: ClickHouse
-/// src/Common/ErrorCodes.cpp.
+/// What a caller does about a ClickHouse error code. Only rows that no table of this shape can take are
+/// kRejected: a wrongly rejected row waits for a person, a wrongly awaited one is only late. Source:
+/// ClickHouse src/Common/ErrorCodes.cpp.
 [[nodiscard]] base::ErrorKind kind_of_code(int code);
 
 }  // namespace millrace::adapters::clickhouse

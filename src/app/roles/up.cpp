@@ -22,6 +22,8 @@
 #include "app/servers.h"
 #include "app/summary.h"
 #include "app/warehouse_schema.h"
+#include "letters/letters.h"
+#include "sink/base_rows.h"
 #include "tools/load.h"
 
 namespace millrace::app {
@@ -182,7 +184,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) {
-        return sink::load_base_row(pipeline->sink_tables(), row, neighbours->clock.now(), deadline);
+        return sink::load_base_row(pipeline->sink_tables(), neighbours->clock, row, deadline);
       },
       [&] { pipeline->wake(); });
   MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [&] { pipeline->wake(); },

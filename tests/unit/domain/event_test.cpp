@@ -113,5 +113,43 @@ TEST(AnalyticsRow, IgnoresMembersThatItDoesNotKnow) {
   EXPECT_TRUE(parse_analytics_row(text));
 }
 
+TEST(AnalyticsRow, RefusesWhatTheWarehouseCannotHold) {
+  OrderImage order = sample_image();
+  AnalyticsRow row;
+  row.event_id = EventId(1);
+  row.order_id = order.order_id;
+  row.type = OrderEventType::kDeleted;
+  row.version = 1;
+  row.current.user_id = order.user_id;
+  row.current.items = {{ProductId("p"), "P", 1, *Money::parse("1.5")}};
+  row.before = row.current;
+  row.deleted_at = base::utc_from_ms(1'000);
+  const std::string good = to_json(row);
+  ASSERT_TRUE(parse_analytics_row(good)) << parse_analytics_row(good).error().message;
+  const auto with = [&](std::string_view from, std::string_view to) {
+    std::string text = good;
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return parse_analytics_row(text.replace(at, from.size(), to));
+  };
+  for (const auto& [from, to] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {R"("order_date":0)", R"("order_date":-1)"},
+           {R"("order_date":0)", R"("order_date":4294967296)"},
+           {R"("order_date":0)", R"("order_date":9223372036854775807)"},
+           {R"("deleted_at":1)", R"("deleted_at":-1)"},
+           {R"("deleted_at":1)", R"("deleted_at":9223372036854775807)"},
+           {R"("items_count":0)", R"("items_count":4294967296)"},
+           {R"("total_amount":0.00)", R"("total_amount":10000000000)"},
+           {R"("revenue":1.5000)", R"("revenue":10000000000)"},
+           {R"("quantity":1)", R"("quantity":-1)"},
+           {R"("quantity":1)", R"("quantity":9000000000)"},
+           {R"("occurred_at_ms":0)", R"("occurred_at_ms":-9223372036854775808)"},
+           {R"("version":1)", R"("version":0)"}}) {
+    const auto refused = with(from, to);
+    ASSERT_FALSE(refused) << to;
+    EXPECT_EQ(refused.error().kind, base::ErrorKind::kRejected);
+  }
+}
+
 }  // namespace
 }  // namespace millrace::domain

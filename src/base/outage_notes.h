@@ -1,0 +1,52 @@
+// What an outage is worth in the log: said once, remembered now and then, and its end.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/result.h"
+#include "base/runtime.h"
+
+namespace millrace::base {
+
+/// One caller; not thread-safe.
+class OutageNotes {
+ public:
+  explicit OutageNotes(std::chrono::milliseconds reminder = std::chrono::minutes(5)) : reminder_(reminder) {}
+
+  /// True if this failed attempt is worth a line: the first of the outage, one of another kind or vendor code
+  /// than before in it, or one after a reminder's time of silence.
+  [[nodiscard]] bool worth_a_line(const Error& error) {
+    const auto now = monotonic_now();
+    if (!since_) since_ = now;
+    const bool is_new = seen_.emplace(error.kind, error.vendor_code).second;
+    if (!is_new && now - said_ < reminder_) return false;
+    said_ = now;
+    return true;
+  }
+
+  /// How long it has lasted so far; 0 when there is none.
+  [[nodiscard]] std::chrono::seconds lasting() const {
+    return since_ ? std::chrono::duration_cast<std::chrono::seconds>(monotonic_now() - *since_)
+                  : std::chrono::seconds(0);
+  }
+
+  /// An attempt went through: how long the outage lasted, if there was one.
+  std::optional<std::chrono::seconds> over() {
+    if (!since_) return std::nullopt;
+    const auto lasted = lasting();
+    since_.reset();
+    seen_.clear();
+    return lasted;
+  }
+
+ private:
+  const std::chrono::milliseconds reminder_;
+  std::optional<Runtime::Moment> since_;
+  Runtime::Moment said_{};
+  std::set<std::pair<ErrorKind, int>> seen_;  // in this outage
+};
+
+}  // namespace millrace::base
