@@ -35,7 +35,7 @@ relay::Options relay_options(const Settings& settings) {
 
 transform::Options transform_options(const Settings& settings) {
   transform::Options options;
-  options.window_records = static_cast<std::size_t>(settings.transform_window);
+  options.window_events = static_cast<std::size_t>(settings.transform_window);
   options.batch_records_max = static_cast<std::size_t>(settings.transform_batch_size);
   options.commit_interval = settings.transform_commit_interval;
   return options;

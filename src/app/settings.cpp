@@ -65,7 +65,7 @@ const std::array kSettings = {
     SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
     SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
 
-    SettingInfo{"transform.window", &Settings::transform_window, "Records looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},
+    SettingInfo{"transform.window", &Settings::transform_window, "Events looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},
     SettingInfo{"transform.batch_size", &Settings::transform_batch_size, "Records read at a time", 1, 1'000'000},
     SettingInfo{"transform.commit_interval", &Settings::transform_commit_interval, "Between commits of the group's offsets", 1, 60'000},
 

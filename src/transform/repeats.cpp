@@ -1,33 +1,30 @@
 #include "transform/repeats.h"
 
+#include <algorithm>
+
 namespace millrace::transform {
 
-Verdict RepeatWindow::take(std::uint64_t event_id, std::uint64_t epoch) {
-  if (epoch < epoch_) {
-    push(std::nullopt);
-    return Verdict::kFormerOwner;
-  }
+bool RepeatWindow::came_again(const Entry& entry) const {
+  const auto last = last_offsets_.find(entry.event_id);
+  return last == last_offsets_.end() || last->second != entry.offset;
+}
+
+Verdict RepeatWindow::take(std::int64_t offset, std::uint64_t event_id, std::uint64_t epoch) {
+  if (epoch < epoch_) return Verdict::kFormerOwner;
   epoch_ = epoch;
-  const bool repeat = copies_.contains(event_id);
-  push(event_id);
-  return repeat ? Verdict::kRepeat : Verdict::kKeep;
+  entries_.push_back({event_id, offset});
+  const bool fresh = last_offsets_.insert_or_assign(event_id, offset).second;
+  if (last_offsets_.size() > ids_max_) last_offsets_.erase(entries_.front().event_id);
+  while (came_again(entries_.front())) entries_.pop_front();
+  // Ids that come again and again leave entries behind that mean nothing.
+  if (entries_.size() > 2 * ids_max_ + 16)
+    std::erase_if(entries_, [this](const Entry& entry) { return came_again(entry); });
+  return fresh ? Verdict::kKeep : Verdict::kRepeat;
 }
 
-void RepeatWindow::take_unreadable() {
-  push(std::nullopt);
-}
-
-void RepeatWindow::push(std::optional<std::uint64_t> event_id) {
-  entries_.push_back({event_id, epoch_});
-  if (event_id) ++copies_[*event_id];
-  if (entries_.size() <= records_max_) return;
-  const Entry& oldest = entries_.front();
-  if (oldest.event_id) {
-    const auto copies = copies_.find(*oldest.event_id);
-    if (--copies->second == 0) copies_.erase(copies);
-  }
-  start_epoch_ = oldest.epoch_after;
-  entries_.pop_front();
+std::optional<std::int64_t> RepeatWindow::start_offset() const {
+  if (entries_.empty()) return std::nullopt;
+  return entries_.front().offset;
 }
 
 }  // namespace millrace::transform

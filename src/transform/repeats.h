@@ -10,43 +10,40 @@ namespace millrace::transform {
 
 enum class Verdict {
   kKeep,
-  kRepeat,       ///< Its event id stands among the last W records.
+  kRepeat,       ///< Its event id is one of the last W.
   kFormerOwner,  ///< Its epoch is lower than the highest seen: sent late by a relay that had lost the lock.
 };
 
-/// A window over the last W records of one partition. A record of a former owner is dropped and is no match
-/// for later ones (it may be one that was never marked); a record without an id or epoch (a dead letter)
-/// takes a place and matches nothing. Checked in the model relay.cpp: W must be at least twice the relay's
-/// bound on unmarked rows in flight.
+/// The last W distinct event ids of one partition, by where each came last. A record of a former owner is
+/// dropped and is no match for later ones (it may be one that was never marked). Ids are counted and not
+/// records, for of the rows that a relay may send again any leading part may be appended any number of times
+/// before the rest: the records between two copies are without a bound, their events are not. Checked in the
+/// model relay.cpp: W must be at least twice the relay's bound on unmarked rows in flight.
 ///
-/// To make the same window again after a restart: construct it with the same W and the `start_epoch` of then,
-/// and take in the last W records before the position. The start epoch is needed because the highest epoch
-/// may have come before the window.
+/// To make the same window again after a restart: take in the records from the `start_offset` of then up to
+/// the position. The highest epoch before them is not needed: the record at `start_offset` was of no former
+/// owner, so its own epoch was the highest.
 class RepeatWindow {
  public:
-  explicit RepeatWindow(std::size_t records_max, std::uint64_t start_epoch = 0)
-      : records_max_(records_max), start_epoch_(start_epoch), epoch_(start_epoch) {}
+  explicit RepeatWindow(std::size_t ids_max) : ids_max_(ids_max) {}
 
   /// Takes the next record of the log in and judges it.
-  Verdict take(std::uint64_t event_id, std::uint64_t epoch);
-  /// Takes in a record that carries no readable id or epoch.
-  void take_unreadable();
+  Verdict take(std::int64_t offset, std::uint64_t event_id, std::uint64_t epoch);
 
-  /// The highest epoch before the first record of the window.
-  [[nodiscard]] std::uint64_t start_epoch() const { return start_epoch_; }
+  /// Where the oldest of the ids came last; nothing while there are none.
+  [[nodiscard]] std::optional<std::int64_t> start_offset() const;
 
  private:
   struct Entry {
-    std::optional<std::uint64_t> event_id;  // of a record that later ones may repeat
-    std::uint64_t epoch_after;              // the highest epoch up to and with this record
+    std::uint64_t event_id;
+    std::int64_t offset;
   };
-  void push(std::optional<std::uint64_t> event_id);
+  [[nodiscard]] bool came_again(const Entry& entry) const;
 
-  std::size_t records_max_;
-  std::uint64_t start_epoch_;
-  std::uint64_t epoch_;
-  std::deque<Entry> entries_;
-  std::unordered_map<std::uint64_t, std::uint32_t> copies_;  // of each id in entries_
+  std::size_t ids_max_;
+  std::uint64_t epoch_ = 0;                                       // the highest so far
+  std::deque<Entry> entries_;                                     // the oldest one's id did not come again
+  std::unordered_map<std::uint64_t, std::int64_t> last_offsets_;  // of each id
 };
 
 }  // namespace millrace::transform

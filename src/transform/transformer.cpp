@@ -18,18 +18,18 @@ namespace {
 constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the log is felt after its end
-constexpr std::string_view kStartEpochPrefix = "window-start-epoch=";
+constexpr std::string_view kWindowStart = "window-start-offset=";
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
   const auto text = record.header(name);
   return text ? base::parse_int<std::uint64_t>(*text) : std::nullopt;
 }
 
-/// What the window needs beside the records before the position travels in the commit's metadata.
-std::uint64_t start_epoch_of(const std::string& metadata) {
-  if (!metadata.starts_with(kStartEpochPrefix)) return 0;
-  return base::parse_int<std::uint64_t>(std::string_view(metadata).substr(kStartEpochPrefix.size()))
-      .value_or(0);
+/// Where the window begins travels in the commit's metadata; where that does not say it, at the log's
+/// beginning.
+std::int64_t window_start_of(std::string_view metadata) {
+  if (!metadata.starts_with(kWindowStart)) return 0;
+  return base::parse_int<std::int64_t>(metadata.substr(kWindowStart.size())).value_or(0);
 }
 
 }  // namespace
@@ -46,8 +46,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
   // A new group starts at the first event there ever was.
   partition.position = committed ? committed->offset : 0;
   partition.committed = partition.position;
-  const std::int64_t window_start =
-      std::max<std::int64_t>(0, partition.position - static_cast<std::int64_t>(options_.window_records));
+  const std::int64_t window_start = committed ? window_start_of(committed->metadata) : 0;
   if (partition.position < range.begin)
     return base::fatal(
         fmt::format("events of partition {} of {} were removed from the log before they were transformed "
@@ -65,18 +64,22 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
                     "(needed from {}): "
                     "keep the log longer, and load the warehouse anew",
                     input.partition, input.topic, range.begin, window_start));
-  MILLRACE_TRY_ASSIGN(const auto earlier,
-                      log_.read_before(input, partition.position, options_.window_records, soon()));
-  partition.window =
-      RepeatWindow(options_.window_records, committed ? start_epoch_of(committed->metadata) : 0);
-  for (const ports::Record& record : earlier) {
-    const auto id = number_header(record, ports::kHeaderEventId);
-    const auto epoch = number_header(record, ports::kHeaderEpoch);
-    if (id && epoch) {
-      partition.window.take(*id, *epoch);
-    } else {
-      partition.window.take_unreadable();
+  partition.window = RepeatWindow(options_.window_events);
+  for (std::int64_t next = window_start; next < partition.position;) {
+    MILLRACE_TRY_ASSIGN(
+        const auto records,
+        log_.read(input, next, {options_.batch_records_max, options_.batch_bytes_max}, soon()));
+    // Nothing must be missing in the window: what is left out may come a second time.
+    if (records.empty())
+      return base::unavailable(fmt::format("the log does not give back partition {} of {} from {} to {}",
+                                           input.partition, input.topic, next, partition.position));
+    for (const ports::Record& record : records) {
+      if (record.offset >= partition.position) break;
+      const auto id = number_header(record, ports::kHeaderEventId);
+      const auto epoch = number_header(record, ports::kHeaderEpoch);
+      if (id && epoch) partition.window.take(record.offset, *id, *epoch);
     }
+    next = records.back().offset + 1;
   }
   spdlog::info("transform: partition {} goes on at {} of {}", input.partition, partition.position, range.end);
   return partition;
@@ -107,12 +110,11 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto id = number_header(record, ports::kHeaderEventId);
   const auto epoch = number_header(record, ports::kHeaderEpoch);
   if (!id || !epoch) {
-    partition.window.take_unreadable();
     bury(fmt::format("the record has no '{}' or '{}' header; only the relay may write to this topic",
                      ports::kHeaderEventId, ports::kHeaderEpoch));
     return;
   }
-  switch (partition.window.take(*id, *epoch)) {
+  switch (partition.window.take(record.offset, *id, *epoch)) {
     case Verdict::kRepeat:
       ++stats_.repeats_dropped;
       return;
@@ -156,8 +158,8 @@ base::Result<std::size_t> Transformer::advance(Partition& partition) {
 
 base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition) {
   if (partition.committed == partition.position) return {};
-  const std::string metadata =
-      std::string(kStartEpochPrefix) + std::to_string(partition.window.start_epoch());
+  const std::string metadata = std::string(kWindowStart) +
+                               std::to_string(partition.window.start_offset().value_or(partition.position));
   MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, soon()));
   partition.committed = partition.position;
   return {};

@@ -21,7 +21,7 @@ struct Options {
   std::string output_topic = "orders_analytics";
   std::string dead_letter_topic = "order.events-dlq";
   std::string group = "order-event-transformer";
-  std::size_t window_records = 4'000;  ///< W; several times the relay's batch_rows_max.
+  std::size_t window_events = 4'000;  ///< W; several times the relay's batch_rows_max.
   std::size_t batch_records_max = 2'000;
   std::size_t batch_bytes_max = 8u << 20u;
   std::chrono::milliseconds commit_interval{200};

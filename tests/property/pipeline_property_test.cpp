@@ -44,7 +44,7 @@ class World {
   }
   void transform() {
     transform::Options options;
-    options.window_records = 20;
+    options.window_events = 20;
     options.batch_records_max = 4;
     options.commit_interval = std::chrono::milliseconds(0);
     options.idle_wait = std::chrono::milliseconds(2);

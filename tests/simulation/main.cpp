@@ -95,7 +95,7 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "usage: {} [--seed N | --seeds FROM..TO] [--expect-failure] [--verbose]\n", argv[0]);
     return 64;
   }
-  spdlog::set_level(arguments->verbose ? spdlog::level::info : spdlog::level::off);
+  spdlog::set_level(arguments->verbose ? spdlog::level::debug : spdlog::level::off);
   Counts counts;
   std::uint64_t steps = 0;
   const auto began = std::chrono::steady_clock::now();

@@ -106,5 +106,11 @@ TEST_F(Simulation, CountsOnceWhatALivingRelayAppendedLate) {
   for (const std::uint64_t seed : {116u, 334u, 512u, 1663u, 1671u}) expect_right(seed);
 }
 
+// Several relays in a row appended a leading part of the same rows, until the rest had left a window of
+// records (tests/planted/window_of_records.patch).
+TEST_F(Simulation, CountsOnceWhatSeveralFailedRelaysPutFarBehindItsFirstCopy) {
+  expect_right(9118);
+}
+
 }  // namespace
 }  // namespace millrace::simulation

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include "adapters/memory/memory_event_log.h"
 #include "support/memory_pipeline.h"
 
@@ -46,20 +49,43 @@ microseconds Calls::latency() {
   return random_.one_in(4) ? microseconds(0) : random_.up_to(milliseconds(2));
 }
 
-Fault Calls::choose(bool writes) {
+std::int64_t Calls::clock_us() const {
+  return std::chrono::duration_cast<microseconds>(scheduler_.now().time_since_epoch()).count();
+}
+
+bool Calls::tracing() {
+  return spdlog::should_log(spdlog::level::debug);
+}
+
+void Calls::trace(const char* name, Fault fault) {
+  if (!tracing()) return;
+  constexpr std::array<const char*, kFaults> kNames = {
+      "",           "error",        "lost answer", "half",          "late",
+      "conflict",   "crash before", "crash after", "crash halfway", "pause before",
+      "pause after"};
+  fmt::print("{:>12} process {} kind {} {} {}\n", clock_us(), scheduler_.current().number,
+             scheduler_.current().kind, name, kNames[static_cast<std::size_t>(fault)]);
+}
+
+Fault Calls::choose(std::string_view name, bool writes) {
   ++counts.calls;
   if (plan_.nth != 0) return counts.calls == plan_.nth ? plan_.nth_fault : Fault::kNone;
   if (calm_) return Fault::kNone;
   // There are many more reads than writes, and less to be broken by them.
   const bool by_chance = plan_.one_in != 0 && random_.one_in(writes ? plan_.one_in : 5 * plan_.one_in);
+  if (name == plan_.bad_call && !random_.one_in(3)) {
+    constexpr std::array kBad = {Fault::kHalf, Fault::kHalf, Fault::kLostAnswer, Fault::kLate,
+                                 Fault::kCrashHalfway};
+    return kBad[random_.below(kBad.size())];
+  }
   const bool by_plan = plan_.first_by != 0 && counts.calls >= plan_.first_by && !struck_;
   if (!by_chance && !by_plan) return Fault::kNone;
   const auto fault = static_cast<Fault>(1 + random_.below(kFaults - 1));
   return ((plan_.kinds >> static_cast<unsigned>(fault)) & 1u) != 0 || by_plan ? fault : Fault::kNone;
 }
 
-Fault Calls::enter(Kind kind) {
-  Fault fault = choose(kind.writes);
+Fault Calls::enter(const char* name, Kind kind) {
+  Fault fault = choose(name, kind.writes);
   if (fault == Fault::kConflict && !kind.may_conflict) fault = Fault::kError;
   if (fault == Fault::kLate && !kind.may_come_late) fault = Fault::kCrashHalfway;
   if (!kind.writes) {
@@ -71,6 +97,7 @@ Fault Calls::enter(Kind kind) {
     ++counts.faults[static_cast<std::size_t>(fault)];
     scheduler_.mix(static_cast<std::uint64_t>(fault));
   }
+  trace(name, fault);
   scheduler_.pass(latency());
   if (fault == Fault::kCrashBefore) {
     on_crash(scheduler_.current());
@@ -95,21 +122,24 @@ void Calls::leave(Fault fault) {
   }
 }
 
-void Calls::later(std::function<void(Portion)> work) {
+void Calls::later(const char* name, std::function<void(Portion)> work) {
   constexpr std::array<milliseconds, 3> kSpans = {milliseconds(20), milliseconds(3'000),
                                                   milliseconds(90'000)};
   const Portion portion{!random_.one_in(3), random_.next()};
   ++late_;
   scheduler_.after(random_.up_to(kSpans[random_.below(kSpans.size())]),
-                   [this, work = std::move(work), portion] {
+                   [this, name, work = std::move(work), portion, sender = scheduler_.current().number] {
+                     if (tracing())
+                       fmt::print("{:>12} process {} late {} {}\n", clock_us(), sender, name,
+                                  portion.all ? "all" : "a part");
                      work(portion);
                      --late_;
                    });
 }
 
 template <class T, class Do>
-Result<T> Calls::read(Do effect) {
-  const Fault fault = enter({});
+Result<T> Calls::read(const char* name, Do effect) {
+  const Fault fault = enter(name, {});
   if (fault == Fault::kError) return away();
   Result<T> answer = effect();
   leave(fault);
@@ -118,9 +148,9 @@ Result<T> Calls::read(Do effect) {
 }
 
 template <class T, class Do, class Keep>
-Result<T> Calls::write(Kind kind, Deadline deadline, Do effect, Keep keep) {
+Result<T> Calls::write(const char* name, Kind kind, Deadline deadline, Do effect, Keep keep) {
   kind.writes = true;
-  const Fault fault = enter(kind);
+  const Fault fault = enter(name, kind);
   switch (fault) {
     case Fault::kError:
       return away();
@@ -131,14 +161,14 @@ Result<T> Calls::write(Kind kind, Deadline deadline, Do effect, Keep keep) {
       leave(fault);
       return away();
     case Fault::kLate: {
-      later(keep());
+      later(name, keep());
       // Cut off at once, or waited for to the end.
       const auto left = std::chrono::duration_cast<microseconds>(deadline.left());
       scheduler_.pass(random_.one_in(3) ? left : random_.up_to(std::min(left, microseconds(seconds(1)))));
       return away();
     }
     case Fault::kCrashHalfway:
-      later(keep());
+      later(name, keep());
       on_crash(scheduler_.current());
       scheduler_.crash_here();
     default:
@@ -172,7 +202,8 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
   [[nodiscard]] std::uint64_t epoch() const override { return lease_->epoch(); }
 
   Result<std::vector<ports::OutboxRow>> fetch(std::size_t rows_max, Deadline) override {
-    return calls_.read<std::vector<ports::OutboxRow>>([&] { return lease_->fetch(rows_max, at_once()); });
+    return calls_.read<std::vector<ports::OutboxRow>>("fetch",
+                                                      [&] { return lease_->fetch(rows_max, at_once()); });
   }
   Result<void> mark_processed(std::span<const std::uint64_t> ids, Deadline deadline) override {
     const auto refuse_or_mark = [&calls = calls_, &outbox = outbox_,
@@ -183,7 +214,7 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
     };
     // A transaction has no halves.
     return calls_.write<void>(
-        {}, deadline,
+        "mark_processed", {}, deadline,
         [&](Calls::Portion portion) -> Result<void> {
           if (!portion.all) return {};
           return refuse_or_mark(ids);
@@ -225,7 +256,7 @@ std::set<std::uint64_t> SimulatedOutbox::parked() const {
 
 Result<std::unique_ptr<ports::OutboxLease>> SimulatedOutbox::acquire(std::int32_t shard, Deadline deadline) {
   return calls_.write<std::unique_ptr<ports::OutboxLease>>(
-      {}, deadline,
+      "acquire", {}, deadline,
       [&](Calls::Portion portion) -> Result<std::unique_ptr<ports::OutboxLease>> {
         if (!portion.all) {
           state_->outbox.acquire_for_nobody();
@@ -266,7 +297,8 @@ class SimulatedLog::Member final : public ports::GroupMember {
       : calls_(calls), member_(std::move(member)) {}
 
   Result<std::vector<ports::Assignment>> assignments(Deadline) override {
-    return calls_.read<std::vector<ports::Assignment>>([&] { return member_->assignments(at_once()); });
+    return calls_.read<std::vector<ports::Assignment>>("assignments",
+                                                       [&] { return member_->assignments(at_once()); });
   }
   Result<void> commit(const ports::Assignment& assignment, const ports::CommittedOffset& offset,
                       Deadline deadline) override {
@@ -275,7 +307,7 @@ class SimulatedLog::Member final : public ports::GroupMember {
     // Commits of one member are carried out in their order.
     kind.may_come_late = false;
     return calls_.write<void>(
-        kind, deadline,
+        "commit", kind, deadline,
         [&](Calls::Portion portion) -> Result<void> {
           if (!portion.all) return {};
           return member_->commit(assignment, offset, at_once());
@@ -307,15 +339,29 @@ std::int64_t SimulatedLog::committed_offset(const std::string& group,
   return committed && *committed ? (*committed)->offset : 0;
 }
 
+void SimulatedLog::print(const std::string& topic) const {
+  const auto info = state_->log.describe_topic(topic, at_once());
+  for (std::int32_t partition = 0; info && partition < info->partitions; ++partition) {
+    const auto records =
+        state_->log.read_before({topic, partition}, end({topic, partition}), 10'000, at_once());
+    if (!records) continue;
+    for (const ports::Record& record : *records) {
+      fmt::print("{}/{} {:>4} {}", topic, partition, record.offset, record.key);
+      for (const ports::Header& header : record.headers) fmt::print(" {}={}", header.name, header.value);
+      fmt::print("\n");
+    }
+  }
+}
+
 Result<ports::TopicInfo> SimulatedLog::ensure_topic(const std::string& topic, std::int32_t partitions,
                                                     Deadline) {
-  return calls_.read<ports::TopicInfo>([&]() -> Result<ports::TopicInfo> {
+  return calls_.read<ports::TopicInfo>("ensure_topic", [&]() -> Result<ports::TopicInfo> {
     MILLRACE_TRY_ASSIGN(auto info, state_->log.ensure_topic(topic, partitions, at_once()));
     return named(std::move(info));
   });
 }
 Result<ports::TopicInfo> SimulatedLog::describe_topic(const std::string& topic, Deadline) {
-  return calls_.read<ports::TopicInfo>([&]() -> Result<ports::TopicInfo> {
+  return calls_.read<ports::TopicInfo>("describe_topic", [&]() -> Result<ports::TopicInfo> {
     MILLRACE_TRY_ASSIGN(auto info, state_->log.describe_topic(topic, at_once()));
     return named(std::move(info));
   });
@@ -332,7 +378,7 @@ Result<std::int64_t> SimulatedLog::append(const ports::TopicPartition& partition
     return state->log.append(partition, all.first(portion.leading(all.size())), at_once());
   };
   return calls_.write<std::int64_t>(
-      {}, deadline, [&](Calls::Portion portion) { return append_some(records, portion); },
+      "append", {}, deadline, [&](Calls::Portion portion) { return append_some(records, portion); },
       [&] {
         return [append_some, all = std::vector<ports::NewRecord>(records.begin(), records.end()),
                 &counts = calls_.counts](Calls::Portion portion) {
@@ -349,7 +395,7 @@ std::size_t SimulatedLog::record_bytes_max() const {
 Result<std::vector<ports::Record>> SimulatedLog::read(const ports::TopicPartition& partition,
                                                       std::int64_t offset, ports::ReadLimit limit,
                                                       Deadline deadline) {
-  return calls_.read<std::vector<ports::Record>>([&]() -> Result<std::vector<ports::Record>> {
+  return calls_.read<std::vector<ports::Record>>("read", [&]() -> Result<std::vector<ports::Record>> {
     for (;;) {
       MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, state_->log.offsets(partition, at_once()));
       if (offset != range.end) return state_->log.read(partition, offset, limit, at_once());
@@ -361,7 +407,7 @@ Result<std::vector<ports::Record>> SimulatedLog::read(const ports::TopicPartitio
 }
 
 Result<bool> SimulatedLog::wait_any(std::span<const ports::LogPosition> positions, Deadline deadline) {
-  return calls_.read<bool>([&]() -> Result<bool> {
+  return calls_.read<bool>("wait_any", [&]() -> Result<bool> {
     for (;;) {
       const std::uint64_t seen = state_->appends;
       MILLRACE_TRY_ASSIGN(const bool came, state_->log.wait_any(positions, at_once()));
@@ -375,11 +421,12 @@ Result<std::vector<ports::Record>> SimulatedLog::read_before(const ports::TopicP
                                                              std::int64_t position, std::size_t count,
                                                              Deadline) {
   return calls_.read<std::vector<ports::Record>>(
-      [&] { return state_->log.read_before(partition, position, count, at_once()); });
+      "read_before", [&] { return state_->log.read_before(partition, position, count, at_once()); });
 }
 
 Result<ports::OffsetRange> SimulatedLog::offsets(const ports::TopicPartition& partition, Deadline) {
-  return calls_.read<ports::OffsetRange>([&] { return state_->log.offsets(partition, at_once()); });
+  return calls_.read<ports::OffsetRange>("offsets",
+                                         [&] { return state_->log.offsets(partition, at_once()); });
 }
 
 Result<void> SimulatedLog::trim(const ports::TopicPartition& partition, std::int64_t offset, Deadline) {
@@ -389,7 +436,7 @@ Result<void> SimulatedLog::trim(const ports::TopicPartition& partition, std::int
 Result<std::unique_ptr<ports::GroupMember>> SimulatedLog::join(const std::string& group,
                                                                const std::string& topic, Deadline) {
   return calls_.read<std::unique_ptr<ports::GroupMember>>(
-      [&]() -> Result<std::unique_ptr<ports::GroupMember>> {
+      "join", [&]() -> Result<std::unique_ptr<ports::GroupMember>> {
         MILLRACE_TRY_ASSIGN(auto member, state_->log.join(group, topic, at_once()));
         return std::make_unique<Member>(calls_, std::move(member));
       });
@@ -399,7 +446,7 @@ Result<std::optional<ports::CommittedOffset>> SimulatedLog::committed(const std:
                                                                       const ports::TopicPartition& partition,
                                                                       Deadline) {
   return calls_.read<std::optional<ports::CommittedOffset>>(
-      [&] { return state_->log.committed(group, partition, at_once()); });
+      "committed", [&] { return state_->log.committed(group, partition, at_once()); });
 }
 
 Result<std::vector<ports::GroupOffset>> SimulatedLog::list_group_offsets(Deadline) {
@@ -436,17 +483,17 @@ std::uint64_t SimulatedTables::position_of(const std::string& source) const {
 }
 
 Result<sink::Generation> SimulatedTables::generation(Deadline) {
-  return calls_.read<sink::Generation>([&] { return state_->tables.generation(at_once()); });
+  return calls_.read<sink::Generation>("generation", [&] { return state_->tables.generation(at_once()); });
 }
 
 Result<std::map<domain::OrderId, std::uint64_t>> SimulatedTables::snapshot_versions(
     std::uint32_t generation, std::span<const domain::OrderId> orders, Deadline) {
   return calls_.read<std::map<domain::OrderId, std::uint64_t>>(
-      [&] { return state_->tables.snapshot_versions(generation, orders, at_once()); });
+      "snapshot_versions", [&] { return state_->tables.snapshot_versions(generation, orders, at_once()); });
 }
 
 Result<sink::SinkPosition> SimulatedTables::position(const std::string& source, Deadline) {
-  return calls_.read<sink::SinkPosition>([&] {
+  return calls_.read<sink::SinkPosition>("position", [&] {
     auto position = state_->tables.position(source, at_once());
     state_->owner = calls_.scheduler_.current().number;
     if (position && state_->tables.newest_upto(source) > position->upto) ++calls_.counts.beyond_position;
@@ -465,12 +512,12 @@ Result<void> SimulatedTables::write_positions(const std::map<std::string, sink::
     return state->tables.write_positions(some, now, at_once());
   };
   return calls_.write<void>(
-      {}, deadline, [&](Calls::Portion portion) { return write(positions, portion); },
+      "write_positions", {}, deadline, [&](Calls::Portion portion) { return write(positions, portion); },
       [&] { return [write, all = positions](Calls::Portion portion) { (void)write(all, portion); }; });
 }
 
 Result<base::UtcTime> SimulatedTables::now(Deadline) {
-  return calls_.read<base::UtcTime>([&]() -> Result<base::UtcTime> { return clock_.now(); });
+  return calls_.read<base::UtcTime>("now", [&]() -> Result<base::UtcTime> { return clock_.now(); });
 }
 
 Result<void> SimulatedTables::insert_base(std::span<const domain::AnalyticsRow* const> rows,
@@ -486,7 +533,7 @@ Result<void> SimulatedTables::insert_base(std::span<const domain::AnalyticsRow* 
     return state_->tables.insert_base(some, loaded_at, not_after, at_once());
   };
   return calls_.write<void>(
-      {}, deadline, [&](Calls::Portion portion) { return insert(rows, portion); },
+      "insert_base", {}, deadline, [&](Calls::Portion portion) { return insert(rows, portion); },
       [&] {
         std::vector<domain::AnalyticsRow> kept;
         for (const domain::AnalyticsRow* row : rows) kept.push_back(*row);
@@ -501,7 +548,7 @@ Result<void> SimulatedTables::insert_base(std::span<const domain::AnalyticsRow* 
 Result<std::map<domain::OrderId, std::uint64_t>> SimulatedTables::purged_versions(
     std::span<const domain::OrderId> orders, Deadline) {
   return calls_.read<std::map<domain::OrderId, std::uint64_t>>(
-      [&] { return state_->tables.purged_versions(orders, at_once()); });
+      "purged_versions", [&] { return state_->tables.purged_versions(orders, at_once()); });
 }
 
 Result<void> SimulatedTables::insert_rollups(std::span<const sink::RollupRow> rows, Deadline deadline) {
@@ -518,7 +565,7 @@ Result<void> SimulatedTables::insert_rollups(std::span<const sink::RollupRow> ro
     return state_->tables.insert_rollups(some, at_once());
   };
   return calls_.write<void>(
-      {}, deadline, [&](Calls::Portion portion) { return insert(rows, portion); },
+      "insert_rollups", {}, deadline, [&](Calls::Portion portion) { return insert(rows, portion); },
       [&] {
         std::vector<Kept> kept;
         for (const sink::RollupRow& row : rows) kept.push_back({*row.key, *row.source, row.sum});
@@ -535,13 +582,14 @@ Result<void> SimulatedTables::insert_rollups(std::span<const sink::RollupRow> ro
 
 Result<sink::SumCache> SimulatedTables::load_cache(const std::string& source, std::size_t keys_max,
                                                    Deadline) {
-  return calls_.read<sink::SumCache>([&] { return state_->tables.load_cache(source, keys_max, at_once()); });
+  return calls_.read<sink::SumCache>("load_cache",
+                                     [&] { return state_->tables.load_cache(source, keys_max, at_once()); });
 }
 
 Result<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>> SimulatedTables::read_sums(
     const std::string& source, std::span<const sink::RollupKey> keys, Deadline) {
   return calls_.read<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>>(
-      [&] { return state_->tables.read_sums(source, keys, at_once()); });
+      "read_sums", [&] { return state_->tables.read_sums(source, keys, at_once()); });
 }
 
 }  // namespace millrace::simulation

@@ -57,6 +57,7 @@ struct Counts {
 /// Which calls go wrong. Given by the world.
 struct FaultPlan {
   std::uint64_t one_in = 0;     ///< One write in so many goes wrong, and fewer reads; 0: none by chance.
+  std::string_view bad_call;    ///< Two writes of three of this name go wrong: in part, unanswered or late.
   std::uint64_t kinds = ~0ull;  ///< Bit per Fault: which may be chosen.
   std::uint64_t first_by = 0;   ///< The call with this number goes wrong if none before it did; 0: none.
   std::uint64_t nth = 0;        ///< The n-th call goes wrong with `nth_fault`; 0: none.
@@ -100,16 +101,19 @@ class Calls {
     bool may_come_late = true;  ///< While its caller lives.
   };
 
-  Fault choose(bool writes);
-  Fault enter(Kind kind);
+  Fault choose(std::string_view name, bool writes);
+  Fault enter(const char* name, Kind kind);
+  static bool tracing();
+  void trace(const char* name, Fault fault);
+  [[nodiscard]] std::int64_t clock_us() const;
   void leave(Fault fault);
-  void later(std::function<void(Portion)> work);
+  void later(const char* name, std::function<void(Portion)> work);
   [[nodiscard]] std::chrono::microseconds latency();
 
   template <class T, class Do>
-  base::Result<T> read(Do effect);
+  base::Result<T> read(const char* name, Do effect);
   template <class T, class Do, class Keep>
-  base::Result<T> write(Kind kind, base::Deadline deadline, Do effect, Keep keep);
+  base::Result<T> write(const char* name, Kind kind, base::Deadline deadline, Do effect, Keep keep);
 
   Scheduler& scheduler_;
   Random random_;
@@ -167,6 +171,9 @@ class SimulatedLog final : public ports::EventLog {
   [[nodiscard]] std::int64_t end(const ports::TopicPartition& partition) const;
   [[nodiscard]] std::int64_t committed_offset(const std::string& group,
                                               const ports::TopicPartition& partition) const;
+
+  /// Offset, key, and headers of all records.
+  void print(const std::string& topic) const;
 
   base::Result<ports::TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,
                                               base::Deadline deadline) override;
