@@ -525,7 +525,7 @@ Result<void> SimulatedTables::insert_base(std::span<const domain::AnalyticsRow* 
                                           Deadline deadline) {
   const auto insert = [this, loaded_at, not_after](std::span<const domain::AnalyticsRow* const> all,
                                                    Calls::Portion portion) -> Result<void> {
-    if (clock_.now() > not_after) return base::rejected("the insert came after its not_after", 469);
+    if (clock_.now() > not_after) return base::unavailable("the insert came after its not_after", 469);
     std::vector<const domain::AnalyticsRow*> some;
     for (std::size_t i = 0; i < all.size(); ++i)
       if (portion.holds(i)) some.push_back(all[i]);
