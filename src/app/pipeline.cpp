@@ -107,7 +107,7 @@ Pipeline::~Pipeline() {
 
 void Pipeline::stop() {
   stop_.request();
-  relay_->wake();
+  if (relay_) relay_->wake();  // a start that failed has none
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }

@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "warehouse/engine.h"
+#include "warehouse/failed_writes.h"
 #include "warehouse/handler.h"
 #include "warehouse/server.h"
 
@@ -149,6 +150,7 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  warehouse::watch_failed_writes();
   if (options.die_with_parent) {
     const pid_t parent = ::getppid();
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -1,6 +1,8 @@
 #include "adapters/rocksdb/rocksdb_event_log.h"
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -8,6 +10,7 @@
 #include <map>
 #include <thread>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
@@ -21,6 +24,26 @@
 #include "support/temporary_directory.h"
 
 extern char** environ;
+
+namespace {
+std::atomic<int> sync_error = 0;   // what every sync fails with; 0: none does
+std::atomic<int> write_error = 0;  // what every write to a file fails with
+}  // namespace
+
+// RocksDB's calls come here first: the disk of a test can fail while a log is open.
+extern "C" int fdatasync(int file) {
+  static const auto next = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "fdatasync"));
+  if (sync_error == 0) return next(file);
+  errno = sync_error;
+  return -1;
+}
+extern "C" ssize_t write(int file, const void* bytes, std::size_t size) {
+  static const auto next =
+      reinterpret_cast<ssize_t (*)(int, const void*, std::size_t)>(::dlsym(RTLD_NEXT, "write"));
+  if (write_error == 0 || file <= STDERR_FILENO) return next(file, bytes, size);
+  errno = write_error;
+  return -1;
+}
 
 namespace millrace::adapters::rocksdb {
 namespace {
@@ -179,6 +202,80 @@ TEST(RocksdbEventLog, RemovesWhatAFailedAppendLeftBeyondTheEnd) {
   EXPECT_EQ(values_of(*open_log(directory.path()), partition),
             (std::vector<std::string>{"0", "later", "later"}));
 }
+
+/// A disk that fails while the log is open, and works again later: what the call is and what it fails with.
+struct FailingDisk {
+  const char* name;
+  std::atomic<int>* call;
+  int error;
+};
+
+class RocksdbEventLogOn : public testing::TestWithParam<FailingDisk> {
+ protected:
+  ~RocksdbEventLogOn() override { *GetParam().call = 0; }
+};
+
+TEST_P(RocksdbEventLogOn, GoesOnByItselfWhenTheDiskDoes) {
+  const TemporaryDirectory directory;
+  const TopicPartition partition{"topic", 0};
+  std::vector<std::string> acknowledged = {"first"};
+  {
+    const auto log = open_log(directory.path());
+    ASSERT_TRUE(log->ensure_topic("topic", 2, soon()).has_value());
+    ASSERT_TRUE(log->append(partition, records_with({"first"}), soon()).has_value());
+    const auto member = *log->join("group", "topic", soon());
+    const auto mine = *member->assignments(soon());
+
+    *GetParam().call = GetParam().error;
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      const auto failed = log->append(partition, records_with({"ghost", "ghost"}), soon());
+      ASSERT_FALSE(failed.has_value());
+      EXPECT_EQ(failed.error().kind, ErrorKind::kUnavailable) << failed.error().message;
+      const auto uncommitted = member->commit(mine.at(0), {1, ""}, soon());
+      EXPECT_TRUE(uncommitted.has_value() || uncommitted.error().kind == ErrorKind::kUnavailable);
+    }
+    EXPECT_EQ(log->offsets(partition, soon())->end, 1);
+
+    *GetParam().call = 0;
+    const Deadline deadline = soon();
+    while (!log->append(partition, records_with({"second"}), soon())) {
+      ASSERT_FALSE(deadline.passed()) << "the log does not go on";
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    acknowledged.emplace_back("second");
+    EXPECT_EQ(values_of(*log, partition), acknowledged);
+    ASSERT_TRUE(log->append({"topic", 1}, records_with({"elsewhere"}), soon()).has_value());
+    ASSERT_TRUE(member->commit(mine.at(0), {2, "window"}, soon()).has_value());
+    ASSERT_TRUE(log->ensure_topic("other", 1, soon()).has_value());
+  }
+  const auto log = open_log(directory.path());
+  EXPECT_EQ(values_of(*log, partition), acknowledged);
+  EXPECT_EQ(values_of(*log, {"topic", 1}), (std::vector<std::string>{"elsewhere"}));
+  EXPECT_EQ((*log->committed("group", partition, soon()))->offset, 2);
+}
+
+TEST_P(RocksdbEventLogOn, EndsInOrderWhileTheDiskFails) {
+  const TemporaryDirectory directory;
+  const TopicPartition partition{"topic", 0};
+  {
+    const auto log = open_log(directory.path());
+    ASSERT_TRUE(log->ensure_topic("topic", 1, soon()).has_value());
+    ASSERT_TRUE(log->append(partition, records_with({"first"}), soon()).has_value());
+    *GetParam().call = GetParam().error;
+    for (int attempt = 0; attempt < 3; ++attempt)
+      EXPECT_FALSE(log->append(partition, records_with({"ghost"}), soon()).has_value());
+  }
+  *GetParam().call = 0;
+  // What failed may have reached the disk; whether it did or not, what was acknowledged comes first.
+  EXPECT_EQ(values_of(*open_log(directory.path()), partition).at(0), "first");
+}
+
+INSTANTIATE_TEST_SUITE_P(Disks, RocksdbEventLogOn,
+                         testing::Values(FailingDisk{"sync_fails", &sync_error, EIO},
+                                         FailingDisk{"read_only", &write_error, EROFS},
+                                         FailingDisk{"full", &write_error, ENOSPC},
+                                         FailingDisk{"write_fails", &write_error, EIO}),
+                         [](const auto& disk) { return std::string(disk.param.name); });
 
 // Directories
 

@@ -223,3 +223,14 @@ def test_tools_say_which_server_is_away(make):
         assert done.code == 5, done
         assert str(millrace.settings[port]) in done.complaint()
         assert "test123" not in done.err
+
+
+def test_a_log_that_cannot_be_opened_is_named_in_one_line(make):
+    millrace = make()
+    millrace.data.mkdir()
+    (millrace.data / "event-log").write_text("not a folder")
+    done = millrace.run("up")
+
+    assert done.code not in (0, 1), done
+    assert str(millrace.data / "event-log") in done.complaint(), done.err
+    assert not millrace.processes()

@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -241,6 +243,22 @@ std::string commit_key(const std::string& group, const TopicPartition& partition
   return key;
 }
 
+/// What RocksDB has to say goes to our log. Its own log file would lie on the disk whose failure it reports,
+/// and Debian's build ends the program when it writes to a file that failed before.
+class Notes final : public ::rocksdb::Logger {
+ public:
+  Notes() : Logger(::rocksdb::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    std::array<char, 1'000> text{};
+    const int size = std::vsnprintf(text.data(), text.size(), format, arguments);
+    if (size <= 0) return;
+    const std::string_view said(text.data(), std::min(static_cast<std::size_t>(size), text.size() - 1));
+    // The level stands in front of it, in brackets; what is not above the least level does not come here.
+    spdlog::warn("event log: RocksDB says: {}", base::printable(said, text.size()));
+  }
+};
+
 ::rocksdb::Options database_options(const Options& options) {
   ::rocksdb::Options database;
   database.create_if_missing = true;
@@ -272,9 +290,7 @@ std::string commit_key(const std::string& group, const TopicPartition& partition
   table.block_size = std::size_t{16} << 10u;
   database.table_factory.reset(::rocksdb::NewBlockBasedTableFactory(table));
 
-  database.info_log_level = ::rocksdb::WARN_LEVEL;
-  database.max_log_file_size = std::size_t{1} << 20u;
-  database.keep_log_file_num = 2;
+  database.info_log = std::make_shared<Notes>();
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
   return database;
@@ -299,8 +315,11 @@ class RocksdbEventLog::Impl {
   }
   ~Impl() {
     if (database == nullptr) return;
-    if (const auto synced = database->SyncWAL(); !synced.ok())
-      spdlog::error("event log: the last sync failed: {}", synced.ToString());
+    // After a failed write there is nothing acknowledged that is not on the disk, and RocksDB ends the
+    // program when it is told to sync a file that failed before.
+    if (!needs_opening)
+      if (const auto synced = database->SyncWAL(); !synced.ok())
+        spdlog::error("event log: the last sync failed: {}", synced.ToString());
     if (const auto closed = database->Close(); !closed.ok())
       spdlog::error("event log: close: {}", closed.ToString());
   }
@@ -324,15 +343,60 @@ class RocksdbEventLog::Impl {
     return {};
   }
 
+  /// Holds `database` open while a caller uses it.
+  [[nodiscard]] std::shared_lock<std::shared_mutex> use() { return std::shared_lock(database_mutex); }
+
+  /// Without use() held.
   Result<void> write(::rocksdb::WriteBatch& batch, std::string_view doing) {
-    // After a failed write RocksDB refuses all others until its cause is gone. It finds that out by itself
-    // for a full disk, for other causes when it is told to look; whatever it answers, the write says whether
-    // it helped.
-    if (write_failed.exchange(false)) database->Resume().PermitUncheckedError();
+    MILLRACE_TRY(open_again_if_needed());
+    const auto used = use();
+    return write_used(batch, doing);
+  }
+
+  /// With use() held.
+  Result<void> write_used(::rocksdb::WriteBatch& batch, std::string_view doing) {
+    if (database == nullptr || needs_opening) return closed();
     const auto written = database->Write(write_options, &batch);
     if (written.ok()) return {};
-    write_failed = true;
+    // RocksDB never trusts a file again that failed, and its own recovery from a full disk goes on writing to
+    // it: only another start from the disk helps.
+    needs_opening = true;
     return failed(doing, written);
+  }
+
+  /// Opens the database once more after a write that failed. What is in memory stands:
+  /// an append that failed may have reached the disk, and is removed. Without use() held.
+  Result<void> open_again_if_needed() {
+    if (!needs_opening) return {};
+    const std::unique_lock alone(database_mutex);
+    if (!needs_opening) return {};
+    if (database != nullptr) database->Close().PermitUncheckedError();
+    database.reset();
+    ::rocksdb::DB* opened = nullptr;
+    const auto status = ::rocksdb::DB::Open(database_options(options), options.directory.string(), &opened);
+    if (!status.ok()) return failed("open it again", status);
+    database.reset(opened);
+    ::rocksdb::WriteBatch batch;
+    {
+      const std::shared_lock topics_lock(topics_mutex);
+      for (const auto& [name, topic] : topics)
+        for (const auto& partition : topic->partitions) {
+          const std::lock_guard partition_lock(partition->mutex);
+          batch.DeleteRange(record_key(partition->topic_number, partition->number, partition->end),
+                            partition_key(kRecordKey, partition->topic_number, partition->number + 1));
+          batch.Put(partition_key(kRangeKey, partition->topic_number, partition->number),
+                    range_value(partition->begin, partition->end));
+        }
+    }
+    if (const auto written = database->Write(write_options, &batch); !written.ok())
+      return failed("open it again", written);
+    needs_opening = false;
+    spdlog::info("event log: opened again after writes had failed");
+    return {};
+  }
+
+  static std::unexpected<Error> closed() {
+    return base::unavailable("event log: closed after failed writes until it can be opened again");
   }
 
   Result<Partition*> find(const TopicPartition& where) {
@@ -348,6 +412,8 @@ class RocksdbEventLog::Impl {
   /// Records of [from, end) up to the first that is not there.
   Result<std::vector<ports::Record>> fetch(const Partition& partition, std::int64_t from, std::int64_t end,
                                            ports::ReadLimit limit) {
+    const auto used = use();
+    if (database == nullptr) return closed();
     std::vector<ports::Record> records;
     const std::string stop = record_key(partition.topic_number, partition.number, end);
     const ::rocksdb::Slice upper = stop;
@@ -373,9 +439,11 @@ class RocksdbEventLog::Impl {
 
   const Options options;
   DirectoryLock lock;
-  std::unique_ptr<::rocksdb::DB> database;
+  // Taken before every other mutex here but that of the groups.
+  std::shared_mutex database_mutex;
+  std::unique_ptr<::rocksdb::DB> database;  // replaced under database_mutex; null when that failed
   ::rocksdb::WriteOptions write_options;
-  std::atomic<bool> write_failed = false;
+  std::atomic<bool> needs_opening = false;
 
   /// Tells those who wait for any of several partitions.
   void ring() {
@@ -640,6 +708,8 @@ Result<ports::TopicInfo> RocksdbEventLog::ensure_topic(const std::string& name, 
   if (partitions < 1 || partitions > kPartitionsMax)
     return base::invalid(
         fmt::format("topic {} cannot have {} partitions; use 1 to {}", name, partitions, kPartitionsMax));
+  MILLRACE_TRY(impl_->open_again_if_needed());
+  const auto used = impl_->use();
   const std::unique_lock lock(impl_->topics_mutex);
   if (const auto topic = impl_->topics.find(name); topic != impl_->topics.end()) {
     const ports::TopicInfo& info = topic->second->info;
@@ -657,7 +727,7 @@ Result<ports::TopicInfo> RocksdbEventLog::ensure_topic(const std::string& name, 
   value += info.incarnation;
   ::rocksdb::WriteBatch batch;
   batch.Put(topic_key(name), value);
-  MILLRACE_TRY(impl_->write(batch, fmt::format("make topic {}", name)));
+  MILLRACE_TRY(impl_->write_used(batch, fmt::format("make topic {}", name)));
   return impl_->add_topic(number, std::move(info)).info;
 }
 
@@ -706,8 +776,11 @@ Result<std::int64_t> RocksdbEventLog::append(const TopicPartition& where,
     batch.Put(record_key(partition->topic_number, partition->number, offset++), value);
   }
   batch.Put(partition_key(kRangeKey, partition->topic_number, partition->number), range_value(begin, offset));
-  MILLRACE_TRY(impl_->write(batch, fmt::format("append to {}", partition->name)));
+  MILLRACE_TRY(impl_->open_again_if_needed());
   {
+    // Until the end is known here too: opening again removes what lies beyond it.
+    const auto used = impl_->use();
+    MILLRACE_TRY(impl_->write_used(batch, fmt::format("append to {}", partition->name)));
     const std::lock_guard lock(partition->mutex);
     partition->end = offset;
   }
@@ -810,7 +883,9 @@ Result<void> RocksdbEventLog::trim(const TopicPartition& where, std::int64_t off
   ::rocksdb::WriteBatch batch;
   batch.DeleteRange(first, stop);
   batch.Put(partition_key(kRangeKey, partition->topic_number, partition->number), range_value(begin, end));
-  MILLRACE_TRY(impl_->write(batch, fmt::format("trim {}", partition->name)));
+  MILLRACE_TRY(impl_->open_again_if_needed());
+  const auto used = impl_->use();
+  MILLRACE_TRY(impl_->write_used(batch, fmt::format("trim {}", partition->name)));
   // Whole files go at once; what shares a file with later records goes when it is compacted.
   const ::rocksdb::Slice from = first;
   const ::rocksdb::Slice to = stop;

@@ -35,7 +35,8 @@ struct Options {
 ///
 /// A reader that waits is woken by the append that it waits for, after the sync. Appends to one partition go
 /// one after the other; appends to several partitions at a time share their sync. An append that failed never
-/// becomes visible later: if parts of it reached the disk, opening removes them.
+/// becomes visible later: if parts of it reached the disk, opening removes them. After a disk that was full,
+/// read-only or failed to sync, the log goes on by itself: calls are kUnavailable until then.
 ///
 /// Groups: the member that joined a topic first owns all partitions, the others stand by with none until it
 /// leaves. Generations grow with each take-over, over restarts too.

@@ -1,7 +1,9 @@
 """Statements that write: formats, streaming, cut-off and damaged bodies."""
 import gzip
+import http.client
 import json
 import os
+import resource
 import socket
 import struct
 import threading
@@ -252,3 +254,58 @@ def test_rows_refused_by_a_constraint_are_not_written(warehouse, database):
     assert late.code == 469
     warehouse.send(struct.pack("<QI", 1, int(time.time()) + 60), database=database, query="INSERT INTO t FORMAT RowBinary")
     assert warehouse.ask("SELECT count() FROM t", database=database) == "1\n"
+
+
+FSYNC = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
+
+
+def limit_files(program, size):
+    """Every write beyond so many bytes of a file fails from now on, as on a full disk; -1: no more."""
+    resource.prlimit(program.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+# The engine itself acknowledges an insert none of whose bytes could be written, and commits such merges.
+def test_an_insert_that_cannot_be_written_is_refused_and_harms_nothing(start):
+    program = start()
+    program.ask(f"CREATE TABLE default.t (a UInt64, s String) ENGINE = MergeTree ORDER BY a {FSYNC}")
+    insert = "INSERT INTO default.t SELECT number, randomPrintableASCII(100) FROM numbers(1000)"
+    program.ask(insert)
+    limit_files(program, 2_000)
+    for _ in range(3):
+        assert program.send(insert).status != 200
+        assert program.ask("SELECT count() FROM default.t WHERE length(s) = 100") == "1000\n"
+    limit_files(program, resource.RLIM_INFINITY)
+    program.ask(insert)
+    assert program.ask("SELECT count() FROM default.t WHERE length(s) = 100") == "2000\n"
+    program.kill()
+    assert start().ask("SELECT count() FROM default.t WHERE length(s) = 100") == "2000\n"
+
+
+def test_a_merge_that_cannot_be_written_keeps_the_parts_that_it_would_replace(start):
+    program = start()
+    program.ask(f"CREATE TABLE default.t (a UInt64, s String) ENGINE = MergeTree ORDER BY a {FSYNC}")
+    program.ask("SYSTEM STOP MERGES default.t")
+    for _ in range(3):
+        program.ask("INSERT INTO default.t SELECT number, randomPrintableASCII(100) FROM numbers(1000)")
+    program.ask("SYSTEM START MERGES default.t")
+    limit_files(program, 2_000)
+    assert program.send("OPTIMIZE TABLE default.t FINAL").status != 200
+    assert program.ask("SELECT count() FROM default.t WHERE length(s) = 100") == "3000\n"
+    limit_files(program, resource.RLIM_INFINITY)
+    program.ask("OPTIMIZE TABLE default.t FINAL")
+    assert program.ask("SELECT count() FROM default.t WHERE length(s) = 100") == "3000\n"
+
+
+def test_a_table_without_fsync_ends_the_program_rather_than_lose_a_write(start):
+    program = start()
+    program.ask("CREATE TABLE default.t (a UInt64, s String) ENGINE = MergeTree ORDER BY a SETTINGS fsync_after_insert = 0")
+    insert = "INSERT INTO default.t SELECT number, randomPrintableASCII(100) FROM numbers(1000)"
+    program.ask(insert)
+    limit_files(program, 2_000)
+    try:
+        assert program.send(insert).status != 200
+    except (OSError, http.client.HTTPException):
+        assert program.process.wait(60) == 4
+        assert "could not be written" in program.log_text()
+        program = start()
+    assert program.ask("SELECT count() FROM default.t WHERE length(s) = 100") == "1000\n"
