@@ -20,20 +20,22 @@ sys.dont_write_bytecode = True
 import pytest  # noqa: E402
 
 import oracle  # noqa: E402
+from disks import Disks  # noqa: E402
 from load import PRODUCTS, USERS, Load  # noqa: E402
 from report import Tally, commit, write_report  # noqa: E402
-from setups import Embedded, Gated  # noqa: E402
+from setups import Embedded, Gated, LeftOut  # noqa: E402
 from system import REPOSITORY, QueryFailed, tail, wait_until  # noqa: E402
 
 ROUNDS_BETWEEN_CHECKS = 8
 CALM_SECONDS = (0.1, 1.2)
 CHANGES_BETWEEN_FAULTS = 10
-EMBEDDED_SHARE = 0.55
+# The set-ups, and what share of the time has passed when each ends.
+KINDS = ((Embedded, 0.4), (Gated, 0.75), (Disks, 1.0))
 LOG_LINES_SHOWN = 40
 
 # What the log of `up` says happened: name in the report -> pattern; a group counts as often as it says.
 SEEN_IN_LOG = {
-    "sink restarts": re.compile(r"sink: .*; starting again from the position"),
+    "sink starts": re.compile(r"sink: partition 0 goes on"),
     "repeats dropped": re.compile(r"(?:sink|transform): dropped (\d+) repeats"),
     "relay retries": re.compile(r"relay: (?:.*; trying again|lost shard)"),
     "servers started again": re.compile(r"starting it again in"),
@@ -68,7 +70,7 @@ class Part:
         self.warehouse_before = {}
         self.checks = 0
         self.millrace.start()
-        self.load = Load(self.millrace, seed)
+        self.load = setup.load = Load(self.millrace, seed)
 
     def log_from(self, offset):
         with self.millrace.log_file().open("rb") as log:
@@ -160,7 +162,7 @@ def options():
     given = parser.parse_args()
     if given.seed is None:
         given.seed = random.SystemRandom().randrange(10**6)
-    known = set(Embedded.faults + Gated.faults)
+    known = {fault for kind, _ in KINDS for fault in kind.faults}
     given.chosen = known if given.faults is None else set(given.faults.split(","))
     if given.chosen - known:
         parser.error(f"unknown: {', '.join(sorted(given.chosen - known))}; known: {', '.join(sorted(known))}")
@@ -173,9 +175,9 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="millrace-chaos-"))
     started = time.monotonic()
     built_from = commit()
-    tallies, found = {}, []
+    tallies, found, left_out = {}, [], []
     acknowledged = orders = checks = 0
-    for kind, share in ((Embedded, EMBEDDED_SHARE), (Gated, 1.0)):
+    for kind, share in KINDS:
         faults = [fault for fault in kind.faults if fault in given.chosen]
         if not faults or found:
             continue
@@ -185,9 +187,12 @@ def main():
         try:
             setup = kind(folder, chance)
             part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found)
-            part.run(faults, until, given.rounds or sys.maxsize)
+            part.run([fault for fault in faults if fault in setup.faults], until, given.rounds or sys.maxsize)
         except Failed:
             pass
+        except LeftOut as why:
+            left_out.append(str(why))
+            print(why, flush=True)
         except (AssertionError, OSError, QueryFailed, pytest.fail.Exception) as problem:
             traceback.print_exc()
             found.append(f"{kind.__name__}, after {part.rounds if part else 0} rounds: {problem}")
@@ -201,11 +206,13 @@ def main():
                 if found:
                     print(tail(setup.millrace.log_file(), LOG_LINES_SHOWN))
                 try:
+                    if found:
+                        setup.keep()
                     setup.close()
-                except (AssertionError, pytest.fail.Exception) as problem:
+                except (AssertionError, shutil.Error, pytest.fail.Exception) as problem:
                     found.append(f"{kind.__name__}: the end: {problem}")
     print(write_report(given.report, given.seed, built_from, time.monotonic() - started, tallies, found,
-                       {"orders acknowledged": orders, "changes acknowledged": acknowledged, "checks": checks}))
+                       {"orders acknowledged": orders, "changes acknowledged": acknowledged, "checks": checks}, left_out))
     idle = [f"{fault} never hit anything" for faults in tallies.values() for fault, tally in faults.items() if tally.idle()]
     for line in idle:
         print(line)

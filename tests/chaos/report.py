@@ -39,7 +39,7 @@ def commit():
     return (git("rev-parse", "--short", "HEAD") or "?") + (" with changes" if git("status", "--porcelain") else "")
 
 
-def write_report(path, seed, built_from, seconds, tallies, found, totals):
+def write_report(path, seed, built_from, seconds, tallies, found, totals, left_out=()):
     """Returns the text that it wrote."""
     everything = {}
     rounds = 0
@@ -55,7 +55,7 @@ def write_report(path, seed, built_from, seconds, tallies, found, totals):
                            + ", ".join(f"{what} {count}" for what, count in tally.hits.items() if count) + " |")
             for what, count in tally.hits.items():
                 everything[what] = everything.get(what, 0) + count
-    lines += [f"- rounds: {rounds}", *(f"- {what}: {count}" for what, count in totals.items()),
+    lines += [*(f"- left out: {why}" for why in left_out), f"- rounds: {rounds}", *(f"- {what}: {count}" for what, count in totals.items()),
               f"- **differences found: {len(found)}**", "", "Recovery: from the kill, or from the end of the disturbance, until an "
               "order placed after it is visible in the warehouse.", "", *table, "", "## What was hit", "", *details, "",
               "| in all | |", "|---|---:|", *(f"| {what} | {count} |" for what, count in everything.items())]

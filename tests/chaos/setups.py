@@ -22,6 +22,10 @@ START_SECONDS = (0.02, 1.5)
 MILLRACE, MARIADBD, WAREHOUSE = "millrace", "mariadbd", "millrace-warehouse"
 
 
+class LeftOut(Exception):
+    """This machine does not permit the set-up; the text says what it lacks."""
+
+
 class Setup:
     """What both have in common: one `up`, which can be killed, paused and started again."""
 
@@ -29,6 +33,7 @@ class Setup:
         self.chance = chance
         self.millrace = Millrace(folder, **TIMEOUTS, **settings)
         self.notes = {}
+        self.load = None  # the part's, once it runs
 
     def note(self, what, count=1):
         """Counts what the fault itself saw happen."""
@@ -73,6 +78,9 @@ class Setup:
 
     def pause_millrace(self):
         return self.pause(self.pid(MILLRACE))
+
+    def keep(self):
+        """Called before close() when something was found."""
 
     def close(self):
         self.millrace.close()
