@@ -18,6 +18,13 @@ constexpr std::string_view kFormat = "RowBinary";
 constexpr std::string_view kNoUuid = "00000000-0000-0000-0000-000000000000";
 constexpr std::array<std::string_view, 3> kStagingColumns = {"order_id", "version", "row"};
 
+// Positions too: should somebody have emptied the table of generations, those of an old one must not be taken
+// for the new one's.
+constexpr std::string_view kHighestNumber =
+    "SELECT greatest((SELECT max(generation) FROM analytics.generations), (SELECT "
+    "max(toUInt32OrZero(extract(source, '^([0-9]+)/.+/'))) FROM analytics.sink_position))";
+constexpr std::size_t kStageBytesMax = 8u << 20u;  // of one insert; the last order comes on top
+
 std::string snapshot_name(std::uint32_t generation) {
   return fmt::format("snapshot_g{}", generation);
 }
@@ -73,9 +80,8 @@ base::Result<void> Generations::check_database(base::Deadline deadline) {
 }
 
 base::Result<std::uint32_t> Generations::take_number(base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(
-      const std::string answer,
-      warehouse_.query("SELECT max(generation) FROM analytics.generations", "TabSeparated", {}, deadline));
+  MILLRACE_TRY_ASSIGN(const std::string answer,
+                      warehouse_.query(kHighestNumber, "TabSeparated", {}, deadline));
   const auto highest = base::parse_int<std::uint32_t>(base::trim(answer.substr(0, answer.find('\n'))));
   if (!highest) return base::unavailable("the warehouse's answer about generations was cut off");
   const std::array parameters = {ports::QueryParameter{"generation", std::to_string(*highest + 1)}};
@@ -131,30 +137,36 @@ base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, c
 
 base::Result<void> Generations::stage(std::uint32_t generation, std::span<const domain::AnalyticsRow> rows,
                                       base::Deadline deadline) {
-  if (rows.empty()) return {};
   std::string data;
   sink::RowBinaryWriter writer(data);
-  for (const domain::AnalyticsRow& row : rows) {
-    writer.string(row.order_id.value());
-    writer.number(row.version);
-    writer.string(domain::to_json(row));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    writer.string(rows[i].order_id.value());
+    writer.number(rows[i].version);
+    writer.string(domain::to_json(rows[i]));
+    if (data.size() < kStageBytesMax && i + 1 < rows.size()) continue;
+    MILLRACE_TRY(warehouse_.insert("analytics." + snapshot_name(generation), kStagingColumns, kFormat, data,
+                                   deadline));
+    data.clear();
   }
-  return warehouse_.insert("analytics." + snapshot_name(generation), kStagingColumns, kFormat, data,
-                           deadline);
+  return {};
 }
 
 base::Result<Generations::Staged> Generations::staged(std::uint32_t generation, base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(
       const std::string answer,
-      warehouse_.query(fmt::format("SELECT count(DISTINCT order_id), max(version) FROM analytics.{}",
+      warehouse_.query(fmt::format("SELECT count(), max(version), sum(length(row)) FROM analytics.{} FINAL",
                                    snapshot_name(generation)),
                        "TabSeparated", {}, deadline));
-  const auto tab = std::min(answer.find('\t'), answer.size());
-  const auto orders = base::parse_int<std::uint64_t>(std::string_view(answer).substr(0, tab));
-  const auto version = base::parse_int<std::uint64_t>(base::trim(
-      std::string_view(answer).substr(std::min(tab + 1, answer.size()), answer.find('\n') - tab - 1)));
-  if (!orders || !version) return base::unavailable("the warehouse's answer about the snapshot was cut off");
-  return Staged{.orders = *orders, .version_max = *version};
+  std::array<std::uint64_t, 3> numbers{};
+  std::string_view rest = std::string_view(answer).substr(0, answer.find('\n'));
+  for (std::uint64_t& number : numbers) {
+    const auto end = std::min(rest.find('\t'), rest.size());
+    const auto field = base::parse_int<std::uint64_t>(rest.substr(0, end));
+    if (!field) return base::unavailable("the warehouse's answer about the snapshot was cut off");
+    number = *field;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return Staged{.orders = numbers[0], .version_max = numbers[1], .bytes = numbers[2]};
 }
 
 base::Result<std::vector<domain::AnalyticsRow>> Generations::staged_after(std::uint32_t generation,

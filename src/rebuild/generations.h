@@ -58,6 +58,7 @@ class Generations {
   struct Staged {
     std::uint64_t orders = 0;
     std::uint64_t version_max = 0;
+    std::uint64_t bytes = 0;  ///< Of all of them as JSON.
   };
   [[nodiscard]] base::Result<Staged> staged(std::uint32_t generation, base::Deadline deadline);
   /// By id, each at its highest version.

@@ -137,6 +137,10 @@ base::Result<void> Rebuild::take_snapshot(State& state, jobs::Attempt& attempt) 
   }
   MILLRACE_TRY_ASSIGN(const Generations::Staged staged, generations_.staged(state.generation.number, soon()));
   state.generation.snapshot_version_max = staged.version_max;
+  const std::uint64_t order_bytes =
+      std::max<std::uint64_t>(1, staged.bytes / std::max<std::uint64_t>(1, staged.orders));
+  state.slice_orders =
+      std::clamp<std::uint64_t>(options_.slice_bytes / order_bytes, 1, options_.slice_orders);
   state.orders = staged.orders;
   state.last_id.clear();
   return {};
@@ -144,7 +148,6 @@ base::Result<void> Rebuild::take_snapshot(State& state, jobs::Attempt& attempt) 
 
 /// The staged orders no longer change, so slice k is the same rows whenever it is taken.
 base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
-  if (state.slice_orders == 0) state.slice_orders = options_.slice_orders;
   auto tables = shadow_tables(state);
   MILLRACE_TRY_ASSIGN(auto loader, sink::SnapshotLoader::open(
                                        tables, clock_,

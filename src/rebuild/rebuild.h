@@ -21,8 +21,9 @@ namespace millrace::rebuild {
 struct Options {
   sink::Options sink;  ///< The live sink's: topic and limits. The group is another.
   std::string group = "millrace-rebuild";
-  std::size_t chunk_orders = 2'000;   ///< Read from the order store at once.
-  std::size_t slice_orders = 10'000;  ///< Taken from the snapshot at once.
+  std::size_t chunk_orders = 1'000;      ///< Read from the order store at once.
+  std::size_t slice_orders = 10'000;     ///< Taken from the snapshot at once; fewer where orders are large.
+  std::size_t slice_bytes = 16u << 20u;  ///< Of the orders of an average slice, as JSON.
   /// The tables are exchanged when what was in the log this long ago is loaded.
   std::chrono::milliseconds caught_up_within{1'000};
   std::chrono::milliseconds call_timeout{60'000};

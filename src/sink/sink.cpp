@@ -20,6 +20,15 @@ constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the warehouse is felt after its end
 // While nothing comes and a position is being written: how soon its outcome is looked at.
 constexpr std::chrono::milliseconds kPositionPollInterval{20};
+// Source: ClickHouse, ErrorCodes.cpp, VIOLATED_CONSTRAINT.
+constexpr int kViolatedConstraint = 469;
+
+/// What the new tables' constraint answers to sums of the generation that they replaced.
+bool is_of_former_generation(const base::Error& error) {
+  return error.vendor_code == kViolatedConstraint &&
+         error.message.find("onstraint `generation`") != std::string::npos;
+}
+
 std::size_t size_of(const ports::Record& record) {
   return record.key.size() + record.value.size();
 }
@@ -52,12 +61,13 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
   if (position < range.begin)
     return base::fatal(fmt::format(
         "rows of partition {} of {} were removed from the log before they were loaded (next is {}, the log "
-        "starts at {}): the sums cannot be right without them; load the warehouse anew",
+        "starts at {}): the sums cannot be right without them; load the warehouse anew (millrace up "
+        "--rebuild)",
         assignment.partition.partition, assignment.partition.topic, position, range.begin));
   if (position > range.end)
     return base::fatal(fmt::format(
         "the position {} in the warehouse lies beyond the end {} of partition {} of {}: the log lost "
-        "acknowledged rows; load the warehouse anew",
+        "acknowledged rows; load the warehouse anew (millrace up --rebuild)",
         position, range.end, assignment.partition.partition, assignment.partition.topic));
   MILLRACE_TRY_ASSIGN(partition.cache, tables_.load_cache(partition.source, options_.cached_keys_max,
                                                           base::Deadline::in(options_.query_timeout)));
@@ -348,7 +358,9 @@ base::Result<void> Sink::run(const base::StopSignal& stop) {
     // An outage is over when a batch got through; the next one starts with short pauses again.
     if (stats_.batches > batches_before) backoff.reset();
     if (stop.requested()) break;
-    if (outage_.worth_a_line(served.error()))
+    if (is_of_former_generation(served.error()))
+      spdlog::info("sink: the tables have a new generation; starting again in it");
+    else if (outage_.worth_a_line(served.error()))
       spdlog::warn(
           "sink: {}; trying again from the position in the warehouse, for as long as it takes ({} s so far)",
           served.error().message, outage_.lasting().count());
