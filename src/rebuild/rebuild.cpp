@@ -165,11 +165,7 @@ base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
     if (rows.empty()) return {};
     const bool is_last = rows.size() < state.slice_orders;
     std::string last_id = rows.back().order_id.value();
-    auto loaded = loader.load(state.slice, std::move(rows));
-    // Rows that came after their deadline are refused too; as in the sink, a refusal is tried again.
-    if (!loaded && loaded.error().kind == base::ErrorKind::kRejected)
-      return base::unavailable(std::move(loaded).error().message);
-    MILLRACE_TRY(std::move(loaded));
+    MILLRACE_TRY(loader.load(state.slice, std::move(rows), attempt.stop()));
     if (is_last) return {};
     state.last_id = std::move(last_id);
     ++state.slice;

@@ -203,14 +203,11 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
     std::vector<const domain::AnalyticsRow*> pointers;
     pointers.reserve(rows.size());
     for (const domain::AnalyticsRow& row : rows) pointers.push_back(&row);
-    MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows.prepare(pointers));
-    auto inserted =
-        base_rows.insert(pointers, not_after, base::Deadline::in(options_.base_rows.insert_timeout));
-    // Rows that came after their deadline are refused too; as in the sink, a refusal is tried again.
-    if (!inserted && inserted.error().kind == base::ErrorKind::kRejected)
-      return base::unavailable(std::move(inserted).error().message);
-    MILLRACE_TRY(std::move(inserted));
-    state.rows += pointers.size();
+    const std::size_t purged_before = base_rows.left_out();
+    MILLRACE_TRY_ASSIGN(const auto refused, base_rows.insert_what_fits(pointers, attempt.stop()));
+    state.unreadable += refused.size();
+    state.rows +=
+        pointers.size() - std::min(pointers.size(), refused.size() + base_rows.left_out() - purged_before);
     partition.next = next;
     MILLRACE_TRY(attempt.save(to_json(state)));
   }
@@ -240,7 +237,9 @@ base::Result<std::string> Replay::run(const ports::Job& job, jobs::Attempt& atte
   }
   return fmt::format("{} records of {} partitions were read again, {} base rows written{}", records,
                      state.partitions.size(), state.rows,
-                     state.unreadable == 0 ? "" : fmt::format("; {} records are no rows", state.unreadable));
+                     state.unreadable == 0
+                         ? ""
+                         : fmt::format("; {} records can never be rows of the table", state.unreadable));
 }
 
 }  // namespace millrace::rebuild

@@ -45,8 +45,9 @@ struct ReplayedPartition {
 struct ReplayState {
   std::string incarnation;  ///< Of the topic.
   std::vector<ReplayedPartition> partitions;
-  std::uint64_t rows = 0;        ///< Written.
-  std::uint64_t unreadable = 0;  ///< Records that are no rows; the sink made dead letters of them.
+  std::uint64_t rows = 0;  ///< Written.
+  std::uint64_t unreadable =
+      0;  ///< Records that are no rows, or rows that the table can never take: dead letters.
 };
 
 [[nodiscard]] std::string to_json(const ReplayState& state);

@@ -46,6 +46,21 @@ base::Result<void> BaseRows::insert(std::span<const domain::AnalyticsRow* const>
   return tables_.insert_base(rows, clock_.now(), not_after, deadline);
 }
 
+base::Result<std::vector<RefusedRow>> BaseRows::insert_what_fits(
+    std::vector<const domain::AnalyticsRow*> rows, const base::StopSignal& stop) {
+  const auto insert_some = [&](std::vector<const domain::AnalyticsRow*> part) -> base::Result<void> {
+    if (stop.requested()) return base::unavailable("stopped while looking for rows to leave out");
+    MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, prepare(part));
+    return insert(part, not_after, base::Deadline::in(options_.insert_timeout));
+  };
+  MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, prepare(rows));
+  auto inserted = insert(rows, not_after, base::Deadline::in(options_.insert_timeout));
+  if (inserted) return std::vector<RefusedRow>();
+  if (inserted.error().kind != base::ErrorKind::kRejected)
+    return std::unexpected(std::move(inserted).error());
+  return insert_by_halves(rows, inserted.error(), insert_some);
+}
+
 base::Result<void> load_base_row(SinkTables& tables, const ports::Clock& clock,
                                  const domain::AnalyticsRow& row, base::Deadline deadline) {
   // However young the row looks: its letter may have waited for as long as a purge does.

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/stop.h"
 #include "base/utc_time.h"
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
+#include "sink/refused_rows.h"
 #include "sink/tables.h"
 
 namespace millrace::sink {
@@ -36,6 +38,11 @@ class BaseRows {
   /// What `prepare` left, with the moment that it gave. Errors: as the tables'.
   [[nodiscard]] base::Result<void> insert(std::span<const domain::AnalyticsRow* const> rows,
                                           base::UtcTime not_after, base::Deadline deadline);
+
+  /// `prepare` and `insert`, and where some of the rows can never be taken, all the others; gives back those.
+  /// Errors: as the tables', and kUnavailable when `stop` came while it was looking for them.
+  [[nodiscard]] base::Result<std::vector<RefusedRow>> insert_what_fits(
+      std::vector<const domain::AnalyticsRow*> rows, const base::StopSignal& stop);
 
   /// Reads the warehouse's clock anew before the next rows.
   void forget_time() { warehouse_time_.reset(); }

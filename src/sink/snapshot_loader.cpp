@@ -3,7 +3,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
+#include "base/text.h"
 #include "sink/running_sums.h"
 
 namespace millrace::sink {
@@ -17,7 +19,8 @@ base::Result<SnapshotLoader> SnapshotLoader::open(SinkTables& tables, const port
   return SnapshotLoader(tables, clock, options, std::move(source), std::move(cache));
 }
 
-base::Result<void> SnapshotLoader::load(std::uint64_t slice, std::vector<domain::AnalyticsRow> rows) {
+base::Result<void> SnapshotLoader::load(std::uint64_t slice, std::vector<domain::AnalyticsRow> rows,
+                                        const base::StopSignal& stop) {
   std::vector<PendingRow> pending;
   pending.reserve(rows.size());
   std::vector<const domain::AnalyticsRow*> base_rows;
@@ -27,13 +30,15 @@ base::Result<void> SnapshotLoader::load(std::uint64_t slice, std::vector<domain:
   }
   MILLRACE_TRY_ASSIGN(const NextSums next, next_sums(tables_, cache_, source_, slice, slice + 1, pending,
                                                      base::Deadline::in(options_.base_rows.query_timeout)));
-  MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows_.prepare(base_rows));
-  const auto deadline = base::Deadline::in(options_.base_rows.insert_timeout);
-  MILLRACE_TRY(base_rows_.insert(base_rows, not_after, deadline));
+  MILLRACE_TRY_ASSIGN(const auto refused, base_rows_.insert_what_fits(std::move(base_rows), stop));
+  for (const RefusedRow& row : refused)
+    spdlog::error("sink: order {} of the snapshot stays out of the base table: {}",
+                  base::printable(row.row->order_id.value(), domain::kIdLengthMax), row.reason);
   std::vector<RollupRow> rollups;
   rollups.reserve(next.sums.size());
   for (const auto& [key, sum] : next.sums) rollups.push_back({&key, &source_, sum});
-  if (!rollups.empty()) MILLRACE_TRY(tables_.insert_rollups(rollups, deadline));
+  if (!rollups.empty())
+    MILLRACE_TRY(tables_.insert_rollups(rollups, base::Deadline::in(options_.base_rows.insert_timeout)));
   for (const auto& [key, sum] : next.sums) cache_.store(key, sum);
   cache_.shrink();
   return {};

@@ -28,9 +28,11 @@ class SnapshotLoader {
                                                          const SnapshotLoaderOptions& options);
 
   /// Slices come in rising order: 0, 1, 2 …; after `open` at any that was not acknowledged. A row counts as
-  /// the order stands in it, nothing if it is deleted; its image before is not looked at. Rows of purged
-  /// orders stay out of the base table. Errors: as the tables'; open anew and repeat the slice.
-  [[nodiscard]] base::Result<void> load(std::uint64_t slice, std::vector<domain::AnalyticsRow> rows);
+  /// the order stands in it, nothing if it is deleted; its image before is not looked at.
+  /// Rows of purged orders, and such as the base table can never take, stay out of it. Errors: as the
+  /// tables', and kUnavailable for `stop`; open anew and repeat the slice.
+  [[nodiscard]] base::Result<void> load(std::uint64_t slice, std::vector<domain::AnalyticsRow> rows,
+                                        const base::StopSignal& stop);
 
  private:
   SnapshotLoader(SinkTables& tables, const ports::Clock& clock, const SnapshotLoaderOptions& options,

@@ -256,7 +256,7 @@ class Shadow {
       for (int times = slice % 2 == 0 ? 2 : 1; times > 0;) {
         auto loader =
             sink::SnapshotLoader::open(tables, world_.clock, {.base_rows = {}, .cached_keys_max = 5});
-        if (loader && loader->load(slice, rows)) --times;
+        if (loader && loader->load(slice, rows, base::StopSignal())) --times;
       }
     }
   }
