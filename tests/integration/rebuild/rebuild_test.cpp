@@ -21,6 +21,7 @@
 #include "adapters/mysql/mysql_sql_reader.h"
 #include "adapters/system/system_clock.h"
 #include "ordering/order_service.h"
+#include "rebuild/replay.h"
 #include "relay/relay.h"
 #include "support/mariadb_fixture.h"
 #include "support/warehouse_fixture.h"
@@ -287,6 +288,12 @@ class RebuildTest : public testing::Test {
 };
 support::WarehouseServer* RebuildTest::server_ = nullptr;
 
+ports::Job replay_of_all() {
+  ports::Job job;
+  job.parameters = R"({"topic":"orders_analytics","from":"0"})";
+  return job;
+}
+
 constexpr std::string_view kTablesOfGeneration1 =
     "generations orders_analytics purged_orders rollups sink_position snapshot_g1\n";
 
@@ -448,6 +455,62 @@ TEST_F(RebuildTest, FillsALostWarehouse) {
   run_to_the_end();
   end_traffic();
   EXPECT_EQ(verified(), "clean");
+}
+
+TEST_F(RebuildTest, ReplaysBaseRowsWhereverTheProcessEnds) {
+  trade(80);
+  wait_until_loaded();
+  const std::string_view sums =
+      "SELECT count(), sum(r.order_count), sum(r.sale_count), sum(r.quantity), sum(r.amount), sum(upto) FROM "
+      "analytics.rollups AS r FINAL";
+  const std::string before = select(sums);
+  const ports::Job job = replay_of_all();
+  for (const bool last_takes_effect : {true, false}) {
+    ASSERT_TRUE(real_.execute("TRUNCATE TABLE analytics.orders_analytics", {}, soon()));
+    std::string checkpoint;
+    std::size_t attempts = 0;
+    for (std::size_t saves = 1;; ++attempts) {
+      ASSERT_LT(attempts, 100u) << checkpoint;
+      rebuild::ReplayOptions options;
+      options.batch_records_max = 7;
+      rebuild::Replay replay(log_, *live_tables_, clock_, options);
+      CutAttempt attempt(checkpoint, saves, last_takes_effect);
+      const std::string checkpoint_before = checkpoint;
+      const auto outcome = replay.run(job, attempt);
+      if (outcome) break;
+      ASSERT_EQ(outcome.error().kind, base::ErrorKind::kUnavailable) << outcome.error().message;
+      saves = last_takes_effect || checkpoint != checkpoint_before ? 1 : 2;
+    }
+    EXPECT_GT(attempts, 5u);
+    EXPECT_EQ(select(sums), before) << "the sums are not touched";
+    EXPECT_EQ(verified(), "clean");
+  }
+}
+
+TEST_F(RebuildTest, ReplaysNoRowOfAPurgedOrder) {
+  trade(40);
+  wait_until_loaded();
+  const std::string id =
+      select("SELECT order_id FROM analytics.orders_analytics FINAL WHERE is_deleted = 1 LIMIT 1");
+  ASSERT_GT(id.size(), 10u);
+  const std::string order = id.substr(0, id.size() - 1);
+  ASSERT_TRUE(
+      real_.execute(fmt::format("INSERT INTO analytics.purged_orders (order_id, version) SELECT order_id, "
+                                "version FROM analytics.orders_analytics FINAL WHERE order_id = '{}'",
+                                order),
+                    {}, soon()));
+  ASSERT_TRUE(real_.execute("TRUNCATE TABLE analytics.orders_analytics", {}, soon()));
+  rebuild::ReplayOptions options;
+  options.base_rows.purged_check_age = std::chrono::milliseconds(-3'600'000);  // looks each order up
+  rebuild::Replay replay(log_, *live_tables_, clock_, options);
+  std::string checkpoint;
+  CutAttempt attempt(checkpoint, 0, true);
+  const auto outcome = replay.run(replay_of_all(), attempt);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(
+      select(fmt::format("SELECT count() FROM analytics.orders_analytics WHERE order_id = '{}'", order)),
+      "0\n");
+  EXPECT_EQ(select("SELECT count() > 0 FROM analytics.orders_analytics"), "1\n");
 }
 
 }  // namespace
