@@ -220,6 +220,10 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
     base::Result<void> rollups = {};
     if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
     const base::Result<void> base = base_insert.outcome();
+    if (base.has_value() != rollups.has_value()) {
+      ++stats_.half_batches;
+      spdlog::info("sink: half of a batch was acknowledged, the {}", base ? "base rows" : "running sums");
+    }
     if (!rollups) return rollups;
     if (!base && base.error().kind == base::ErrorKind::kRejected) {
       const auto insert = [&](std::vector<const domain::AnalyticsRow*> part) -> base::Result<void> {

@@ -52,6 +52,7 @@ struct Stats {
   std::atomic<std::uint64_t> dead_letters{0};
   std::atomic<std::uint64_t> purged_rows_left_out{0};  ///< Of orders that the purge has removed.
   std::atomic<std::uint64_t> batches{0};
+  std::atomic<std::uint64_t> half_batches{0};  ///< Of which one of the two inserts failed.
   std::atomic<std::uint64_t> keys_read{
       0};  ///< Running sums read from the warehouse because they were not in memory.
   std::atomic<std::uint64_t> restarts{0};  ///< Times that it went back to the position in the warehouse.

@@ -22,20 +22,26 @@ import pytest  # noqa: E402
 import oracle  # noqa: E402
 from disks import Disks  # noqa: E402
 from load import PRODUCTS, USERS, Load  # noqa: E402
-from report import Tally, commit, write_report  # noqa: E402
+from report import Run, Tally, commit, earlier_runs, keep_runs, machine, write_report  # noqa: E402
 from setups import Embedded, Gated, LeftOut  # noqa: E402
 from system import REPOSITORY, QueryFailed, tail, wait_until  # noqa: E402
 
-ROUNDS_BETWEEN_CHECKS = 8
-CALM_SECONDS = (0.1, 1.2)
 CHANGES_BETWEEN_FAULTS = 10
-# The set-ups, and what share of the time has passed when each ends.
-KINDS = ((Embedded, 0.4), (Gated, 0.75), (Disks, 1.0))
+# How many rounds between two checks, and how long the system is left alone between two rounds.
+ORDINARY = (8, (0.1, 1.2))
+DENSE = (30, (0.0, 0.4))
+KINDS = ((Embedded, 0.4), (Gated, 0.35), (Disks, 0.25))  # the set-ups, and their shares of the time
+# A run of that many seconds with all faults must have met so much of each, in all set-ups together.
+LONG_RUN_SECONDS = 600
+MUST_MEET = {"starts with rows beyond the position": 100, "inserts half done": 1, "late inserts of a former owner": 1,
+             "API answers lost": 1, "gate: answers lost": 1, "repeats dropped": 1, "rows purged": 1}
 LOG_LINES_SHOWN = 40
 
 # What the log of `up` says happened: name in the report -> pattern; a group counts as often as it says.
 SEEN_IN_LOG = {
     "sink starts": re.compile(r"sink: partition 0 goes on"),
+    "inserts half done": re.compile(r"sink: half of a batch was acknowledged"),
+    "rows purged": re.compile(r"purge: removed (\d+) "),
     "repeats dropped": re.compile(r"(?:sink|transform): dropped (\d+) repeats"),
     "relay retries": re.compile(r"relay: (?:.*; trying again|lost shard)"),
     "servers started again": re.compile(r"starting it again in"),
@@ -59,8 +65,10 @@ class Failed(Exception):
 class Part:
     """One set-up, its load, and what was found on it."""
 
-    def __init__(self, setup, seed, chance, tallies, found):
+    def __init__(self, setup, seed, chance, tallies, found, pace):
         self.setup = setup
+        self.rounds_between_checks, self.calm_seconds = pace
+        self.purged = set()
         self.millrace = setup.millrace
         self.chance = chance
         self.tallies = tallies
@@ -90,7 +98,7 @@ class Part:
 
     def strike(self, fault):
         self.load.wait_for_more(CHANGES_BETWEEN_FAULTS, "orders flow")
-        time.sleep(self.chance.uniform(*CALM_SECONDS))
+        time.sleep(self.chance.uniform(*self.calm_seconds))
         offset = self.millrace.log_file().stat().st_size
         refused, lost = self.load.refused, self.load.lost
         gates_before = {name: dict(gate.counts) for name, gate in self.gates().items()}
@@ -123,12 +131,16 @@ class Part:
         if last:
             for table in ("orders_analytics", "rollups", "sink_position"):
                 self.millrace.clickhouse(f"OPTIMIZE TABLE analytics.{table} FINAL")
-        store = oracle.store_rows(self.millrace)
         warehouse = oracle.warehouse_rows(self.millrace)
-        for rows, before, where in ((store, self.store_before, "order store"), (warehouse, self.warehouse_before, "warehouse")):
-            self.found += oracle.differences_of_acknowledged(load.states, load.totals, load.attempts, rows, where)
-            self.found += oracle.differences_of_versions(before, rows, where)
+        store = oracle.store_rows(self.millrace, self.setup.purge_seconds)
+        may_be_gone = oracle.may_be_gone(store)
+        for rows, before, where, gone in ((store, self.store_before, "order store", set()),
+                                          (warehouse, self.warehouse_before, "warehouse", may_be_gone)):
+            self.found += oracle.differences_of_acknowledged(load.states, load.totals, load.attempts, rows, where, gone)
+            self.found += oracle.differences_of_versions(before, rows, where, gone)
         self.found += oracle.differences_of_stores(store, warehouse)
+        self.found += oracle.differences_of_purged(self.purged, warehouse)
+        self.purged |= may_be_gone - warehouse.keys()
         self.store_before, self.warehouse_before = store, warehouse
         if last:
             self.found += oracle.differences_of_views(oracle.views_of_store(self.millrace), self.millrace.views())
@@ -147,7 +159,7 @@ class Part:
                 waiting = list(faults)
                 self.chance.shuffle(waiting)
             self.strike(waiting.pop())
-            if self.rounds % ROUNDS_BETWEEN_CHECKS == 0:
+            if self.rounds % self.rounds_between_checks == 0:
                 self.check()
         self.check(last=True)
 
@@ -158,7 +170,10 @@ def options():
     parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the two set-ups")
     parser.add_argument("--seed", type=int, help="of a run to repeat; a new one if absent")
     parser.add_argument("--faults", help="only these, separated by commas")
+    parser.add_argument("--dense", action="store_true", help="shorter pauses, fewer checks: more rounds in the time")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "build/chaos-report.md")
+    parser.add_argument("--append", type=Path, metavar="FILE.json",
+                        help="keep this run there beside the earlier ones, and report the sum of all")
     given = parser.parse_args()
     if given.seed is None:
         given.seed = random.SystemRandom().randrange(10**6)
@@ -166,6 +181,7 @@ def options():
     given.chosen = known if given.faults is None else set(given.faults.split(","))
     if given.chosen - known:
         parser.error(f"unknown: {', '.join(sorted(given.chosen - known))}; known: {', '.join(sorted(known))}")
+    given.all_faults = given.chosen == known
     return given
 
 
@@ -176,17 +192,21 @@ def main():
     started = time.monotonic()
     built_from = commit()
     tallies, found, left_out = {}, [], []
-    acknowledged = orders = checks = 0
+    totals = {"orders acknowledged": 0, "changes acknowledged": 0, "checks": 0}
+    shares = sum(share for kind, share in KINDS if given.chosen & set(kind.faults))
+    passed = 0
     for kind, share in KINDS:
         faults = [fault for fault in kind.faults if fault in given.chosen]
         if not faults or found:
             continue
         chance = random.Random(f"{given.seed}-{kind.__name__}")
-        until = float("inf") if given.rounds else started + given.seconds * share
+        passed += share / shares
+        until = float("inf") if given.rounds else started + given.seconds * passed
         setup = part = None
         try:
             setup = kind(folder, chance)
-            part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found)
+            part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found,
+                        DENSE if given.dense else ORDINARY)
             part.run([fault for fault in faults if fault in setup.faults], until, given.rounds or sys.maxsize)
         except Failed:
             pass
@@ -199,9 +219,9 @@ def main():
         finally:
             if part is not None:
                 part.load.stop()
-                acknowledged += part.load.acknowledged
-                orders += len(part.load.totals)
-                checks += part.checks
+                for what, count in (("orders acknowledged", len(part.load.totals)),
+                                    ("changes acknowledged", part.load.acknowledged), ("checks", part.checks)):
+                    totals[what] += count
             if setup is not None:
                 if found:
                     print(tail(setup.millrace.log_file(), LOG_LINES_SHOWN))
@@ -211,16 +231,20 @@ def main():
                     setup.close()
                 except (AssertionError, shutil.Error, pytest.fail.Exception) as problem:
                     found.append(f"{kind.__name__}: the end: {problem}")
-    print(write_report(given.report, given.seed, built_from, time.monotonic() - started, tallies, found,
-                       {"orders acknowledged": orders, "changes acknowledged": acknowledged, "checks": checks}, left_out))
-    idle = [f"{fault} never hit anything" for faults in tallies.values() for fault, tally in faults.items() if tally.idle()]
-    for line in idle:
+    run = Run(given.seed, built_from, machine(), time.monotonic() - started, totals, tallies, found, left_out)
+    if given.all_faults and not given.rounds and given.seconds >= LONG_RUN_SECONDS:
+        run.must_meet(MUST_MEET)
+    runs = [*earlier_runs(given.append), run]
+    if given.append:
+        keep_runs(given.append, runs)
+    print(write_report(given.report, runs))
+    for line in run.idle:
         print(line)
     if found:
         print(f"the data and logs are in {folder}")
         sys.exit(1)
     shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(1 if idle else 0)
+    sys.exit(1 if run.idle else 0)
 
 
 if __name__ == "__main__":

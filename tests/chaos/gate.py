@@ -21,6 +21,7 @@ PIECE_BYTES = 1 << 20
 DELAY_SECONDS = (0.02, 0.3)
 CUT_BYTES = (1, 20_000)
 LOSE_SHARE = 0.2
+INSERT_HEAD_BYTES = 2_000
 HELD_SECONDS_MAX = 120
 
 
@@ -50,7 +51,7 @@ class Gate:
         self.target_port = target_port
         self.port = free_port()
         self.mode = "pass"
-        self.counts = {"ended": 0, "delayed": 0, "cut": 0, "answers lost": 0, "delivered late": 0}
+        self.counts = {"ended": 0, "delayed": 0, "cut": 0, "answers lost": 0, "delivered late": 0, "inserts delivered late": 0}
         self.chance = random.Random(seed)
         self.mutex = threading.Lock()  # guards mode, counts, chance, open
         self.released = threading.Event()
@@ -139,6 +140,8 @@ class Gate:
             self.released.wait(HELD_SECONDS_MAX)
             sink.sendall(piece)
             self._count("delivered late")
+            if piece.startswith(b"POST") and b"INSERT%20INTO" in piece[:INSERT_HEAD_BYTES]:
+                self._count("inserts delivered late")
         elif mode == "drop":
             self._count("ended")
             return False

@@ -15,11 +15,18 @@ class Row:
     version: int
     total: decimal.Decimal
     address: str = None  # of the order store only
+    may_be_purged: bool = False  # of the order store only: deleted long enough ago to have left the warehouse
 
 
-def store_rows(millrace):
-    return {id: Row("DELETED" if deleted else status, version, total, address) for id, status, deleted, version, total, address
-            in millrace.mysql("SELECT id, status, deleted_at IS NOT NULL, version, total_amount, shipping_address FROM orders")}
+def store_rows(millrace, purge_seconds):
+    rows = millrace.mysql("SELECT id, status, TIMESTAMPDIFF(SECOND, deleted_at, UTC_TIMESTAMP()), version, total_amount, "
+                          "shipping_address FROM orders")
+    return {id: Row(status if age is None else "DELETED", version, total, address, age is not None and age >= purge_seconds)
+            for id, status, age, version, total, address in rows}
+
+
+def may_be_gone(store):
+    return {id for id, row in store.items() if row.may_be_purged}
 
 
 def warehouse_rows(millrace):
@@ -30,11 +37,13 @@ def warehouse_rows(millrace):
     return found
 
 
-def differences_of_acknowledged(states, totals, attempts, rows, where):
-    """What was acknowledged against what a store has; a total, once acknowledged, never changes."""
+def differences_of_acknowledged(states, totals, attempts, rows, where, purged=frozenset()):
+    """What was acknowledged against what a store has; a total, once acknowledged, never changes. `purged` may be absent."""
     found = []
     for id, may_be in states.items():
         row = rows.get(id)
+        if row is None and id in purged:
+            continue
         if row is None:
             found.append(f"{where}: lost: {id}, acknowledged as {sorted(may_be)}")
         elif row.state not in may_be:
@@ -60,19 +69,23 @@ def differences_of_stores(store, warehouse):
     found = [f"warehouse: {id} was never in the order store" for id in warehouse.keys() - store.keys()]
     for id, row in store.items():
         other = warehouse.get(id)
-        if other is None:
+        if other is None and not row.may_be_purged:
             found.append(f"warehouse: lost: {id}")
+        elif other is None:
+            continue
         elif (row.state, row.version, row.total) != (other.state, other.version, other.total):
             found.append(f"warehouse: {id} is {other.state}, version {other.version}, {other.total}; "
                          f"in the order store {row.state}, version {row.version}, {row.total}")
     return found
 
 
-def differences_of_versions(before, now, where):
-    """A change raises the version; no version falls; what is deleted stays so."""
+def differences_of_versions(before, now, where, purged=frozenset()):
+    """A change raises the version; no version falls; what is deleted stays so. `purged` may be absent by now."""
     found = []
     for id, old in before.items():
         new = now.get(id)
+        if new is None and id in purged:
+            continue
         if new is None:
             found.append(f"{where}: {id} was there and is gone")
         elif old.state == "DELETED" and new.state != "DELETED":
@@ -101,3 +114,8 @@ def differences_of_views(wanted, have):
             if rows.get(key) != have[name].get(key):
                 found.append(f"{name}: {key} is {have[name].get(key)}, recomputed {rows.get(key)}")
     return found
+
+
+def differences_of_purged(gone, warehouse):
+    """What the purge removed never comes back."""
+    return [f"warehouse: {id} was purged and is back" for id in sorted(gone & warehouse.keys())]

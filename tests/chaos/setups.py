@@ -14,10 +14,14 @@ from system import Millrace, wait_until
 
 # Short, so that a pause outlasts them; the relay's and the transformer's own are 10 s, which LONG_SECONDS outlasts.
 TIMEOUTS = {"ordering.timeout": "2s", "sink.insert_timeout": "2s"}
+# The shortest that is allowed, so that deleted orders leave the warehouse while faults strike.
+PURGE_SECONDS = 60
+PURGE = {"purge.period": f"{PURGE_SECONDS}s", "purge.interval": "2s"}
 LONG_SHARE = 0.1
 LONG_SECONDS = (10.5, 12.0)
 PAUSE_SECONDS = (2.2, 4.0)
 GATE_SECONDS = (0.3, 3.0)
+LATE_SECONDS = 0.1  # for what was held to be passed on and counted
 START_SECONDS = (0.02, 1.5)
 MILLRACE, MARIADBD, WAREHOUSE = "millrace", "mariadbd", "millrace-warehouse"
 
@@ -31,7 +35,8 @@ class Setup:
 
     def __init__(self, folder, chance, **settings):
         self.chance = chance
-        self.millrace = Millrace(folder, **TIMEOUTS, **settings)
+        self.purge_seconds = PURGE_SECONDS
+        self.millrace = Millrace(folder, **TIMEOUTS, **PURGE, **settings)
         self.notes = {}
         self.load = None  # the part's, once it runs
 
@@ -175,8 +180,9 @@ class Gated(Setup):
             self.close_servers()
             raise
 
-    def late_delivery(self, gate):
+    def late_delivery(self, gate, what, name):
         """What the killed program had sent arrives only when its successor is at work."""
+        before = gate.counts[what]
         gate.set("hold")
         try:
             time.sleep(self.chance.uniform(0.1, 1.0))
@@ -186,13 +192,15 @@ class Gated(Setup):
             time.sleep(self.chance.uniform(0.0, 1.0))
         finally:
             gate.set("pass")
+        time.sleep(LATE_SECONDS)
+        self.note(name, gate.counts[what] - before)
         return at
 
     def late_insert_of_killed(self):
-        return self.late_delivery(self.warehouse_gate)
+        return self.late_delivery(self.warehouse_gate, "inserts delivered late", "late inserts of a former owner")
 
     def late_commit_of_killed(self):
-        return self.late_delivery(self.mysql_gate)
+        return self.late_delivery(self.mysql_gate, "delivered late", "late statements of a former owner")
 
     def close_servers(self):
         for gate in self.gates.values():

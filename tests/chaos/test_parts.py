@@ -9,7 +9,7 @@ import oracle
 from chaos import seen_in
 from gate import Gate
 from oracle import Row
-from report import ROUNDS_TO_JUDGE, Tally
+from report import ROUNDS_TO_JUDGE, Run, Tally, earlier_runs, keep_runs, write_report
 from system import wait_until
 
 ONE = decimal.Decimal("1.00")
@@ -60,17 +60,42 @@ def test_the_oracle_finds_versions_that_fall_and_orders_that_come_back(planted):
     assert len(oracle.differences_of_versions(GOOD, now, "store")) == 1
 
 
+def test_what_may_be_purged_may_be_absent_and_must_not_come_back():
+    store = {**GOOD, "b": Row("DELETED", 2, ONE, "attempt 2", may_be_purged=True)}
+    warehouse = {id: row for id, row in GOOD.items() if id != "b"}
+    gone = oracle.may_be_gone(store)
+    assert gone == {"b"}
+    assert oracle.differences_of_stores(store, warehouse) == []
+    assert oracle.differences_of_acknowledged(STATES, TOTALS, ATTEMPTS, warehouse, "warehouse", gone) == []
+    assert oracle.differences_of_versions(GOOD, warehouse, "warehouse", gone) == []
+    assert oracle.differences_of_purged(gone, warehouse) == []
+    assert len(oracle.differences_of_purged(gone, GOOD)) == 1
+
+
+def test_runs_are_summed_and_what_was_not_met_is_said(tmp_path):
+    tally = Tally()
+    tally.add(0.5, {"answers lost": 2})
+    run = Run(1, "abc", "a machine", 10, {"orders acknowledged": 3}, {"Embedded": {"kill_all": tally}}, [], [])
+    run.must_meet({"answers lost": 1, "repeats dropped": 1})
+    keep_runs(tmp_path / "runs.json", [run, run])
+    text = write_report(tmp_path / "report.md", earlier_runs(tmp_path / "runs.json"))
+    assert "rounds: 2, of them with `kill -9`: 2" in text
+    assert "orders acknowledged: 6" in text and "| answers lost | 4 |" in text
+    assert text.count("not met: repeats dropped") == 1 and "not met: answers" not in text
+
+
 @pytest.mark.parametrize("have", [{}, {("day",): (2,)}, {("day",): (1,), ("other",): (1,)}])
 def test_the_oracle_finds_where_a_view_differs(have):
     assert len(oracle.differences_of_views({"v": {("day",): (1,)}}, {"v": have})) == 1
 
 
 def test_the_log_says_how_often_something_was_hit():
-    counts = seen_in("sink: partition 0 goes on at 5 of 9 (3 running sums in memory)\n"
+    counts = seen_in("sink: half of a batch was acknowledged, the base rows\npurge: removed 7 deleted orders for good\n"
+                     "sink: partition 0 goes on at 5 of 9 (3 running sums in memory)\n"
                      "sink: partition 1 goes on at 5 of 5 (3 running sums in memory)\n"
                      "transform: dropped 12 repeats from partition 1\n"
                      "relay: away; trying again\nmariadbd was killed; starting it again in 200 ms\n")
-    assert counts == {"sink starts": 1, "rows repeated from the position": 4, "starts with rows beyond the position": 1,
+    assert counts == {"sink starts": 1, "inserts half done": 1, "rows purged": 7, "rows repeated from the position": 4, "starts with rows beyond the position": 1,
                       "repeats dropped": 12, "relay retries": 1, "servers started again": 1}
 
 
