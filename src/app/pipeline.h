@@ -49,6 +49,7 @@ class Pipeline {
   /// While a job holds the pipeline the purge rests, no row is removed from the log, and a sink that refuses
   /// to go on waits instead: a rebuild gives it tables that it can go on with. Any thread.
   void hold(bool held);
+  [[nodiscard]] bool is_held() const { return held_; }
 
   [[nodiscard]] base::Result<Lag> lag(base::Deadline deadline);
   [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }

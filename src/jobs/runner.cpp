@@ -145,6 +145,7 @@ base::Result<void> Runner::carry_out(ports::JobLease& lease, const ports::Job& g
 base::Result<void> Runner::serve(ports::JobLease& lease, const base::StopSignal& stop) {
   while (!stop.requested()) {
     MILLRACE_TRY_ASSIGN(const auto job, lease.running(base::Deadline::in(options_.call_timeout)));
+    outage_.over();
     if (!job) {
       bell_.wait_for(options_.poll_interval);
       continue;
@@ -169,7 +170,7 @@ base::Result<void> Runner::run(const base::StopSignal& stop) {
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     if (lease) pauses.reset();
-    spdlog::warn("jobs: {}", served.error().message);
+    if (outage_.worth_a_line(served.error())) spdlog::warn("jobs: {}; trying again", served.error().message);
     stop.wait_for(pauses.next());
   }
   return {};

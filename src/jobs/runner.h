@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "jobs/handler.h"
@@ -47,6 +48,7 @@ class Runner {
   const std::map<std::string, Handler*> handlers_;
   const RunnerOptions options_;
   base::WakeBell bell_;
+  base::OutageNotes outage_;
 };
 
 }  // namespace millrace::jobs

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "base/text.h"
 #include "sink/row_binary.h"
@@ -169,27 +170,33 @@ base::Result<Generations::Staged> Generations::staged(std::uint32_t generation, 
   return Staged{.orders = numbers[0], .version_max = numbers[1], .bytes = numbers[2]};
 }
 
-base::Result<std::vector<domain::AnalyticsRow>> Generations::staged_after(std::uint32_t generation,
-                                                                          const std::string& after_id,
-                                                                          std::size_t count_max,
-                                                                          base::Deadline deadline) {
+base::Result<Generations::Slice> Generations::staged_after(std::uint32_t generation,
+                                                           const std::string& after_id, std::size_t count_max,
+                                                           base::Deadline deadline) {
   const std::array parameters = {ports::QueryParameter{"after", after_id},
                                  ports::QueryParameter{"count", std::to_string(count_max)}};
   MILLRACE_TRY_ASSIGN(
       const std::string answer,
-      warehouse_.query(fmt::format("SELECT row FROM analytics.{} FINAL WHERE order_id > {{after:String}} "
-                                   "ORDER BY order_id LIMIT {{count:UInt64}}",
+      warehouse_.query(fmt::format("SELECT order_id, row FROM analytics.{} FINAL WHERE order_id > "
+                                   "{{after:String}} ORDER BY order_id LIMIT {{count:UInt64}}",
                                    snapshot_name(generation)),
                        kFormat, parameters, deadline));
-  std::vector<domain::AnalyticsRow> rows;
+  Slice slice;
   for (sink::RowBinaryReader reader(answer); !reader.at_end();) {
+    slice.last_id = reader.string();
     const std::string_view text = reader.string();
     if (reader.broken()) return base::unavailable("the warehouse's answer about the snapshot was cut off");
+    ++slice.orders;
+    // What bounds a row's values is known to whoever reads rows: such an order is a dead letter of the
+    // sink's.
     auto row = domain::parse_analytics_row(text);
-    if (!row) return base::fatal("an order of the snapshot cannot be read back: " + row.error().message);
-    rows.push_back(std::move(*row));
+    if (row)
+      slice.rows.push_back(std::move(*row));
+    else
+      spdlog::error("rebuild: order {} cannot be in the warehouse: {}",
+                    base::printable(slice.last_id, domain::kIdLengthMax), row.error().message);
   }
-  return rows;
+  return slice;
 }
 
 /// EXCHANGE swaps, so a request that is carried out twice, or late, would undo itself. Hence: a new name

@@ -61,11 +61,15 @@ class Generations {
     std::uint64_t bytes = 0;  ///< Of all of them as JSON.
   };
   [[nodiscard]] base::Result<Staged> staged(std::uint32_t generation, base::Deadline deadline);
-  /// By id, each at its highest version.
-  [[nodiscard]] base::Result<std::vector<domain::AnalyticsRow>> staged_after(std::uint32_t generation,
-                                                                             const std::string& after_id,
-                                                                             std::size_t count_max,
-                                                                             base::Deadline deadline);
+  struct Slice {
+    std::vector<domain::AnalyticsRow> rows;
+    std::uint64_t orders =
+        0;  ///< With those that cannot be rows of the warehouse (a dead letter each, there).
+    std::string last_id;
+  };
+  /// The next orders by id, each at its highest version.
+  [[nodiscard]] base::Result<Slice> staged_after(std::uint32_t generation, const std::string& after_id,
+                                                 std::size_t count_max, base::Deadline deadline);
 
   /// Puts the table of `generation` with this UUID in the place of `live` ("rollups"), or finds it there. The
   /// name `fresh` must be new for each call. Errors: also kFatal (there is no such table).

@@ -159,15 +159,14 @@ base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
     attempt.say(fmt::format("filling the new tables: {} of {} orders",
                             std::min(state.slice * state.slice_orders, state.orders), state.orders));
     MILLRACE_TRY(unless_stopped(attempt));
-    MILLRACE_TRY_ASSIGN(auto rows,
+    MILLRACE_TRY_ASSIGN(Generations::Slice slice,
                         generations_.staged_after(state.generation.number, state.last_id,
                                                   static_cast<std::size_t>(state.slice_orders), soon()));
-    if (rows.empty()) return {};
-    const bool is_last = rows.size() < state.slice_orders;
-    std::string last_id = rows.back().order_id.value();
-    MILLRACE_TRY(loader.load(state.slice, std::move(rows), attempt.stop()));
-    if (is_last) return {};
-    state.last_id = std::move(last_id);
+    if (slice.orders == 0) return {};
+    state.left_out += slice.orders - slice.rows.size();
+    MILLRACE_TRY(loader.load(state.slice, std::move(slice.rows), attempt.stop()));
+    if (slice.orders < state.slice_orders) return {};
+    state.last_id = std::move(slice.last_id);
     ++state.slice;
     MILLRACE_TRY(attempt.save(to_json(state)));
   }
@@ -268,8 +267,13 @@ base::Result<std::string> Rebuild::carry_on(State& state, jobs::Attempt& attempt
       case Phase::kClean:
         attempt.say("dropping what was replaced");
         MILLRACE_TRY(generations_.drop_others(state.generation.number, soon()));
-        return fmt::format("generation {} is in use, made from {} orders and the log after them",
-                           state.generation.number, state.orders);
+        return fmt::format(
+            "generation {} is in use, made from {} orders and the log after them{}", state.generation.number,
+            state.orders,
+            state.left_out == 0
+                ? ""
+                : fmt::format("; {} of the orders cannot be in the warehouse (the log names them)",
+                              state.left_out));
     }
   }
 }

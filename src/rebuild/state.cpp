@@ -38,6 +38,7 @@ base::Result<State> read_state(std::string_view text) {
   MILLRACE_TRY(number_of("orders", state.orders));
   MILLRACE_TRY(number_of("slice", state.slice));
   MILLRACE_TRY(number_of("sliceOrders", state.slice_orders));
+  MILLRACE_TRY(number_of("leftOut", state.left_out));
   MILLRACE_TRY(text_of("incarnation", state.incarnation));
   MILLRACE_TRY(text_of("base", state.base));
   MILLRACE_TRY(text_of("rollups", state.rollups));
@@ -91,6 +92,7 @@ std::string to_json(const State& state) {
   out.key("orders").number(state.orders);
   out.key("slice").number(state.slice);
   out.key("sliceOrders").number(state.slice_orders);
+  out.key("leftOut").number(state.left_out);
   out.end_object();
   return text;
 }

@@ -44,6 +44,7 @@ struct State {
   std::uint64_t orders = 0;  ///< Staged.
   std::uint64_t slice = 0;
   std::uint64_t slice_orders = 0;
+  std::uint64_t left_out = 0;  ///< Orders that cannot be rows of the warehouse.
   friend bool operator==(const State&, const State&) = default;
 };
 

@@ -183,7 +183,10 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
-      [&](const domain::AnalyticsRow& row, base::Deadline deadline) {
+      [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
+        // It would go into the table that a rebuild is about to replace.
+        if (pipeline->is_held())
+          return base::conflict("a job is running (millrace jobs): replay the letter when it is done");
         return sink::load_base_row(pipeline->sink_tables(), neighbours->clock, row, deadline);
       },
       [&] { pipeline->wake(); });

@@ -29,6 +29,7 @@ TEST(RebuildState, ComesBackAsItWasSaved) {
   state.orders = 5;
   state.slice = 3;
   state.slice_orders = 100;
+  state.left_out = 2;
   const auto read = parse_state(to_json(state));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, state);
