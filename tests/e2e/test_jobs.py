@@ -123,6 +123,44 @@ def test_a_lost_warehouse_is_made_again(millrace):
     load.check(millrace)
 
 
+def test_a_sink_that_refuses_to_go_on_goes_on_after_a_rebuild(millrace):
+    load = Load(millrace, seed=5)
+    try:
+        load.wait_for_more(100, "orders flow")
+    finally:
+        load.stop()
+    load.check(millrace)
+    # As if the log were an older copy of itself: the warehouse is beyond its end.
+    millrace.clickhouse("INSERT INTO analytics.sink_position SELECT source, upto + 1000000, input_offset + 1000000, now64(3) "
+                        "FROM analytics.sink_position FINAL")
+    millrace.stop()
+    millrace.may_have_ended = True
+    millrace.start(wait=False)
+    assert millrace.process.wait(120) == 7
+    assert "millrace up --rebuild" in millrace.log_file().read_text()
+
+    millrace.start("--rebuild")
+    wait_until(lambda: last_job(millrace)["state"] == "done", "the rebuild is done")
+    load.check(millrace)
+    millrace.stop()
+    millrace.start()
+    load.check(millrace)
+
+
+def test_a_lost_log_is_made_up_for(millrace):
+    load = Load(millrace, seed=4)
+    try:
+        load.wait_for_more(100, "orders flow")
+        millrace.kill()  # with events that only the log had
+        shutil.rmtree(millrace.data / "event-log")
+        millrace.start()
+        load.wait_for_more(50, "orders flow")
+        assert millrace.run("rebuild").code == 0
+    finally:
+        load.stop()
+    load.check(millrace)
+
+
 def test_a_replay_brings_base_rows_back_and_counts_nothing_twice(millrace):
     load = Load(millrace, seed=3)
     try:
