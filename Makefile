@@ -88,7 +88,7 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 .PHONY: chaos
 chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (DURATION= SEED= REPORT=)
 	@scripts/bootstrap --test
-	@scripts/test-python -B tests/chaos/chaos.py --seconds $(DURATION) $(if $(SEED),--seed $(SEED)) --report $(REPORT)
+	@scripts/test-python -B tests/chaos/chaos.py --seconds $(DURATION) --steps 1 $(if $(SEED),--seed $(SEED)) --report $(REPORT)
 
 .PHONY: bench
 bench: build  ## Measure end to end; the result goes to bench/results

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 import pytest  # noqa: E402
 
 import oracle  # noqa: E402
+import steps  # noqa: E402
 from disks import Disks  # noqa: E402
 from load import PRODUCTS, USERS, Load  # noqa: E402
 from report import Run, Tally, commit, earlier_runs, keep_runs, machine, write_report  # noqa: E402
@@ -31,8 +32,9 @@ CHANGES_BETWEEN_FAULTS = 10
 ORDINARY = (8, (0.1, 1.2))
 DENSE = (30, (0.0, 0.4))
 KINDS = ((Embedded, 0.4), (Gated, 0.35), (Disks, 0.25))  # the set-ups, and their shares of the time
+FAULTS_SHARE_MIN = 0.6  # of the time, however long the crashes at every step took
 # A run of that many seconds with all faults must have met so much of each, in all set-ups together.
-LONG_RUN_SECONDS = 600
+LONG_RUN_SECONDS = 300
 MUST_MEET = {"starts with rows beyond the position": 100, "inserts half done": 1, "late inserts of a former owner": 1,
              "API answers lost": 1, "gate: answers lost": 1, "repeats dropped": 1, "rows purged": 1}
 LOG_LINES_SHOWN = 40
@@ -170,6 +172,7 @@ def options():
     parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the two set-ups")
     parser.add_argument("--seed", type=int, help="of a run to repeat; a new one if absent")
     parser.add_argument("--faults", help="only these, separated by commas")
+    parser.add_argument("--steps", type=int, metavar="N", help="before that, a crash at every N-th step of a scenario (steps.py)")
     parser.add_argument("--dense", action="store_true", help="shorter pauses, fewer checks: more rounds in the time")
     parser.add_argument("--report", type=Path, default=REPOSITORY / "build/chaos-report.md")
     parser.add_argument("--append", type=Path, metavar="FILE.json",
@@ -194,6 +197,14 @@ def main():
     tallies, found, left_out = {}, [], []
     totals = {"orders acknowledged": 0, "changes acknowledged": 0, "checks": 0}
     shares = sum(share for kind, share in KINDS if given.chosen & set(kind.faults))
+    if given.steps:
+        try:
+            tallies["Steps"] = steps.run(folder / "steps", given.steps, totals, left_out)
+        except (steps.Differs, AssertionError, OSError, QueryFailed, pytest.fail.Exception) as problem:
+            traceback.print_exc()
+            found.append(f"Steps: {problem}")
+    seconds = max(given.seconds - (time.monotonic() - started), given.seconds * FAULTS_SHARE_MIN)
+    started_faults = time.monotonic()
     passed = 0
     for kind, share in KINDS:
         faults = [fault for fault in kind.faults if fault in given.chosen]
@@ -201,7 +212,7 @@ def main():
             continue
         chance = random.Random(f"{given.seed}-{kind.__name__}")
         passed += share / shares
-        until = float("inf") if given.rounds else started + given.seconds * passed
+        until = float("inf") if given.rounds else started_faults + seconds * passed
         setup = part = None
         try:
             setup = kind(folder, chance)
@@ -232,7 +243,7 @@ def main():
                 except (AssertionError, shutil.Error, pytest.fail.Exception) as problem:
                     found.append(f"{kind.__name__}: the end: {problem}")
     run = Run(given.seed, built_from, machine(), time.monotonic() - started, totals, tallies, found, left_out)
-    if given.all_faults and not given.rounds and given.seconds >= LONG_RUN_SECONDS:
+    if given.all_faults and not given.rounds and seconds >= LONG_RUN_SECONDS:
         run.must_meet(MUST_MEET)
     runs = [*earlier_runs(given.append), run]
     if given.append:

@@ -165,7 +165,7 @@ class Gated(Setup):
         self.mariadb = self.warehouse = None
         self.gates = {}
         folder = folder / "gated"
-        folder.mkdir()
+        folder.mkdir(parents=True)
         try:
             self.mariadb = Mariadb(folder / "mariadb")
             self.warehouse = Warehouse(folder / "warehouse", mark="")

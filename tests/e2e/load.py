@@ -70,9 +70,15 @@ class Load:
             order = chance.choice(mine)
             if action < 0.8:
                 mine.remove(order)
-                self._change(order, "DELETED", "DELETE", "/admin/orders/" + order, None, (204,))
+                self.delete(order)
             elif self.states[order] == {"PENDING"}:
-                self._change(order, "PAYMENT_CONFIRMED", "POST", "/api/payments", {"orderId": order}, (200, 201))
+                self.pay(order)
+
+    def pay(self, order):
+        self._change(order, "PAYMENT_CONFIRMED", "POST", "/api/payments", {"orderId": order}, (200, 201))
+
+    def delete(self, order):
+        self._change(order, "DELETED", "DELETE", "/admin/orders/" + order, None, (204,))
 
     def _change(self, order, state, method, path, body, good):
         with self.mutex:
