@@ -33,6 +33,8 @@ constexpr std::uint32_t kJobsOtherwise = 20;
 constexpr std::uint32_t kJobsMost = 1'000;
 constexpr std::size_t kAdminThreads = 1;
 constexpr std::size_t kAdminQueueMax = 32;
+constexpr std::size_t kMetricsThreads = 1;
+constexpr std::size_t kMetricsQueueMax = 4;
 
 using ports::HttpRequest;
 using ports::HttpResponse;
@@ -82,10 +84,11 @@ class Api::Impl {
         started_at_(clock.now()),
         clock_(clock),
         options_(options),
-        parts_(parts),
+        parts_(std::move(parts)),
         store_pool_(options.store_threads, options.store_queue_max),
         analytics_pool_(options.analytics_threads, options.analytics_queue_max),
-        admin_pool_(kAdminThreads, kAdminQueueMax) {}
+        admin_pool_(kAdminThreads, kAdminQueueMax),
+        metrics_pool_(kMetricsThreads, kMetricsQueueMax) {}
 
   void handle(HttpRequest request, ports::HttpReply reply) {
     Routed routed = route_of(request.method, request.path);
@@ -115,6 +118,8 @@ class Api::Impl {
         return health(*call);
       case Route::kReadiness:
         return readiness(call);
+      case Route::kMetrics:
+        return metrics(call);
       case Route::kPlaceOrder:
         return place_order(call);
       case Route::kOrder:
@@ -222,15 +227,29 @@ class Api::Impl {
       const auto asked = store_.user(domain::UserId("readiness"), deadline);
       const bool has_store = asked || asked.error().kind == base::ErrorKind::kNotFound;
       const bool has_warehouse = analytics_.health(deadline).has_value();
-      const bool is_ready = has_store && has_warehouse;
+      const bool runs = !parts_.pipeline_runs || parts_.pipeline_runs();
+      const bool is_ready = has_store && has_warehouse && runs;
       std::string body;
       base::JsonWriter json(body);
       json.begin_object();
       json.key("status").string(is_ready ? "ready" : "not ready");
       json.key("orderStore").boolean(has_store);
       json.key("warehouse").boolean(has_warehouse);
+      if (parts_.pipeline_runs) json.key("pipeline").boolean(runs);
       json.end_object();
       call->answer_json(std::move(body), is_ready ? 200 : 503);
+    });
+  }
+
+  void metrics(const CallPointer& call) {
+    if (!parts_.metrics)
+      return call->answer(ports::problem_response(
+          503, "measurements are served where the pipeline runs: ask `millrace up`", call->path));
+    run(metrics_pool_, call, [this, call](base::Deadline) {
+      HttpResponse response;
+      response.content_type = parts_.metrics_content_type;
+      response.body = parts_.metrics();
+      call->answer(std::move(response));
     });
   }
 
@@ -560,12 +579,13 @@ class Api::Impl {
   const PipelineParts parts_;
   WorkerPool store_pool_;
   WorkerPool analytics_pool_;
-  WorkerPool admin_pool_;  // a long look through letters holds up nobody else
+  WorkerPool admin_pool_;    // a long look through letters holds up nobody else
+  WorkerPool metrics_pool_;  // is asked above all when other parts are slow
 };
 
 Api::Api(ordering::OrderService& orders, ports::OrderStore& store, analytics::Analytics& analytics,
          const ports::Clock& clock, Options options, PipelineParts parts)
-    : impl_(std::make_unique<Impl>(orders, store, analytics, clock, options, parts)) {}
+    : impl_(std::make_unique<Impl>(orders, store, analytics, clock, options, std::move(parts))) {}
 
 Api::~Api() = default;
 

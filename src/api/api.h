@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "analytics/analytics.h"
 #include "jobs/desk.h"
@@ -30,6 +32,11 @@ struct Options {
 struct PipelineParts {
   letters::Letters* letters = nullptr;
   jobs::Desk* jobs = nullptr;
+  /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.
+  std::function<std::string()> metrics = {};
+  std::string metrics_content_type = {};
+  /// False when a stage has refused to go on. Empty: there are no stages here.
+  std::function<bool()> pipeline_runs = {};
 };
 
 /// All routes. What it is given must outlive it. Stop the HTTP server first; the destructor then lets queued

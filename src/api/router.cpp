@@ -14,6 +14,7 @@ constexpr std::array kLines{
     RouteLine{"GET", "/console", Route::kConsole},
     RouteLine{"GET", "/healthz", Route::kHealth},
     RouteLine{"GET", "/readyz", Route::kReadiness},
+    RouteLine{"GET", "/metrics", Route::kMetrics},
     RouteLine{"POST", "/api/orders", Route::kPlaceOrder},
     RouteLine{"POST", "/orders", Route::kPlaceOrder},
     RouteLine{"GET", "/api/orders/{}", Route::kOrder},

@@ -16,6 +16,7 @@ enum class Route {
   kConsole,
   kHealth,
   kReadiness,
+  kMetrics,
   kPlaceOrder,
   kOrder,
   kOrdersOfUser,

@@ -12,7 +12,7 @@ base::Result<std::unique_ptr<Front>> Front::start(const Settings& settings, Neig
   api::Options api_options;
   api_options.store_threads = static_cast<std::size_t>(settings.api_read_threads);
   front->api_ = std::make_unique<api::Api>(*front->orders_, *neighbours.store, *front->analytics_,
-                                           neighbours.clock, api_options, parts);
+                                           neighbours.clock, api_options, std::move(parts));
   adapters::http::HttpServerOptions server;
   server.host = settings.api_host;
   server.port = static_cast<std::uint16_t>(settings.api_port);

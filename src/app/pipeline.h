@@ -52,6 +52,11 @@ class Pipeline {
   [[nodiscard]] bool is_held() const { return held_; }
 
   [[nodiscard]] base::Result<Lag> lag(base::Deadline deadline);
+  /// The parts of it that ask the log alone, and the order store alone.
+  [[nodiscard]] base::Result<Lag> log_lag(base::Deadline deadline);
+  [[nodiscard]] base::Result<ports::OutboxDepth> outbox_depth(base::Deadline deadline) {
+    return neighbours_.outbox->depth(deadline);
+  }
   [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }
   [[nodiscard]] const transform::Stats& transform_stats() const { return transformer_->stats(); }
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }

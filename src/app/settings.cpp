@@ -79,6 +79,8 @@ const std::array kSettings = {
     SettingInfo{"purge.interval", &Settings::purge_interval, "Between two looks for orders to purge", 1'000},
     SettingInfo{"purge.batch_size", &Settings::purge_batch_size, "Orders purged at a time", 1, 1'000'000},
 
+    SettingInfo{"verify.interval", &Settings::verify_interval, "Between two comparisons of the warehouse with the order store; 0: never"},
+
     SettingInfo{"stop.timeout", &Settings::stop_timeout, "How long a clean stop may take", 1'000, kHourMs},
 };
 // clang-format on

@@ -77,6 +77,8 @@ struct Settings {
   std::chrono::milliseconds purge_interval{10 * 60'000};
   std::int64_t purge_batch_size = 1'000;
 
+  std::chrono::milliseconds verify_interval{3'600'000};
+
   std::chrono::milliseconds stop_timeout{30'000};
 };
 

@@ -58,6 +58,9 @@ std::string to_screen(const Snapshot& snapshot) {
   fmt::format_to(out, "  {:<20}{} dropped repeats, {} dead letters, {} parked\n", "exceptions",
                  number(snapshot.repeats_dropped), number(snapshot.dead_letters),
                  snapshot.lag ? number(snapshot.lag->parked) : "?");
+  if (snapshot.verified && snapshot.verified->differences > 0)
+    fmt::format_to(out, "  {}{:<20}{} rows differ from the order store (found {}){}\n", kBold, "verify",
+                   number(snapshot.verified->differences), base::to_iso8601(snapshot.verified->at), kPlain);
   text += '\n';
   for (const auto& [name, value] : snapshot.servers)
     fmt::format_to(out, "  {}{:<20}{}{}\n", kDim, name, value, kPlain);
@@ -72,8 +75,12 @@ std::string to_line(const Snapshot& snapshot) {
   const std::string lag = snapshot.lag ? fmt::format("lag {} + {} + {}", snapshot.lag->outbox_rows,
                                                      snapshot.lag->events, snapshot.lag->rows)
                                        : "the order store does not answer";
-  return fmt::format("{}; freshness {} ms; {}; {:.1f} rows/s", orders, snapshot.freshness_ms, lag,
-                     snapshot.rows_per_second);
+  const std::string verify =
+      snapshot.verified && snapshot.verified->differences > 0
+          ? fmt::format("; verify found {} differences", snapshot.verified->differences)
+          : "";
+  return fmt::format("{}; freshness {} ms; {}; {:.1f} rows/s{}", orders, snapshot.freshness_ms, lag,
+                     snapshot.rows_per_second, verify);
 }
 
 }  // namespace millrace::app

@@ -14,6 +14,12 @@ struct SummaryLine {
   std::string value;
 };
 
+/// What the last scheduled verification that was carried out found.
+struct Verified {
+  base::UtcTime at;
+  std::uint64_t differences = 0;
+};
+
 /// What `up` shows of itself.
 struct Snapshot {
   std::vector<SummaryLine> addresses;
@@ -23,6 +29,7 @@ struct Snapshot {
   std::uint64_t rows_loaded = 0;
   std::uint64_t repeats_dropped = 0;
   std::uint64_t dead_letters = 0;
+  std::optional<Verified> verified;  ///< Nothing before the first one.
   double rows_per_second = 0;
   std::vector<SummaryLine> servers;  ///< The supervised ones and their state.
   std::chrono::seconds uptime{0};

@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOUNDATION = {"ports", "domain", "base"}
 STAGES = {"ordering", "relay", "transform", "sink", "purge", "analytics", "verify"}
-ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
+ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "prometheus", "rocksdb", "system")}
 
 # Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.
 ALLOWED = {
@@ -36,6 +36,7 @@ NETWORK_ROOMS = {"adapters/http", "warehouse"}
 PROCESS_ROOMS = {"adapters/system", "supervise", "warehouse", "app"}
 VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
+    (r"prometheus/.*", {"adapters/prometheus"}),
     (r"rocksdb/.*", {"adapters/rocksdb"}),
     (r"librdkafka/.*", {"adapters/kafka"}),
     (r"curl/.*", {"adapters/curl"}),

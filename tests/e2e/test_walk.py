@@ -230,7 +230,7 @@ def test_products_and_users_are_those_of_the_sample_shop(millrace):
 def test_health_readiness_and_the_console_answer(millrace):
     assert millrace.get("/api/analytics/health") == {"status": "healthy", "clickhouse": True}
     assert millrace.get("/healthz")["status"] == "up"
-    assert millrace.get("/readyz") == {"status": "ready", "orderStore": True, "warehouse": True}
+    assert millrace.get("/readyz") == {"status": "ready", "orderStore": True, "warehouse": True, "pipeline": True}
     root = millrace.http("GET", "/")
     assert (root.status, root.headers["location"]) == (302, "/console")
     assert millrace.http("GET", "/console").headers["content-type"].startswith("text/html")

@@ -12,15 +12,18 @@
 #include <unistd.h>
 
 #include "adapters/mysql/migrations.h"
+#include "adapters/prometheus/metrics_text.h"
 #include "adapters/system/logging.h"
 #include "app/data_directory.h"
 #include "app/front.h"
 #include "app/jobs.h"
+#include "app/metrics.h"
 #include "app/neighbours.h"
 #include "app/pipeline.h"
 #include "app/roles/roles.h"
 #include "app/servers.h"
 #include "app/summary.h"
+#include "app/verify_schedule.h"
 #include "app/warehouse_schema.h"
 #include "letters/letters.h"
 #include "sink/base_rows.h"
@@ -103,10 +106,12 @@ std::vector<SummaryLine> addresses(const Settings& settings, const Front& front)
 
 class Display {
  public:
-  Display(const Settings& settings, Front& front, Pipeline& pipeline, Servers& servers, bool screen)
+  Display(const Settings& settings, Front& front, Pipeline& pipeline, Servers& servers,
+          const VerifySchedule& verify, bool screen)
       : front_(front),
         pipeline_(pipeline),
         servers_(servers),
+        verify_(verify),
         screen_(screen),
         addresses_(addresses(settings, front)) {}
 
@@ -129,6 +134,8 @@ class Display {
         sink.repeats_dropped + transform.repeats_dropped + transform.former_owner_dropped;
     snapshot.dead_letters = sink.dead_letters + transform.dead_letters;
     snapshot.servers = servers_.states();
+    const VerifyState verified = verify_.state();
+    if (verified.last_success) snapshot.verified = {*verified.last_success, verified.differences};
     const auto now = std::chrono::steady_clock::now();
     snapshot.uptime = std::chrono::duration_cast<std::chrono::seconds>(now - started_);
     const double seconds = std::chrono::duration<double>(now - last_at_).count();
@@ -149,6 +156,7 @@ class Display {
   Front& front_;
   Pipeline& pipeline_;
   Servers& servers_;
+  const VerifySchedule& verify_;
   bool screen_;
   std::vector<SummaryLine> addresses_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -190,9 +198,18 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
         return sink::load_base_row(pipeline->sink_tables(), neighbours->clock, row, deadline);
       },
       [&] { pipeline->wake(); });
-  MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [&] { pipeline->wake(); },
-                                                     {.letters = &letters, .jobs = &jobs->desk()}));
-  Display display(settings, *front, *pipeline, *servers, screen);
+  VerifySchedule verify(settings, *neighbours);
+  letters::OpenLetters open_letters(pipeline->log(), *neighbours->letter_book);
+  Metrics metrics(*pipeline, open_letters, verify);
+  MILLRACE_TRY_ASSIGN(
+      const auto front,
+      Front::start(settings, *neighbours, [&] { pipeline->wake(); },
+                   {.letters = &letters,
+                    .jobs = &jobs->desk(),
+                    .metrics = [&] { return adapters::prometheus::to_metrics_text(metrics.collect()); },
+                    .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),
+                    .pipeline_runs = [&] { return !refusals.first(); }}));
+  Display display(settings, *front, *pipeline, *servers, verify, screen);
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   {
     std::optional<Demo> demo;
@@ -202,6 +219,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
     } while (!stop.wait_for(display.interval()));
   }
 
+  verify.request_stop();
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");
   front->stop(base::Deadline::in(settings.stop_timeout));
   jobs->stop();

@@ -9,6 +9,7 @@
 #include "adapters/memory/memory_event_log.h"
 #include "adapters/mysql/mysql_letter_book.h"
 #include "adapters/system/system_clock.h"
+#include "letters/open_letters.h"
 #include "support/commit_gate.h"
 #include "support/mariadb_fixture.h"
 
@@ -179,6 +180,23 @@ TEST_F(LettersTest, OfRowsWhoseEventIsGoneNameTheWayOut) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
   EXPECT_NE(refused.error().message.find("millrace rebuild"), std::string::npos) << refused.error().message;
   EXPECT_EQ(value("SELECT COUNT(*) FROM dead_letters"), "0");
+}
+
+TEST_F(LettersTest, AreCountedOnceAndUntilTheyAreHandled) {
+  letters::OpenLetters open(log_, book_);
+  const auto count = [&] { return open.count(soon()).value(); };
+  using Counts = std::map<std::string, std::uint64_t>;
+  EXPECT_EQ(count(), (Counts{{"order.events", 0}, {"orders_analytics", 0}}));
+  bury("order.events", 3, "a", event_of("a"));
+  bury("order.events", 3, "a", event_of("a"));
+  bury("orders_analytics", 3, "a", "?");
+  EXPECT_EQ(count(), (Counts{{"order.events", 1}, {"orders_analytics", 1}}));
+  bury("order.events", 3, "a", event_of("a"));
+  bury("order.events", 4, "b", "?");
+  EXPECT_EQ(count(), (Counts{{"order.events", 2}, {"orders_analytics", 1}}));
+  ASSERT_TRUE(letters_.replay({"order.events", 1, 3}, {}, "admin", soon()));
+  ASSERT_TRUE(letters_.drop({"orders_analytics", 1, 3}, "no use", "admin", soon()));
+  EXPECT_EQ(count(), (Counts{{"order.events", 1}, {"orders_analytics", 0}}));
 }
 
 class LostReplay : public LettersTest, public testing::WithParamInterface<CommitFault> {};
