@@ -71,6 +71,9 @@ class Orders {
     return Outcome{order};
   }
   base::Result<Outcome> carry_out(const ordering::PlaceOrder&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> carry_out(const ordering::AnnounceOrder&) {
+    return base::invalid("not of an import");
+  }
   base::Result<Outcome> carry_out(const ordering::SetStock&) { return base::invalid("not of an import"); }
 
   std::size_t calls_ = 0;
