@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 
 import oracle  # noqa: E402
 import steps  # noqa: E402
+from clocks import Clocks  # noqa: E402
 from disks import Disks  # noqa: E402
 from load import PRODUCTS, USERS, Load  # noqa: E402
 from report import Run, Tally, commit, earlier_runs, keep_runs, machine, write_report  # noqa: E402
@@ -31,7 +32,7 @@ CHANGES_BETWEEN_FAULTS = 10
 # How many rounds between two checks, and how long the system is left alone between two rounds.
 ORDINARY = (8, (0.1, 1.2))
 DENSE = (30, (0.0, 0.4))
-KINDS = ((Embedded, 0.4), (Gated, 0.35), (Disks, 0.25))  # the set-ups, and their shares of the time
+KINDS = ((Embedded, 0.35), (Gated, 0.3), (Disks, 0.2), (Clocks, 0.15))  # the set-ups, and their shares of the time
 FAULTS_SHARE_MIN = 0.6  # of the time, however long the crashes at every step took
 # A run of that many seconds with all faults must have met so much of each, in all set-ups together.
 LONG_RUN_SECONDS = 300

@@ -33,10 +33,10 @@ class LeftOut(Exception):
 class Setup:
     """What both have in common: one `up`, which can be killed, paused and started again."""
 
-    def __init__(self, folder, chance, **settings):
+    def __init__(self, folder, chance, program=Millrace, **settings):
         self.chance = chance
         self.purge_seconds = PURGE_SECONDS
-        self.millrace = Millrace(folder, **TIMEOUTS, **PURGE, **settings)
+        self.millrace = program(folder, **{**TIMEOUTS, **PURGE, **settings})
         self.notes = {}
         self.load = None  # the part's, once it runs
 

@@ -24,7 +24,7 @@ def server_program(*names):
 class Mariadb:
     """A server with defaults, as a package would start it, and an account for the shop alone."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, environment=None):
         self.folder = folder
         self.port = free_port()
         temporary = folder / "tmp"
@@ -42,7 +42,7 @@ class Mariadb:
         self.process = subprocess.Popen(
             [server_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={temporary}",
              f"--socket={folder / 's'}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={start}", *as_root],
-            stdout=log, stderr=log)
+            stdout=log, stderr=log, env={**os.environ, **(environment or {})})
         log.close()
         wait_until(lambda: self.rows("SELECT 1"), "the test's own MariaDB answers")
 
