@@ -51,7 +51,7 @@ const std::array kSettings = {
 
     SettingInfo{"event_log.kind", &Settings::event_log_kind, "embedded: a log inside the process of `up`"},
     SettingInfo{"event_log.partitions", &Settings::event_log_partitions, "Partitions of topics that do not exist yet", 1, 1'024},
-    SettingInfo{"event_log.fsync", &Settings::event_log_fsync, "false: acknowledged events may be lost with the power"},
+    SettingInfo{"event_log.fsync", &Settings::event_log_fsync, "false: faster, but a power cut may lose events for good, and the warehouse lacks their orders until a rebuild"},
     SettingInfo{"event_log.retention", &Settings::event_log_retention, "Events that every stage has passed are removed after this", kHourMs},
 
     SettingInfo{"ordering.writers", &Settings::ordering_writers, "Writer threads of the order service", 1, 16},
