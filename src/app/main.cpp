@@ -197,7 +197,7 @@ int run(int argc, char** argv) {
   if (up->parsed()) return finish(run_up(settings, up_options, stop));
   if (api->parsed()) return finish(run_api(settings, stop));
   for (const CLI::App* stage : stages)
-    if (stage->parsed()) return finish(run_stage(settings, stage->get_name()));
+    if (stage->parsed()) return finish(run_stage(settings, stage->get_name(), stop));
   if (init_db->parsed()) return finish(run_init_db(settings, init_options));
   if (init_warehouse->parsed()) return finish(run_init_warehouse(settings));
   if (import->parsed()) return finish(run_import(settings, history_kind, history_file, stop));

@@ -1,14 +1,16 @@
 #include "app/pipeline.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <spdlog/spdlog.h>
+
+#include "app/event_log.h"
 
 namespace millrace::app {
 namespace {
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
+constexpr std::chrono::milliseconds kTopicTimeout{60'000};  // a cluster may be electing its leaders
 constexpr std::chrono::milliseconds kDrainPause{5};
 constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
 constexpr std::size_t kTrimProbeBytes = 1;
@@ -65,18 +67,15 @@ sink::Options sink_options(const Settings& settings) {
 
 base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Neighbours& neighbours,
                                                         std::function<void(const base::Error&)> on_refusal,
-                                                        bool held) {
+                                                        Stages stages, bool held) {
   std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
-  adapters::rocksdb::Options log_options;
-  log_options.directory = std::filesystem::path(settings.data_dir) / "event-log";
-  log_options.fsync = settings.event_log_fsync;
-  MILLRACE_TRY_ASSIGN(made->log_, adapters::rocksdb::RocksdbEventLog::open(log_options));
+  MILLRACE_TRY_ASSIGN(made->log_, open_event_log(settings));
   const auto relaying = relay_options(settings);
   const auto transforming = transform_options(settings);
   const auto sinking = sink_options(settings);
   for (const std::string& topic : {transforming.input_topic, transforming.dead_letter_topic,
                                    transforming.output_topic, sinking.dead_letter_topic})
-    MILLRACE_TRY(made->log_->ensure_topic(topic, relaying.partitions, soon()));
+    MILLRACE_TRY(made->log_->ensure_topic(topic, relaying.partitions, base::Deadline::in(kTopicTimeout)));
 
   made->tables_ = std::make_unique<sink::WarehouseTables>(*neighbours.warehouse);
   made->relay_ = std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, relaying);
@@ -91,13 +90,15 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
     });
   };
   made->hold(held);
-  run(*made->relay_);
-  run(*made->transformer_);
-  made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
-    if (const auto ended = pipeline->run_sink(); !ended) on_refusal(ended.error());
-  });
-  run(*made->purger_);
-  made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
+  if (stages.relay) run(*made->relay_);
+  if (stages.transform) run(*made->transformer_);
+  if (stages.sink) {
+    made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
+      if (const auto ended = pipeline->run_sink(); !ended) on_refusal(ended.error());
+    });
+    run(*made->purger_);
+    made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
+  }
   return made;
 }
 

@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "adapters/rocksdb/rocksdb_event_log.h"
 #include "app/neighbours.h"
 #include "app/settings.h"
 #include "base/stop.h"
@@ -29,6 +28,13 @@ struct Lag {
 
 [[nodiscard]] sink::Options sink_options(const Settings& settings);
 
+/// Which stages run here; the purge and the trimming of the log go with the sink.
+struct Stages {
+  bool relay = true;
+  bool transform = true;
+  bool sink = true;
+};
+
 /// Starts its threads when made and joins them when stopped or destroyed.
 class Pipeline {
  public:
@@ -36,7 +42,7 @@ class Pipeline {
   /// was called first. Errors: as the log's.
   [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(
       const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal,
-      bool held = false);
+      Stages stages = {}, bool held = false);
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;

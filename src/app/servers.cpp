@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace::app {
 namespace {
 
@@ -31,6 +33,29 @@ base::Result<void> check(const Settings& settings) {
   return {};
 }
 
+/// The nodes that listen where the brokers are to be found.
+base::Result<std::vector<supervise::KafkaNodePorts>> kafka_nodes(const std::string& brokers) {
+  constexpr int kControllerDistance = 10'000;
+  std::vector<supervise::KafkaNodePorts> nodes;
+  for (std::string_view rest = brokers; !rest.empty();) {
+    const std::string_view entry = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
+    const std::size_t colon = entry.find(':');
+    const std::string_view host = entry.substr(0, colon);
+    const int port =
+        colon == std::string_view::npos ? 0 : base::parse_int<int>(entry.substr(colon + 1)).value_or(0);
+    if ((host != "127.0.0.1" && host != "localhost") || port < 1 || port + kControllerDistance > UINT16_MAX)
+      return base::invalid(
+          fmt::format("kafka.brokers must list 127.0.0.1:port with ports from 1 to {} for the embedded "
+                      "cluster, which takes "
+                      "the ports {} above them too",
+                      UINT16_MAX - kControllerDistance, kControllerDistance));
+    nodes.push_back(
+        {static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port + kControllerDistance)});
+  }
+  return nodes;
+}
+
 SummaryLine line_of(const supervise::ServiceStatus& status) {
   std::string value(to_string(status.state));
   if (status.pid > 0) value += fmt::format(", process {}", status.pid);
@@ -55,6 +80,14 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) 
     servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
     mariadb_started = std::async(std::launch::async, [&] { return servers->mariadb_->start(deadline); });
   }
+  std::future<base::Result<void>> kafka_started;
+  if (settings.event_log_kind == "kafka" && settings.kafka_embedded) {
+    supervise::PrivateKafkaOptions options;
+    options.directory = data / "kafka";
+    MILLRACE_TRY_ASSIGN(options.nodes, kafka_nodes(settings.kafka_brokers));
+    servers->kafka_ = std::make_unique<supervise::PrivateKafka>(std::move(options));
+    kafka_started = std::async(std::launch::async, [&] { return servers->kafka_->start(deadline); });
+  }
   base::Result<void> warehouse_started = {};
   if (settings.clickhouse_embedded) {
     supervise::PrivateWarehouseOptions options;
@@ -66,6 +99,7 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) 
     warehouse_started = servers->warehouse_->start(deadline);
   }
   if (mariadb_started.valid()) MILLRACE_TRY(mariadb_started.get());
+  if (kafka_started.valid()) MILLRACE_TRY(kafka_started.get());
   MILLRACE_TRY(warehouse_started);
   return servers;
 }
@@ -74,14 +108,19 @@ std::vector<SummaryLine> Servers::states() const {
   std::vector<SummaryLine> lines;
   if (mariadb_) lines.push_back(line_of(mariadb_->status()));
   if (warehouse_) lines.push_back(line_of(warehouse_->status()));
+  if (kafka_)
+    for (const supervise::ServiceStatus& node : kafka_->status()) lines.push_back(line_of(node));
   return lines;
 }
 
 void Servers::stop() {
   std::future<void> mariadb_stopped;
   if (mariadb_) mariadb_stopped = std::async(std::launch::async, [this] { mariadb_->stop(); });
+  std::future<void> kafka_stopped;
+  if (kafka_) kafka_stopped = std::async(std::launch::async, [this] { kafka_->stop(); });
   if (warehouse_) warehouse_->stop();
   if (mariadb_stopped.valid()) mariadb_stopped.get();
+  if (kafka_stopped.valid()) kafka_stopped.get();
 }
 
 }  // namespace millrace::app

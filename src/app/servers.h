@@ -8,6 +8,7 @@
 #include "app/settings.h"
 #include "app/summary.h"
 #include "base/result.h"
+#include "supervise/private_kafka.h"
 #include "supervise/private_mariadb.h"
 #include "supervise/private_warehouse.h"
 
@@ -30,6 +31,7 @@ class Servers {
   Servers() = default;
   std::unique_ptr<supervise::PrivateMariadb> mariadb_;
   std::unique_ptr<supervise::PrivateWarehouse> warehouse_;
+  std::unique_ptr<supervise::PrivateKafka> kafka_;
 };
 
 }  // namespace millrace::app

@@ -49,7 +49,7 @@ const std::array kSettings = {
     SettingInfo{"clickhouse.ca_file", &Settings::clickhouse_ca_file, "Certificate authorities for https; empty: the system's"},
     SettingInfo{"clickhouse.connections_max", &Settings::clickhouse_connections_max, "Requests at once", 2, 1'000},
 
-    SettingInfo{"event_log.kind", &Settings::event_log_kind, "embedded: a log inside the process of `up`"},
+    SettingInfo{"event_log.kind", &Settings::event_log_kind, "embedded: a log inside the process of `up`; kafka: a Kafka cluster, which several processes share"},
     SettingInfo{"event_log.partitions", &Settings::event_log_partitions, "Partitions of topics that do not exist yet", 1, 1'024},
     SettingInfo{"event_log.fsync", &Settings::event_log_fsync, "false: faster, but a power cut may lose events for good, and the warehouse lacks their orders until a rebuild"},
     SettingInfo{"event_log.retention", &Settings::event_log_retention, "Events that every stage has passed are removed after this", kHourMs},
@@ -58,6 +58,12 @@ const std::array kSettings = {
     SettingInfo{"ordering.batch_size", &Settings::ordering_batch_size, "Commands to one transaction", 1, 1'000},
     SettingInfo{"ordering.queue_size", &Settings::ordering_queue_size, "Commands that may wait; more are refused with 503", 1, 1'000'000},
     SettingInfo{"ordering.timeout", &Settings::ordering_timeout, "From request to outcome", 100, kHourMs},
+
+    SettingInfo{"kafka.embedded", &Settings::kafka_embedded, "`up` starts a Kafka cluster of its own, one node for each of the brokers named here (needs scripts/bootstrap --kafka)"},
+    SettingInfo{"kafka.brokers", &Settings::kafka_brokers, "host:port of the brokers, separated by commas"},
+    SettingInfo{"kafka.replication_factor", &Settings::kafka_replication_factor, "Replicas of topics that do not exist yet", 1, 32},
+    SettingInfo{"kafka.min_in_sync", &Settings::kafka_min_in_sync, "Of those, how many must have a record before it is acknowledged", 1, 32},
+    SettingInfo{"kafka.client", &Settings::kafka_client, "Settings of the client library, for TLS and SASL: security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;sasl.username=…", 0, 0, true},
 
     SettingInfo{"relay.shard", &Settings::relay_shard, "The outbox shard that this relay serves", 0, 1'023},
     SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows read at a time: the bound on repeats after a crash", 1, 100'000},
@@ -179,9 +185,11 @@ base::Result<void> apply_file(Settings& settings, const std::string& file) {
 }
 
 base::Result<void> check_together(const Settings& settings) {
-  if (settings.event_log_kind != "embedded")
+  if (settings.event_log_kind != "embedded" && settings.event_log_kind != "kafka")
     return base::invalid(
-        fmt::format("event_log.kind '{}' is not known; use embedded", settings.event_log_kind));
+        fmt::format("event_log.kind '{}' is not known; use embedded or kafka", settings.event_log_kind));
+  if (settings.kafka_min_in_sync > settings.kafka_replication_factor)
+    return base::invalid("kafka.min_in_sync must not be above kafka.replication_factor");
   if (settings.transform_window < 2 * settings.relay_batch_size)
     return base::invalid(
         fmt::format("transform.window ({}) must be at least twice relay.batch_size ({}): with less a "

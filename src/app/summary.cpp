@@ -51,7 +51,7 @@ std::string to_screen(const Snapshot& snapshot) {
                    number(snapshot.lag->outbox_rows), number(snapshot.lag->events),
                    number(snapshot.lag->rows));
   } else {
-    fmt::format_to(out, "  {:<20}the order store does not answer\n", "lag");
+    fmt::format_to(out, "  {:<20}not known: a store does not answer\n", "lag");
   }
   fmt::format_to(out, "  {:<20}{:.1f}/s, {} since the start\n", "rows loaded", snapshot.rows_per_second,
                  number(snapshot.rows_loaded));
@@ -74,7 +74,7 @@ std::string to_line(const Snapshot& snapshot) {
                                  : "the warehouse does not answer";
   const std::string lag = snapshot.lag ? fmt::format("lag {} + {} + {}", snapshot.lag->outbox_rows,
                                                      snapshot.lag->events, snapshot.lag->rows)
-                                       : "the order store does not answer";
+                                       : "lag not known: a store does not answer";
   const std::string verify =
       snapshot.verified && snapshot.verified->differences > 0
           ? fmt::format("; verify found {} differences", snapshot.verified->differences)

@@ -24,7 +24,7 @@ struct Verified {
 struct Snapshot {
   std::vector<SummaryLine> addresses;
   std::optional<analytics::Stats> stats;  ///< Nothing while the warehouse does not answer.
-  std::optional<Lag> lag;                 ///< Nothing while the order store does not answer.
+  std::optional<Lag> lag;                 ///< Nothing while the order store or the log does not answer.
   std::int64_t freshness_ms = 0;          ///< Commit to visible, of the last batch.
   std::uint64_t rows_loaded = 0;
   std::uint64_t repeats_dropped = 0;

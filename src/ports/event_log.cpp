@@ -1,15 +1,53 @@
 #include "ports/event_log.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 
 namespace millrace::ports {
+namespace {
+
+constexpr std::size_t kTopicLengthMax = 249;
+
+template <class AnyRecord>
+std::size_t payload_bytes_of(const AnyRecord& record) {
+  std::size_t bytes = record.key.size() + record.value.size();
+  for (const Header& header : record.headers) bytes += header.name.size() + header.value.size();
+  return bytes;
+}
+
+}  // namespace
 
 std::optional<std::string_view> Record::header(std::string_view name) const {
   for (const Header& entry : headers)
     if (entry.name == name) return entry.value;
   return std::nullopt;
+}
+
+base::Result<void> check_topic(std::string_view name, std::int32_t partitions) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  if (name.empty() || name.size() > kTopicLengthMax || name == "." || name == ".." ||
+      !std::ranges::all_of(name, allowed))
+    return base::invalid(fmt::format("'{}' is not a topic name; use 1 to {} letters, digits, '.', '_' or '-'",
+                                     base::printable(name, 80), kTopicLengthMax));
+  if (partitions < 1 || partitions > kTopicPartitionsMax)
+    return base::invalid(fmt::format("topic {} cannot have {} partitions; use 1 to {}", name, partitions,
+                                     kTopicPartitionsMax));
+  return {};
+}
+
+std::size_t bytes_of(const NewRecord& record) {
+  return payload_bytes_of(record);
+}
+std::size_t bytes_of(const Record& record) {
+  return payload_bytes_of(record);
 }
 
 std::int32_t partition_of(std::string_view key, std::int32_t partitions) {

@@ -29,7 +29,7 @@ struct Header {
   friend bool operator==(const Header&, const Header&) = default;
 };
 
-/// What a producer hands in. `time` is kept as given.
+/// What a producer hands in. `time` is kept as given, if it lies after 1970-01-01T00:00:00Z.
 struct NewRecord {
   std::string key;
   std::string value;
@@ -172,6 +172,17 @@ class EventLog {
   [[nodiscard]] virtual base::Result<std::vector<GroupOffset>> list_group_offsets(
       base::Deadline deadline) = 0;
 };
+
+// Kafka's limits (org.apache.kafka.common.internals.Topic, offset.metadata.max.bytes), kept on every log:
+// what works on one must work on the others.
+inline constexpr std::int32_t kTopicPartitionsMax = 10'000;
+inline constexpr std::size_t kCommitMetadataBytesMax = 4'096;
+/// A name is 1 to 249 letters, digits, '.', '_' or '-', and neither "." nor "..". Errors: kInvalid.
+[[nodiscard]] base::Result<void> check_topic(std::string_view name, std::int32_t partitions);
+
+/// Key, value and headers: what ReadLimit and `record_bytes_max` count.
+[[nodiscard]] std::size_t bytes_of(const NewRecord& record);
+[[nodiscard]] std::size_t bytes_of(const Record& record);
 
 /// The partition of a key: CRC-32 (IEEE) of the key modulo the number of partitions, the rule that librdkafka
 /// calls "consistent" and that SQL servers can compute with CRC32().

@@ -20,12 +20,6 @@ constexpr std::chrono::milliseconds kBackoffLongest{
 constexpr std::chrono::milliseconds kRemovalInterval{10'000};
 constexpr std::size_t kAppendBytesMax = 4u << 20u;
 
-std::size_t size_of(const ports::NewRecord& record) {
-  std::size_t bytes = record.key.size() + record.value.size();
-  for (const ports::Header& header : record.headers) bytes += header.name.size() + header.value.size();
-  return bytes;
-}
-
 ports::NewRecord record_of(const ports::OutboxRow& row, std::uint64_t epoch, base::UtcTime now) {
   ports::NewRecord record;
   record.key = row.aggregate_id;
@@ -45,8 +39,9 @@ base::Result<void> append_all(ports::EventLog& log, const ports::TopicPartition&
   while (first < records.size()) {
     std::size_t last = first;
     std::size_t bytes = 0;
-    while (last < records.size() && (last == first || bytes + size_of(records[last]) <= kAppendBytesMax))
-      bytes += size_of(records[last++]);
+    while (last < records.size() &&
+           (last == first || bytes + ports::bytes_of(records[last]) <= kAppendBytesMax))
+      bytes += ports::bytes_of(records[last++]);
     MILLRACE_TRY(
         log.append(partition, std::span(records).subspan(first, last - first), base::Deadline::in(timeout)));
     first = last;
@@ -94,9 +89,9 @@ base::Result<std::size_t> Relay::relay_once(ports::OutboxLease& lease) {
     ports::NewRecord record = record_of(row, lease.epoch(), now);
     std::string reason;
     if (!partitions) reason = partitions.error().message;
-    if (size_of(record) > log_.record_bytes_max())
-      reason =
-          fmt::format("the event has {} bytes, the log takes {}", size_of(record), log_.record_bytes_max());
+    if (ports::bytes_of(record) > log_.record_bytes_max())
+      reason = fmt::format("the event has {} bytes, the log takes {}", ports::bytes_of(record),
+                           log_.record_bytes_max());
     if (!reason.empty()) {
       spdlog::error("outbox row {} of {} is parked with the later rows of the same order: {}", row.id,
                     row.aggregate_id, reason);

@@ -29,10 +29,6 @@ bool is_of_former_generation(const base::Error& error) {
          error.message.find("onstraint `generation`") != std::string::npos;
 }
 
-std::size_t size_of(const ports::Record& record) {
-  return record.key.size() + record.value.size();
-}
-
 }  // namespace
 
 Sink::Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options)
@@ -103,7 +99,7 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
   const std::uint64_t dropped_before = stats_.repeats_dropped;
   std::size_t bytes = 0;
   for (const ports::Record& record : records) {
-    bytes += size_of(record);
+    bytes += ports::bytes_of(record);
     partition.read.upto = static_cast<std::uint64_t>(record.offset) + 1;
     const auto offset_text = record.header(ports::kHeaderInputOffset);
     const auto input_offset = offset_text ? base::parse_int<std::int64_t>(*offset_text) : std::nullopt;

@@ -46,17 +46,30 @@ class Bootstrap(unittest.TestCase):
 
     def test_is_silent_when_nothing_is_missing(self):
         source = (REPOSITORY / "scripts/bootstrap").read_text()
-        value = {name: source.split(f"readonly {name}=")[1].split("\n")[0] for name in ("engine_version", "engine_library_bytes")}
+        value = {name: source.split(f"readonly {name}=")[1].split("\n")[0] for name in ("engine_version", "engine_library_bytes", "kafka_client_version", "kafka_client_library_bytes")}
         engine = self.home / f"millrace/engine-{value['engine_version']}/libchdb.so"
         engine.parent.mkdir(parents=True)
         with engine.open("wb") as file:
             file.truncate(int(value["engine_library_bytes"]))
+        client = self.home / f"millrace/kafka-client-{value['kafka_client_version']}/librdkafka.so.1"
+        client.parent.mkdir(parents=True)
+        with client.open("wb") as file:
+            file.truncate(int(value["kafka_client_library_bytes"]))
         done = self.bootstrap(self.all)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
     def test_fetches_the_engine_that_the_build_links(self):
         version = (REPOSITORY / "cmake/Engine.cmake").read_text().split("MILLRACE_ENGINE_VERSION \"")[1].split("\"")[0]
         self.assertIn(f"engine_version={version}\n", (REPOSITORY / "scripts/bootstrap").read_text())
+
+    def test_fetches_the_kafka_client_and_the_kafka_that_the_build_names(self):
+        cmake = (REPOSITORY / "cmake/Kafka.cmake").read_text()
+        bootstrap = (REPOSITORY / "scripts/bootstrap").read_text()
+        for name in ("MILLRACE_KAFKA_VERSION", "MILLRACE_KAFKA_CLIENT_VERSION"):
+            version = cmake.split(f'{name} "')[1].split('"')[0]
+            self.assertIn(f"{name.removeprefix('MILLRACE_').lower()}={version}\n", bootstrap)
+        self.assertIn("<version>" + cmake.split('MILLRACE_KAFKA_VERSION "')[1].split('"')[0] + "</version>",
+                      (REPOSITORY / "scripts/kafka/pom.xml").read_text())
 
     def test_refuses_an_option_that_it_does_not_know(self):
         done = self.bootstrap(self.all, "--everything")

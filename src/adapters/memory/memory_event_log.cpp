@@ -16,27 +16,6 @@ using base::Deadline;
 using base::Result;
 using ports::TopicPartition;
 
-// Kafka's limits (org.apache.kafka.common.internals.Topic): what is a topic here must be one there.
-constexpr std::size_t kTopicLengthMax = 249;
-constexpr std::int32_t kPartitionsMax = 10'000;
-constexpr std::size_t kMetadataBytesMax = 4'096;
-
-bool is_topic_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= kTopicLengthMax && name != "." && name != ".." &&
-         std::ranges::all_of(name, allowed);
-}
-
-template <class AnyRecord>
-std::size_t bytes_of(const AnyRecord& record) {
-  std::size_t bytes = record.key.size() + record.value.size();
-  for (const ports::Header& header : record.headers) bytes += header.name.size() + header.value.size();
-  return bytes;
-}
-
 std::unexpected<base::Error> faulted(LogFault fault) {
   if (fault == LogFault::kConflict)
     return base::conflict("the assignment has passed to another member (fault dial)");
@@ -157,9 +136,9 @@ class MemoryEventLog::Member final : public ports::GroupMember {
                       Deadline) override {
     const auto fault = log_.faults_.next(LogOperation::kCommit);
     if (fault && *fault != LogFault::kLoseAnswer) return faulted(*fault);
-    if (offset.metadata.size() > kMetadataBytesMax)
-      return base::invalid(
-          fmt::format("commit metadata has {} bytes; at most {}", offset.metadata.size(), kMetadataBytesMax));
+    if (offset.metadata.size() > ports::kCommitMetadataBytesMax)
+      return base::invalid(fmt::format("commit metadata has {} bytes; at most {}", offset.metadata.size(),
+                                       ports::kCommitMetadataBytesMax));
     if (offset.offset < 0) return base::invalid(fmt::format("offset {} cannot be committed", offset.offset));
     const std::lock_guard lock(state_->mutex);
     const State::Group& group = state_->groups[key_];
@@ -207,12 +186,7 @@ Result<ports::TopicInfo> MemoryEventLog::ensure_topic(const std::string& name, s
                                                       Deadline) {
   const auto fault = faults_.next(LogOperation::kEnsureTopic);
   if (fault && *fault != LogFault::kLoseAnswer) return faulted(*fault);
-  if (!is_topic_name(name))
-    return base::invalid(fmt::format("'{}' is not a topic name; use 1 to {} letters, digits, '.', '_' or '-'",
-                                     base::printable(name, 80), kTopicLengthMax));
-  if (partitions < 1 || partitions > kPartitionsMax)
-    return base::invalid(
-        fmt::format("topic {} cannot have {} partitions; use 1 to {}", name, partitions, kPartitionsMax));
+  MILLRACE_TRY(ports::check_topic(name, partitions));
   const std::lock_guard lock(state_->mutex);
   const auto [entry, is_new] = state_->topics.try_emplace(name);
   State::Topic& topic = entry->second;
@@ -250,7 +224,7 @@ Result<std::int64_t> MemoryEventLog::append(const TopicPartition& partition,
   const auto fault = faults_.next(LogOperation::kAppend);
   if (fault && *fault != LogFault::kLoseAnswer && *fault != LogFault::kDoHalf) return faulted(*fault);
   for (const ports::NewRecord& record : records)
-    if (const std::size_t bytes = bytes_of(record); bytes > record_bytes_max_)
+    if (const std::size_t bytes = ports::bytes_of(record); bytes > record_bytes_max_)
       return base::rejected(
           fmt::format("a record of {} bytes is larger than record_bytes_max = {}", bytes, record_bytes_max_));
   if (fault && *fault == LogFault::kDoHalf) records = records.first(records.size() / 2);
@@ -278,7 +252,7 @@ Result<std::vector<ports::Record>> MemoryEventLog::read(const TopicPartition& pa
       std::vector<ports::Record> records;
       std::size_t bytes = 0;
       for (auto i = static_cast<std::size_t>(offset - log->begin); i < log->records.size(); ++i) {
-        bytes += bytes_of(log->records[i]);
+        bytes += ports::bytes_of(log->records[i]);
         if (!records.empty() && (records.size() >= limit.records_max || bytes > limit.bytes_max)) break;
         records.push_back(log->records[i]);
       }

@@ -21,13 +21,6 @@ std::optional<Number> take_big_endian(std::string_view& bytes) {
   return value;
 }
 
-template <class AnyRecord>
-std::size_t payload_bytes_of(const AnyRecord& record) {
-  std::size_t bytes = record.key.size() + record.value.size();
-  for (const ports::Header& header : record.headers) bytes += header.name.size() + header.value.size();
-  return bytes;
-}
-
 }  // namespace
 
 void append_varint(std::string& out, std::uint64_t value) {
@@ -71,13 +64,6 @@ std::optional<std::uint32_t> take_big_endian_32(std::string_view& bytes) {
 }
 std::optional<std::uint64_t> take_big_endian_64(std::string_view& bytes) {
   return take_big_endian<std::uint64_t>(bytes);
-}
-
-std::size_t payload_bytes(const ports::NewRecord& record) {
-  return payload_bytes_of(record);
-}
-std::size_t payload_bytes(const ports::Record& record) {
-  return payload_bytes_of(record);
 }
 
 void encode_record(std::string& out, const ports::NewRecord& record) {

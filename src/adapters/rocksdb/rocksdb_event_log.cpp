@@ -38,11 +38,7 @@ using base::ErrorKind;
 using base::Result;
 using ports::TopicPartition;
 
-// Kafka's limits (org.apache.kafka.common.internals.Topic): what is a topic here must be one there.
-constexpr std::size_t kTopicLengthMax = 249;
 constexpr std::size_t kGroupLengthMax = 249;
-constexpr std::int32_t kPartitionsMax = 10'000;
-constexpr std::size_t kMetadataBytesMax = 4'096;
 
 // The database's keys, by first byte. All numbers in them are big-endian, so that keys sort as numbers do.
 //   !                              → kFormat
@@ -58,15 +54,6 @@ constexpr char kRangeKey = 'p';
 constexpr char kGenerationKey = 'g';
 constexpr char kCommitKey = 'c';
 constexpr char kRecordKey = 'r';
-
-bool is_topic_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= kTopicLengthMax && name != "." && name != ".." &&
-         std::ranges::all_of(name, allowed);
-}
 
 /// What a caller can do about a status of RocksDB's.
 ErrorKind kind_of(const ::rocksdb::Status& status) {
@@ -427,7 +414,7 @@ class RocksdbEventLog::Impl {
     for (rows->Seek(wanted); rows->Valid() && rows->key() == slice(wanted); rows->Next()) {
       auto record = decode_record(offset, view(rows->value()));
       if (!record) return damaged(fmt::format("record {} of {} cannot be read", offset, partition.name));
-      bytes += payload_bytes(*record);
+      bytes += ports::bytes_of(*record);
       if (!records.empty() && bytes > limit.bytes_max) break;
       records.push_back(std::move(*record));
       if (records.size() >= limit.records_max) break;
@@ -504,7 +491,7 @@ class RocksdbEventLog::Impl {
   Result<void> load_topic(std::string_view name, std::string_view value) {
     const auto number = take_big_endian_32(value);
     const auto partitions = take_big_endian_32(value);
-    if (!number || !partitions || *partitions > kPartitionsMax || value.empty())
+    if (!number || !partitions || *partitions > ports::kTopicPartitionsMax || value.empty())
       return damaged("a topic's description cannot be read");
     add_topic(*number, {std::string(name), static_cast<std::int32_t>(*partitions), std::string(value)});
     return {};
@@ -641,9 +628,9 @@ class RocksdbEventLog::Member final : public ports::GroupMember {
 
   Result<void> commit(const ports::Assignment& assignment, const ports::CommittedOffset& offset,
                       Deadline) override {
-    if (offset.metadata.size() > kMetadataBytesMax)
-      return base::invalid(
-          fmt::format("commit metadata has {} bytes; at most {}", offset.metadata.size(), kMetadataBytesMax));
+    if (offset.metadata.size() > ports::kCommitMetadataBytesMax)
+      return base::invalid(fmt::format("commit metadata has {} bytes; at most {}", offset.metadata.size(),
+                                       ports::kCommitMetadataBytesMax));
     if (offset.offset < 0) return base::invalid(fmt::format("offset {} cannot be committed", offset.offset));
     const std::lock_guard lock(groups_->mutex);
     const Group& group = groups_->groups[key_];
@@ -702,12 +689,7 @@ Result<std::unique_ptr<RocksdbEventLog>> RocksdbEventLog::open(const Options& op
 
 Result<ports::TopicInfo> RocksdbEventLog::ensure_topic(const std::string& name, std::int32_t partitions,
                                                        Deadline) {
-  if (!is_topic_name(name))
-    return base::invalid(fmt::format("'{}' is not a topic name; use 1 to {} letters, digits, '.', '_' or '-'",
-                                     base::printable(name, 80), kTopicLengthMax));
-  if (partitions < 1 || partitions > kPartitionsMax)
-    return base::invalid(
-        fmt::format("topic {} cannot have {} partitions; use 1 to {}", name, partitions, kPartitionsMax));
+  MILLRACE_TRY(ports::check_topic(name, partitions));
   MILLRACE_TRY(impl_->open_again_if_needed());
   const auto used = impl_->use();
   const std::unique_lock lock(impl_->topics_mutex);
@@ -753,7 +735,7 @@ std::size_t RocksdbEventLog::record_bytes_max() const {
 Result<std::int64_t> RocksdbEventLog::append(const TopicPartition& where,
                                              std::span<const ports::NewRecord> records, Deadline deadline) {
   for (const ports::NewRecord& record : records)
-    if (const std::size_t bytes = payload_bytes(record); bytes > impl_->options.record_bytes_max)
+    if (const std::size_t bytes = ports::bytes_of(record); bytes > impl_->options.record_bytes_max)
       return base::rejected(fmt::format("a record of {} bytes is larger than record_bytes_max = {}", bytes,
                                         impl_->options.record_bytes_max));
   MILLRACE_TRY_ASSIGN(Partition * partition, impl_->find(where));

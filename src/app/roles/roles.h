@@ -25,7 +25,9 @@ struct UpOptions {
 /// The HTTP API alone, beside an order store and a warehouse that are there already.
 [[nodiscard]] base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop);
 
-/// The stage roles work on an event log that several processes share. Errors: kInvalid with the embedded log.
-[[nodiscard]] base::Result<void> run_stage(const Settings& settings, const std::string& role);
+/// One stage ("relay", "transform", "sink") on an event log that several processes share, until `stop`.
+/// Errors: kInvalid with the embedded log, kUnavailable, kFatal (the stage refuses to go on).
+[[nodiscard]] base::Result<void> run_stage(const Settings& settings, const std::string& role,
+                                           base::StopSignal& stop);
 
 }  // namespace millrace::app

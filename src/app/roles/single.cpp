@@ -3,6 +3,8 @@
 
 #include "app/front.h"
 #include "app/neighbours.h"
+#include "app/pipeline.h"
+#include "app/refusals.h"
 #include "app/roles/roles.h"
 
 namespace millrace::app {
@@ -22,11 +24,25 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   return {};
 }
 
-base::Result<void> run_stage(const Settings& settings, const std::string& role) {
-  return base::invalid(fmt::format(
-      "the {} event log lives inside the process of `millrace up`, which runs the {} stage too; start that "
-      "instead (a stage of its own needs an event log that processes share)",
-      settings.event_log_kind, role));
+base::Result<void> run_stage(const Settings& settings, const std::string& role, base::StopSignal& stop) {
+  if (settings.event_log_kind == "embedded")
+    return base::invalid(
+        fmt::format("the embedded event log lives inside the process of `millrace up`, which runs the {} "
+                    "stage too; start "
+                    "that instead, or set event_log.kind to kafka",
+                    role));
+  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  Refusals refusals(stop);
+  const Stages stages{.relay = role == "relay", .transform = role == "transform", .sink = role == "sink"};
+  MILLRACE_TRY_ASSIGN(
+      const auto pipeline,
+      Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }, stages));
+  spdlog::info("{} runs", role);
+  while (!stop.wait_for(kStopPollInterval)) {
+  }
+  pipeline->stop();
+  if (const auto refused = refusals.first()) return std::unexpected(*refused);
+  return {};
 }
 
 }  // namespace millrace::app

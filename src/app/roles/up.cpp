@@ -20,6 +20,7 @@
 #include "app/metrics.h"
 #include "app/neighbours.h"
 #include "app/pipeline.h"
+#include "app/refusals.h"
 #include "app/roles/roles.h"
 #include "app/servers.h"
 #include "app/summary.h"
@@ -37,29 +38,6 @@ constexpr std::chrono::milliseconds kSummaryTimeout{2'000};
 constexpr std::chrono::milliseconds kScreenInterval{1'000};
 constexpr std::chrono::milliseconds kLineInterval{10'000};
 constexpr std::chrono::milliseconds kDrainTimeout{10'000};
-
-/// A stage's refusal, kept for the end and asking for it.
-class Refusals {
- public:
-  explicit Refusals(base::StopSignal& stop) : stop_(stop) {}
-  void add(const base::Error& error) {
-    spdlog::error("{}", error.message);
-    {
-      const std::lock_guard lock(mutex_);
-      if (!first_) first_ = error;
-    }
-    stop_.request();
-  }
-  [[nodiscard]] std::optional<base::Error> first() const {
-    const std::lock_guard lock(mutex_);
-    return first_;
-  }
-
- private:
-  base::StopSignal& stop_;
-  mutable std::mutex mutex_;
-  std::optional<base::Error> first_;  // guarded by mutex_
-};
 
 /// The gentle stream of orders, on a thread of its own.
 class Demo {
@@ -187,7 +165,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
 
   Refusals refusals(stop);
   const auto on_refusal = [&](const base::Error& error) { refusals.add(error); };
-  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, on_refusal, has_job));
+  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, on_refusal, {}, has_job));
   MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,

@@ -1,0 +1,107 @@
+// The Kafka client library's C interface: what of it we call, its handles as owners, its errors as ours.
+//
+// Header and library come from different places: the header from Debian (librdkafka 2.0), the library from a
+// newer release that can tell a topic's id. What the header lacks is declared here, as the library's
+// documentation gives it. Source: librdkafka 2.3 and later, rdkafka.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/deadline.h"
+#include "base/result.h"
+
+extern "C" {
+typedef struct rd_kafka_Uuid_s rd_kafka_Uuid_t;                          // NOLINT
+typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;    // NOLINT
+typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;  // NOLINT
+typedef rd_kafka_event_t rd_kafka_DescribeTopics_result_t;               // NOLINT
+rd_kafka_TopicCollection_t* rd_kafka_TopicCollection_of_topic_names(const char** topics, size_t topics_cnt);
+void rd_kafka_TopicCollection_destroy(rd_kafka_TopicCollection_t* topics);
+void rd_kafka_DescribeTopics(rd_kafka_t* rk, const rd_kafka_TopicCollection_t* topics,
+                             const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* rkqu);
+const rd_kafka_DescribeTopics_result_t* rd_kafka_event_DescribeTopics_result(rd_kafka_event_t* rkev);
+const rd_kafka_TopicDescription_t** rd_kafka_DescribeTopics_result_topics(
+    const rd_kafka_DescribeTopics_result_t* result, size_t* cntp);
+const char* rd_kafka_TopicDescription_name(const rd_kafka_TopicDescription_t* topicdesc);
+const rd_kafka_Uuid_t* rd_kafka_TopicDescription_topic_id(const rd_kafka_TopicDescription_t* topicdesc);
+int rd_kafka_TopicDescription_is_internal(const rd_kafka_TopicDescription_t* topicdesc);
+const rd_kafka_error_t* rd_kafka_TopicDescription_error(const rd_kafka_TopicDescription_t* topicdesc);
+const void** rd_kafka_TopicDescription_partitions(const rd_kafka_TopicDescription_t* topicdesc, size_t* cntp);
+const char* rd_kafka_Uuid_base64str(const rd_kafka_Uuid_t* uuid);
+int32_t rd_kafka_consumer_group_metadata_generation_id(
+    const rd_kafka_consumer_group_metadata_t* group_metadata);
+}
+
+namespace millrace::adapters::kafka {
+
+template <auto kDestroy>
+struct Destroy {
+  template <class T>
+  void operator()(T* item) const {
+    kDestroy(item);
+  }
+};
+using Topic = std::unique_ptr<rd_kafka_topic_t, Destroy<rd_kafka_topic_destroy>>;
+using Queue = std::unique_ptr<rd_kafka_queue_t, Destroy<rd_kafka_queue_destroy>>;
+using Event = std::unique_ptr<rd_kafka_event_t, Destroy<rd_kafka_event_destroy>>;
+using PartitionList =
+    std::unique_ptr<rd_kafka_topic_partition_list_t, Destroy<rd_kafka_topic_partition_list_destroy>>;
+using VendorError = std::unique_ptr<rd_kafka_error_t, Destroy<rd_kafka_error_destroy>>;
+
+/// One client instance with its threads. Its calls are thread-safe.
+class Client {
+ public:
+  using Settings = std::map<std::string, std::string>;
+  /// Callbacks run on the thread that polls the client; `deliveries` and `rebalance` may be nullptr.
+  struct Callbacks {
+    void (*deliveries)(rd_kafka_t*, const rd_kafka_message_t*, void*) = nullptr;
+    void (*rebalance)(rd_kafka_t*, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t*, void*) = nullptr;
+    void* opaque = nullptr;  ///< Of `rebalance`.
+  };
+
+  /// Connects to nothing yet. Errors: kInvalid (a setting that the library does not know or take).
+  [[nodiscard]] static base::Result<std::unique_ptr<Client>> make(rd_kafka_type_t type,
+                                                                  const Settings& settings,
+                                                                  const Callbacks& callbacks);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  [[nodiscard]] rd_kafka_t* get() const { return handle_; }
+
+  /// The library's error as ours, with what the brokers said last when they are away.
+  [[nodiscard]] std::unexpected<base::Error> failed(const std::string& doing, rd_kafka_resp_err_t code,
+                                                    const char* text = nullptr) const;
+
+  /// Runs one administrative request and waits for its result.
+  [[nodiscard]] base::Result<Event> ask(
+      const std::string& doing, rd_kafka_admin_op_t operation, base::Deadline deadline,
+      const std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& request) const;
+
+ private:
+  struct Own {
+    Callbacks callbacks;
+    mutable std::mutex mutex;
+    std::string last_trouble;  // guarded by mutex; what a broker or a connection failed with last
+  };
+  Client() = default;
+  static void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque);
+  static void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text);
+  static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code,
+                           rd_kafka_topic_partition_list_t* list, void* opaque);
+
+  rd_kafka_t* handle_ = nullptr;
+  std::unique_ptr<Own> own_ = std::make_unique<Own>();
+};
+
+/// Milliseconds for the library, which takes 0 as "at once" and no more than an int.
+[[nodiscard]] int timeout_ms(base::Deadline deadline);
+
+}  // namespace millrace::adapters::kafka

@@ -1,0 +1,632 @@
+#include "adapters/kafka/kafka_event_log.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "adapters/kafka/client.h"
+#include "adapters/kafka/member.h"
+#include "adapters/kafka/readers.h"
+#include "base/text.h"
+
+namespace millrace::adapters::kafka {
+namespace {
+
+using base::Deadline;
+using base::Result;
+using ports::TopicPartition;
+
+constexpr std::chrono::milliseconds kLookPause{20};
+constexpr std::chrono::milliseconds kNewsTime{1'000};   // until every broker knows of a topic
+constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was never seen: a call that must
+                                                        // not wait does wait for this
+constexpr std::chrono::milliseconds kQueueFullPause{5};
+
+using Description = std::pair<ports::TopicInfo, bool>;  // and whether it is internal
+
+std::string shown(const TopicPartition& partition) {
+  return fmt::format("{}/{}", partition.topic, partition.partition);
+}
+
+/// What the client takes for one record; it copies key and value.
+std::array<rd_kafka_vu_t, 8> fields_of(const TopicPartition& partition, const ports::NewRecord& record,
+                                       rd_kafka_headers_t* headers, void* opaque) {
+  std::array<rd_kafka_vu_t, 8> fields{};
+  fields[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+  fields[0].u.cstr = partition.topic.c_str();
+  fields[1].vtype = RD_KAFKA_VTYPE_PARTITION;
+  fields[1].u.i32 = partition.partition;
+  fields[2].vtype = RD_KAFKA_VTYPE_KEY;
+  fields[2].u.mem = {const_cast<char*>(record.key.data()), record.key.size()};
+  fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
+  fields[3].u.mem = {const_cast<char*>(record.value.data()), record.value.size()};
+  fields[4].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+  fields[4].u.i64 = base::to_ms(record.time);
+  fields[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+  fields[5].u.headers = headers;
+  fields[6].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  fields[6].u.i = RD_KAFKA_MSG_F_COPY;
+  fields[7].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  fields[7].u.ptr = opaque;
+  return fields;
+}
+
+/// What an append waits for: the reports of all of its records.
+class Delivery {
+ public:
+  /// `records` reports will come, or fewer when `give_up` is called; the last one frees it.
+  static std::shared_ptr<Delivery>* opaque(const std::shared_ptr<Delivery>& delivery) {
+    return new std::shared_ptr<Delivery>(delivery);
+  }
+
+  void report(const rd_kafka_message_t& message) {
+    const std::lock_guard lock(mutex_);
+    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      if (error_ == RD_KAFKA_RESP_ERR_NO_ERROR) error_ = message.err;
+    } else if (message.offset >= 0) {
+      // Reports of one partition come in the order of its records.
+      first_ = message.offset - static_cast<std::int64_t>(reported_);
+    }
+    ++reported_;
+    if (reported_ == expected_) done_.notify_all();
+  }
+
+  struct Outcome {
+    bool complete = false;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::int64_t first = -1;
+  };
+  Outcome wait(std::size_t records, Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    expected_ = records;
+    done_.wait_until(lock, deadline.moment(), [&] { return reported_ == expected_; });
+    return {reported_ == expected_, error_, first_};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::size_t expected_ = SIZE_MAX;  // guarded by mutex_, as all below
+  std::size_t reported_ = 0;
+  std::int64_t first_ = -1;
+  rd_kafka_resp_err_t error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
+};
+
+void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void* /*opaque*/) {
+  const std::unique_ptr<std::shared_ptr<Delivery>> delivery(
+      static_cast<std::shared_ptr<Delivery>*>(message->_private));
+  (*delivery)->report(*message);
+}
+
+/// An idempotent producer and the thread that hears its reports.
+class Producer {
+ public:
+  static Result<std::unique_ptr<Producer>> make(const Client::Settings& settings) {
+    std::unique_ptr<Producer> producer(new Producer);
+    MILLRACE_TRY_ASSIGN(producer->client_,
+                        Client::make(RD_KAFKA_PRODUCER, settings, {.deliveries = &on_delivery}));
+    producer->reports_ = std::jthread([handle = producer->client_->get()](const std::stop_token& stop) {
+      while (!stop.stop_requested()) rd_kafka_poll(handle, 100);
+    });
+    return producer;
+  }
+  [[nodiscard]] const Client& client() const { return *client_; }
+  /// Once the client has lost what makes it idempotent, it takes nothing any more.
+  [[nodiscard]] bool is_broken() const {
+    return rd_kafka_fatal_error(client_->get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
+  ~Producer() {
+    reports_.request_stop();
+    if (reports_.joinable()) reports_.join();
+  }
+  Producer(const Producer&) = delete;
+  Producer& operator=(const Producer&) = delete;
+
+ private:
+  Producer() = default;
+  std::unique_ptr<Client> client_;
+  std::jthread reports_;
+};
+
+}  // namespace
+
+class KafkaEventLog::Impl {
+ public:
+  explicit Impl(const Options& options) : options_(options), readers_(consumer_settings("")) {}
+
+  Result<void> open() {
+    MILLRACE_TRY_ASSIGN(producer_, Producer::make(producer_settings()));
+    return {};
+  }
+
+  [[nodiscard]] Client::Settings common_settings() const {
+    Client::Settings settings = options_.client_settings;
+    settings["bootstrap.servers"] = options_.brokers;
+    settings["client.id"] = options_.client_id;
+    settings["socket.keepalive.enable"] = "true";
+    settings["reconnect.backoff.ms"] = "50";
+    settings["reconnect.backoff.max.ms"] = "1000";
+    settings["topic.metadata.refresh.interval.ms"] = "30000";
+    settings["allow.auto.create.topics"] = "false";
+    settings["message.max.bytes"] = std::to_string(options_.record_bytes_max + 100'000);
+    settings["log.connection.close"] = "false";
+    return settings;
+  }
+  [[nodiscard]] Client::Settings producer_settings() const {
+    Client::Settings settings = common_settings();
+    settings.erase("allow.auto.create.topics");
+    settings["enable.idempotence"] = "true";
+    settings["acks"] = "all";
+    settings["linger.ms"] = "0";
+    settings["retry.backoff.ms"] = "50";
+    settings["message.timeout.ms"] = std::to_string(options_.delivery_timeout.count());
+    settings["queue.buffering.max.kbytes"] = "65536";
+    settings["queue.buffering.max.messages"] = "200000";
+    return settings;
+  }
+  /// Without a group the library asks for a name all the same.
+  [[nodiscard]] Client::Settings consumer_settings(const std::string& group) const {
+    Client::Settings settings = common_settings();
+    settings["group.id"] = group.empty() ? options_.client_id + "-readers" : group;
+    settings["enable.auto.commit"] = "false";
+    settings["enable.auto.offset.store"] = "false";
+    settings["auto.offset.reset"] = "error";
+    settings["fetch.wait.max.ms"] = "100";
+    settings["fetch.error.backoff.ms"] = "50";
+    settings["fetch.queue.backoff.ms"] = "5";
+    settings["queued.max.messages.kbytes"] = "8192";
+    settings["check.crcs"] = "true";
+    if (!group.empty()) {
+      settings["partition.assignment.strategy"] = "cooperative-sticky";
+      settings["session.timeout.ms"] = std::to_string(options_.session_timeout.count());
+      settings["heartbeat.interval.ms"] =
+          std::to_string(std::max<std::int64_t>(options_.session_timeout.count() / 10, 100));
+    }
+    return settings;
+  }
+
+  std::shared_ptr<Producer> producer() {
+    const std::lock_guard lock(producer_mutex_);
+    if (producer_->is_broken()) {
+      if (auto fresh = Producer::make(producer_settings())) {
+        spdlog::warn("kafka: the producer is made anew after a break in its sequence");
+        producer_ = std::move(*fresh);
+      }
+    }
+    return producer_;
+  }
+
+  Result<std::vector<Description>> describe(const std::vector<std::string>& names, Deadline deadline) {
+    std::vector<const char*> texts;
+    for (const std::string& name : names) texts.push_back(name.c_str());
+    const std::unique_ptr<rd_kafka_TopicCollection_t, Destroy<rd_kafka_TopicCollection_destroy>> topics(
+        rd_kafka_TopicCollection_of_topic_names(texts.data(), texts.size()));
+    const auto asked = producer();
+    const Client& client = asked->client();
+    const std::string doing = names.size() == 1 ? "describe topic " + names.front() : "describe topics";
+    MILLRACE_TRY_ASSIGN(
+        const Event event,
+        client.ask(doing, RD_KAFKA_ADMIN_OP_ANY, deadline, [&](const auto* options, auto* queue) {
+          rd_kafka_DescribeTopics(client.get(), topics.get(), options, queue);
+        }));
+    std::size_t count = 0;
+    const auto* const found =
+        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event.get()), &count);
+    std::vector<Description> described;
+    for (std::size_t i = 0; i < count; ++i) {
+      const rd_kafka_error_t* const error = rd_kafka_TopicDescription_error(found[i]);
+      if (error != nullptr && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (names.size() > 1) continue;  // it went while we asked
+        if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+          return base::not_found(fmt::format("there is no topic '{}'", base::printable(names.front(), 80)));
+        return client.failed(doing, rd_kafka_error_code(error), rd_kafka_error_string(error));
+      }
+      std::size_t partitions = 0;
+      rd_kafka_TopicDescription_partitions(found[i], &partitions);
+      described.push_back({{rd_kafka_TopicDescription_name(found[i]), static_cast<std::int32_t>(partitions),
+                            rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(found[i]))},
+                           rd_kafka_TopicDescription_is_internal(found[i]) != 0});
+    }
+    const std::lock_guard lock(known_mutex_);
+    for (const auto& [info, internal] : described) known_[info.topic] = info.partitions;
+    return described;
+  }
+
+  Result<ports::TopicInfo> describe_one(const std::string& topic, Deadline deadline) {
+    if (!ports::check_topic(topic, 1))
+      return base::not_found(fmt::format("there is no topic '{}'", base::printable(topic, 80)));
+    auto described = describe({topic}, deadline);
+    // Brokers hear of a new topic one after the other: one that we have seen is not gone at the first no.
+    for (const Deadline patience = Deadline::in(is_known(topic) ? kNewsTime : std::chrono::milliseconds(0));
+         !described && described.error().kind == base::ErrorKind::kNotFound && !patience.passed();) {
+      std::this_thread::sleep_for(kLookPause);
+      described = describe({topic}, deadline);
+    }
+    if (!described) {
+      forget(topic);
+      return std::unexpected(std::move(described).error());
+    }
+    if (described->empty()) return base::not_found(fmt::format("there is no topic '{}'", topic));
+    return std::move(described->front().first);
+  }
+
+  bool is_known(const std::string& topic) {
+    const std::lock_guard lock(known_mutex_);
+    return known_.contains(topic);
+  }
+  void forget(const std::string& topic) {
+    const std::lock_guard lock(known_mutex_);
+    known_.erase(topic);
+  }
+
+  /// Asks the brokers only about topics that were never seen, or are smaller than they should be.
+  Result<void> check_partition(const TopicPartition& partition, Deadline deadline) {
+    for (int look = 0; look < 2; ++look) {
+      {
+        const std::lock_guard lock(known_mutex_);
+        const auto known = known_.find(partition.topic);
+        if (known != known_.end() && partition.partition >= 0 && partition.partition < known->second)
+          return {};
+      }
+      if (look == 0) {
+        const Deadline patient = deadline.left() > kFirstLook ? deadline : Deadline::in(kFirstLook);
+        MILLRACE_TRY(describe_one(partition.topic, patient));
+      }
+    }
+    return base::not_found(fmt::format("topic {} has no partition {}", partition.topic, partition.partition));
+  }
+
+  /// A partition that is gone is looked for anew at the next call.
+  template <class T>
+  Result<T> noted(const std::string& topic, Result<T> result) {
+    if (!result && result.error().kind == base::ErrorKind::kNotFound) forget(topic);
+    return result;
+  }
+
+  const Options options_;
+  Readers readers_;
+  std::mutex append_mutex_;  // keeps the records of one append together
+  std::mutex producer_mutex_;
+  std::shared_ptr<Producer> producer_;  // guarded by producer_mutex_
+  std::mutex known_mutex_;
+  std::map<std::string, std::int32_t> known_;  // guarded by known_mutex_; topic → partitions
+};
+
+KafkaEventLog::KafkaEventLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KafkaEventLog::~KafkaEventLog() = default;
+
+Result<std::unique_ptr<KafkaEventLog>> KafkaEventLog::open(const Options& options) {
+  auto impl = std::make_unique<Impl>(options);
+  MILLRACE_TRY(impl->open());
+  return std::unique_ptr<KafkaEventLog>(new KafkaEventLog(std::move(impl)));
+}
+
+Result<ports::TopicInfo> KafkaEventLog::ensure_topic(const std::string& topic, std::int32_t partitions,
+                                                     Deadline deadline) {
+  MILLRACE_TRY(ports::check_topic(topic, partitions));
+  auto described = impl_->describe_one(topic, deadline);
+  if (!described && described.error().kind == base::ErrorKind::kNotFound) {
+    const Options& options = impl_->options_;
+    std::array<char, 256> trouble{};
+    const std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>> wanted(
+        rd_kafka_NewTopic_new(topic.c_str(), partitions, options.replication_factor, trouble.data(),
+                              trouble.size()));
+    if (!wanted) return base::invalid(fmt::format("topic {}: {}", topic, trouble.data()));
+    // What nobody has read yet must not vanish by age: we trim what all have passed. Times are the events',
+    // which may be far from the brokers' clock.
+    const std::pair<const char*, std::string> settings[] = {
+        {"cleanup.policy", "delete"},
+        {"retention.ms", "-1"},
+        {"retention.bytes", "-1"},
+        {"min.insync.replicas", std::to_string(options.min_in_sync)},
+        {"unclean.leader.election.enable", "false"},
+        {"max.message.bytes", std::to_string(options.record_bytes_max + 100'000)},
+        {"message.timestamp.type", "CreateTime"},
+        {"message.timestamp.before.max.ms", "9223372036854775807"},
+        {"message.timestamp.after.max.ms", "9223372036854775807"},
+    };
+    for (const auto& [name, value] : settings)
+      rd_kafka_NewTopic_set_config(wanted.get(), name, value.c_str());
+    rd_kafka_NewTopic_t* list[] = {wanted.get()};
+    const auto producer = impl_->producer();
+    const Client& client = producer->client();
+    const std::string doing = "create topic " + topic;
+    MILLRACE_TRY_ASSIGN(
+        const Event event,
+        client.ask(doing, RD_KAFKA_ADMIN_OP_CREATETOPICS, deadline, [&](const auto* admin, auto* queue) {
+          rd_kafka_CreateTopics(client.get(), list, 1, admin, queue);
+        }));
+    std::size_t count = 0;
+    const auto* const results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+    if (count == 1) {
+      const auto code = rd_kafka_topic_result_error(results[0]);
+      if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return client.failed(doing, code, rd_kafka_topic_result_error_string(results[0]));
+    }
+    // The brokers hear of it one after the other.
+    do {
+      described = impl_->describe_one(topic, deadline);
+      if (described && described->partitions > 0) break;
+      std::this_thread::sleep_for(kLookPause);
+    } while (!deadline.passed());
+  }
+  if (!described) return described;
+  if (described->partitions != partitions)
+    return base::conflict(
+        fmt::format("topic {} has {} partitions, not {}: partitions cannot be taken away, and adding "
+                    "some moves orders between them; use a topic of another name, or the number it has",
+                    topic, described->partitions, partitions));
+  return described;
+}
+
+Result<ports::TopicInfo> KafkaEventLog::describe_topic(const std::string& topic, Deadline deadline) {
+  return impl_->describe_one(topic, deadline);
+}
+
+Result<std::vector<ports::TopicInfo>> KafkaEventLog::list_topics(Deadline deadline) {
+  const auto producer = impl_->producer();
+  const Client& client = producer->client();
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (const auto code =
+          rd_kafka_metadata(client.get(), 1, nullptr, &metadata, std::max(timeout_ms(deadline), 1));
+      code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return client.failed("list topics", code);
+  std::vector<std::string> names;
+  for (int i = 0; i < metadata->topic_cnt; ++i) names.emplace_back(metadata->topics[i].topic);
+  rd_kafka_metadata_destroy(metadata);
+  std::erase_if(names, [](const std::string& name) { return name.starts_with("__"); });
+  if (names.empty()) return std::vector<ports::TopicInfo>{};
+  MILLRACE_TRY_ASSIGN(auto described, impl_->describe(names, deadline));
+  std::vector<ports::TopicInfo> topics;
+  for (auto& [info, internal] : described)
+    if (!internal) topics.push_back(std::move(info));
+  std::ranges::sort(topics, {}, &ports::TopicInfo::topic);
+  return topics;
+}
+
+std::size_t KafkaEventLog::record_bytes_max() const {
+  return impl_->options_.record_bytes_max;
+}
+
+Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
+                                           std::span<const ports::NewRecord> records, Deadline deadline) {
+  for (const ports::NewRecord& record : records)
+    if (ports::bytes_of(record) > record_bytes_max())
+      return base::rejected(fmt::format("a record of {} bytes is larger than the {} that {} takes",
+                                        ports::bytes_of(record), record_bytes_max(), partition.topic));
+  MILLRACE_TRY(impl_->check_partition(partition, deadline));
+  if (records.empty()) {
+    MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
+    return range.end;
+  }
+  const auto producer = impl_->producer();
+  rd_kafka_t* const handle = producer->client().get();
+  const std::string doing = "append to " + shown(partition);
+  const auto delivery = std::make_shared<Delivery>();
+  std::size_t sent = 0;
+  rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_NO_ERROR;
+  {
+    const std::lock_guard lock(impl_->append_mutex_);
+    for (const ports::NewRecord& record : records) {
+      rd_kafka_headers_t* const headers = rd_kafka_headers_new(record.headers.size());
+      for (const ports::Header& header : record.headers)
+        rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
+                            header.value.data(), static_cast<ssize_t>(header.value.size()));
+      auto* const opaque = Delivery::opaque(delivery);
+      const auto fields = fields_of(partition, record, headers, opaque);
+      for (;;) {
+        const VendorError error(rd_kafka_produceva(handle, fields.data(), fields.size()));
+        refused = error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (refused != RD_KAFKA_RESP_ERR__QUEUE_FULL || deadline.passed()) break;
+        std::this_thread::sleep_for(kQueueFullPause);
+      }
+      if (refused != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_headers_destroy(headers);
+        delete opaque;
+        break;
+      }
+      ++sent;
+    }
+  }
+  const Delivery::Outcome outcome = delivery->wait(sent, deadline);
+  if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, refused));
+  if (!outcome.complete) return producer->client().failed(doing, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  if (outcome.error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, outcome.error));
+  if (outcome.first < 0)
+    return base::unavailable(doing + ": appended, but the brokers did not say where; it will be repeated");
+  return outcome.first;
+}
+
+Result<std::vector<ports::Record>> KafkaEventLog::read(const TopicPartition& partition, std::int64_t offset,
+                                                       ports::ReadLimit limit, Deadline deadline) {
+  MILLRACE_TRY(impl_->check_partition(partition, deadline));
+  if (offset < 0)
+    return base::invalid(fmt::format("offset {} of {} lies outside of the log", offset, shown(partition)));
+  return impl_->noted(partition.topic, impl_->readers_.read(partition, offset, limit, deadline));
+}
+
+Result<bool> KafkaEventLog::wait_any(std::span<const ports::LogPosition> positions, Deadline deadline) {
+  for (const ports::LogPosition& position : positions)
+    MILLRACE_TRY(impl_->check_partition(position.partition, deadline));
+  return impl_->readers_.wait_any(positions, deadline);
+}
+
+Result<std::vector<ports::Record>> KafkaEventLog::read_before(const TopicPartition& partition,
+                                                              std::int64_t position, std::size_t count,
+                                                              Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
+  if (position < range.begin || position > range.end)
+    return base::invalid(fmt::format("offset {} of {} lies outside of the log, which holds [{}, {})",
+                                     position, shown(partition), range.begin, range.end));
+  std::vector<ports::Record> records;
+  // Offsets may have gaps, so the first guess may bring too few.
+  for (std::size_t reach = count; count > 0 && position > range.begin;) {
+    const auto room = static_cast<std::uint64_t>(position - range.begin);
+    const std::int64_t from = reach >= room ? range.begin : position - static_cast<std::int64_t>(reach);
+    records.clear();
+    std::int64_t next = from;
+    while (next < position) {
+      MILLRACE_TRY_ASSIGN(auto some, read(partition, next, {10'000, std::size_t{8} << 20u}, deadline));
+      if (some.empty())
+        return base::unavailable(fmt::format("read {} back: nothing came in time", shown(partition)));
+      next = some.back().offset + 1;
+      for (ports::Record& record : some)
+        if (record.offset < position) records.push_back(std::move(record));
+    }
+    if (records.size() >= count || from == range.begin) break;
+    reach = reach > room / 2 ? static_cast<std::size_t>(room) : reach * 2;
+  }
+  if (records.size() > count)
+    records.erase(records.begin(), records.end() - static_cast<std::ptrdiff_t>(count));
+  return records;
+}
+
+Result<ports::OffsetRange> KafkaEventLog::offsets(const TopicPartition& partition, Deadline deadline) {
+  MILLRACE_TRY(impl_->check_partition(partition, deadline));
+  MILLRACE_TRY_ASSIGN(const Client* const client, impl_->readers_.client());
+  ports::OffsetRange range;
+  const auto ask = [&] {
+    return rd_kafka_query_watermark_offsets(client->get(), partition.topic.c_str(), partition.partition,
+                                            &range.begin, &range.end, std::max(timeout_ms(deadline), 1));
+  };
+  auto code = ask();
+  // This client, too, may not have heard of a new topic.
+  for (const Deadline patience = Deadline::in(kNewsTime);
+       code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION && !patience.passed();) {
+    std::this_thread::sleep_for(kLookPause);
+    code = ask();
+  }
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return impl_->noted<ports::OffsetRange>(partition.topic,
+                                            client->failed("offsets of " + shown(partition), code));
+  return range;
+}
+
+Result<void> KafkaEventLog::trim(const TopicPartition& partition, std::int64_t offset, Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
+  const std::int64_t before = std::min(offset, range.end);
+  if (before <= range.begin) return {};
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset =
+      before;
+  const std::unique_ptr<rd_kafka_DeleteRecords_t, Destroy<rd_kafka_DeleteRecords_destroy>> wanted(
+      rd_kafka_DeleteRecords_new(list.get()));
+  const auto producer = impl_->producer();
+  const Client& client = producer->client();
+  const std::string doing = "trim " + shown(partition);
+  rd_kafka_DeleteRecords_t* deletions[] = {wanted.get()};
+  MILLRACE_TRY_ASSIGN(
+      const Event event,
+      client.ask(doing, RD_KAFKA_ADMIN_OP_DELETERECORDS, deadline, [&](const auto* admin, auto* queue) {
+        rd_kafka_DeleteRecords(client.get(), deletions, 1, admin, queue);
+      }));
+  const auto* const trimmed =
+      rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event.get()));
+  if (trimmed->cnt == 1 && trimmed->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return client.failed(doing, trimmed->elems[0].err);
+  return {};
+}
+
+Result<std::unique_ptr<ports::GroupMember>> KafkaEventLog::join(const std::string& group,
+                                                                const std::string& topic, Deadline deadline) {
+  MILLRACE_TRY(impl_->describe_one(topic, deadline));
+  MILLRACE_TRY_ASSIGN(auto member, Member::join(impl_->consumer_settings(group), topic));
+  return std::unique_ptr<ports::GroupMember>(std::move(member));
+}
+
+namespace {
+
+/// What the group committed, of one partition or of all. The client must be a consumer's: the library (2.16)
+/// crashes in a producer's when the coordinator answers with an error.
+Result<std::vector<ports::GroupOffset>> ask_committed_offsets(const Client& client, const std::string& group,
+                                                              const TopicPartition* partition,
+                                                              Deadline deadline) {
+  PartitionList list;
+  if (partition != nullptr) {
+    list.reset(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), partition->partition);
+  }
+  const std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
+                        Destroy<rd_kafka_ListConsumerGroupOffsets_destroy>>
+      wanted(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get()));
+  rd_kafka_ListConsumerGroupOffsets_t* questions[] = {wanted.get()};
+  MILLRACE_TRY_ASSIGN(const Event event,
+                      client.ask("offsets of group " + group, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+                                 deadline, [&](const auto* admin, auto* queue) {
+                                   rd_kafka_ListConsumerGroupOffsets(client.get(), questions, 1, admin,
+                                                                     queue);
+                                 }));
+  std::size_t count = 0;
+  const auto* const groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
+  std::vector<ports::GroupOffset> found;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(groups[i]); error != nullptr)
+      return client.failed("offsets of group " + group, rd_kafka_error_code(error),
+                           rd_kafka_error_string(error));
+    const rd_kafka_topic_partition_list_t* const offsets = rd_kafka_group_result_partitions(groups[i]);
+    for (int p = 0; p < offsets->cnt; ++p) {
+      const rd_kafka_topic_partition_t& entry = offsets->elems[p];
+      if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR || entry.offset < 0) continue;
+      found.push_back(
+          {group,
+           {entry.topic, entry.partition},
+           {entry.offset, std::string(static_cast<const char*>(entry.metadata), entry.metadata_size)}});
+    }
+  }
+  return found;
+}
+
+/// The same, waiting for a group's coordinator that is just being elected or loads.
+Result<std::vector<ports::GroupOffset>> committed_offsets(const Client& client, const std::string& group,
+                                                          const TopicPartition* partition,
+                                                          Deadline deadline) {
+  for (;;) {
+    auto found = ask_committed_offsets(client, group, partition, deadline);
+    if (found || found.error().kind != base::ErrorKind::kUnavailable || deadline.left() <= kLookPause)
+      return found;
+    std::this_thread::sleep_for(kLookPause);
+  }
+}
+
+}  // namespace
+
+Result<std::optional<ports::CommittedOffset>> KafkaEventLog::committed(const std::string& group,
+                                                                       const TopicPartition& partition,
+                                                                       Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Client* const client, impl_->readers_.client());
+  MILLRACE_TRY_ASSIGN(auto found, committed_offsets(*client, group, &partition, deadline));
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front().committed);
+}
+
+Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Client* const asked, impl_->readers_.client());
+  const Client& client = *asked;
+  MILLRACE_TRY_ASSIGN(const Event event, client.ask("list groups", RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
+                                                    deadline, [&](const auto* admin, auto* queue) {
+                                                      rd_kafka_ListConsumerGroups(client.get(), admin, queue);
+                                                    }));
+  std::size_t count = 0;
+  const auto* const groups =
+      rd_kafka_ListConsumerGroups_result_valid(rd_kafka_event_ListConsumerGroups_result(event.get()), &count);
+  std::vector<ports::GroupOffset> all;
+  for (std::size_t i = 0; i < count; ++i) {
+    MILLRACE_TRY_ASSIGN(
+        auto some,
+        committed_offsets(client, rd_kafka_ConsumerGroupListing_group_id(groups[i]), nullptr, deadline));
+    std::ranges::move(some, std::back_inserter(all));
+  }
+  std::ranges::sort(all, {},
+                    [](const ports::GroupOffset& entry) { return std::tie(entry.group, entry.partition); });
+  return all;
+}
+
+}  // namespace millrace::adapters::kafka
