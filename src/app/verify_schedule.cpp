@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "adapters/mysql/connection.h"
 #include "adapters/mysql/mysql_sql_reader.h"
 #include "adapters/system/priority.h"
 #include "verify/verify.h"
@@ -50,6 +51,7 @@ VerifyState VerifySchedule::state() const {
 
 void VerifySchedule::run() {
   adapters::system::lower_thread_priority();
+  const adapters::mysql::InterruptScope interrupt(stop_);
   auto pause = std::min(settings_.verify_interval, kFirstRunAfterMost);
   while (!stop_.wait_for(pause)) {
     verify_once();

@@ -69,8 +69,9 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
                                                           base::Deadline::in(options_.query_timeout)));
   MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, assignment.partition, soon()));
   partition.committed = committed ? committed->offset : 0;
-  spdlog::info("sink: partition {} goes on at {} of {} ({} running sums in memory)",
-               assignment.partition.partition, position, range.end, partition.cache.size());
+  spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
+              "sink: partition {} goes on at {} of {} ({} running sums in memory)",
+              assignment.partition.partition, position, range.end, partition.cache.size());
   return partition;
 }
 
@@ -184,6 +185,7 @@ base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) 
 }
 
 void Sink::note_success() {
+  opens_told_ = false;
   if (const auto lasted = outage_.over()) spdlog::info("sink: goes on after {} s", lasted->count());
 }
 
@@ -358,6 +360,7 @@ base::Result<void> Sink::run(const base::StopSignal& stop) {
     // An outage is over when a batch got through; the next one starts with short pauses again.
     if (stats_.batches > batches_before) backoff.reset();
     if (stop.requested()) break;
+    opens_told_ |= !partitions_.empty();
     if (is_of_former_generation(served.error()))
       spdlog::info("sink: the tables have a new generation; starting again in it");
     else if (outage_.worth_a_line(served.error()))

@@ -111,6 +111,7 @@ class Sink {
   Generation generation_;  // of the tables, as it was when they were last opened
   BaseRows base_rows_;
   base::OutageNotes outage_;
+  bool opens_told_ = false;  // where partitions go on was logged already in this outage
   Stats stats_;
 };
 

@@ -145,17 +145,20 @@ def test_it_says_when_no_up_answers(make):
 
 def test_a_replay_that_is_killed_in_the_middle_happens_once(make):
     millrace = make().start()
-    order = place_with_damaged_event(millrace)
-    letter = letter_of(millrace, order)
-    file = corrected(millrace, letter["id"])
-    asking = millrace.begin("dlq", "replay", letter["id"], "--value", file)
-    millrace.kill()
-    asking.wait(60)
-    millrace.start()
-    again = millrace.run("dlq", "replay", letter["id"], "--value", file)
-    assert again.code in (0, 4), again.err
-    assert millrace.run("dlq", "replay", letter["id"], "--value", file).code == 4
-    assert millrace.mysql("SELECT COUNT(*) FROM outbox WHERE aggregate_id = %s", order) == [(2,)]
+    # From before the request is there to after it was answered.
+    for pause in (0.005, 0.02, 0.05, 0.2):
+        order = place_with_damaged_event(millrace)
+        letter = letter_of(millrace, order)
+        file = corrected(millrace, letter["id"])
+        asking = millrace.begin("dlq", "replay", letter["id"], "--value", file)
+        time.sleep(pause)
+        millrace.kill()
+        asking.wait(60)
+        millrace.start()
+        again = millrace.run("dlq", "replay", letter["id"], "--value", file)
+        assert again.code in (0, 4), again.err
+        assert millrace.run("dlq", "replay", letter["id"], "--value", file).code == 4
+        assert millrace.mysql("SELECT COUNT(*) FROM outbox WHERE aggregate_id = %s", order) == [(2,)]
     millrace.verify()
 
 

@@ -25,6 +25,8 @@ constexpr std::chrono::milliseconds kCloseTimeout{200};
 // every wait of the calling thread ends at the deadline of the call it belongs to.
 thread_local base::Deadline::Clock::time_point wait_until = base::Deadline::Clock::time_point::max();
 thread_local bool wait_expired = false;
+thread_local const base::StopSignal* interrupt = nullptr;
+constexpr std::int64_t kInterruptPollMs = 100;
 
 int wait_for_socket(my_socket socket, my_bool is_read, int /*timeout_ms*/) {
   pollfd entry{.fd = socket, .events = static_cast<short>(is_read != 0 ? POLLIN : POLLOUT), .revents = 0};
@@ -33,9 +35,13 @@ int wait_for_socket(my_socket socket, my_bool is_read, int /*timeout_ms*/) {
     if (wait_until != base::Deadline::Clock::time_point::max())
       left_ms =
           static_cast<int>(std::min<std::int64_t>(base::Deadline::at(wait_until).left().count(), 3'600'000));
+    if (interrupt != nullptr)
+      left_ms = static_cast<int>(left_ms < 0 ? kInterruptPollMs
+                                             : std::min<std::int64_t>(left_ms, kInterruptPollMs));
     const int ready = ::poll(&entry, 1, left_ms);
     if (ready > 0) return ready;
-    if (ready == 0 && base::Deadline::Clock::now() >= wait_until) {
+    const bool interrupted = interrupt != nullptr && interrupt->requested();
+    if (ready == 0 && (interrupted || base::Deadline::Clock::now() >= wait_until)) {
       wait_expired = true;
       errno = ETIMEDOUT;
       return 0;
@@ -107,6 +113,14 @@ struct Prepared {
 };
 
 }  // namespace
+
+InterruptScope::InterruptScope(const base::StopSignal& stop) {
+  MILLRACE_ASSERT(interrupt == nullptr);
+  interrupt = &stop;
+}
+InterruptScope::~InterruptScope() {
+  interrupt = nullptr;
+}
 
 class Connection::Impl {
  public:

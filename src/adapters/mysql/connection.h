@@ -13,6 +13,7 @@
 #include "adapters/mysql/server_address.h"
 #include "base/deadline.h"
 #include "base/result.h"
+#include "base/stop.h"
 
 namespace millrace::adapters::mysql {
 
@@ -23,6 +24,16 @@ using Value = std::variant<std::monostate, std::int64_t, std::uint64_t, std::str
 /// One row; a field is its text form, or nothing for NULL. Valid during the callback only.
 using Row = std::span<const std::optional<std::string_view>>;
 using OnRow = std::function<base::Result<void>(Row)>;
+
+/// While one lives, every wait of its thread for a server ends when a stop is requested, as if its deadline
+/// had passed: for a thread whose statements may take long. They do not nest.
+class InterruptScope {
+ public:
+  explicit InterruptScope(const base::StopSignal& stop);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+};
 
 enum class Isolation { kReadCommitted, kRepeatableRead };
 

@@ -1,10 +1,12 @@
 #include "adapters/mysql/mysql_sql_reader.h"
 
 #include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "adapters/mysql/connection.h"
 #include "support/mariadb_fixture.h"
 
 namespace millrace {
@@ -165,6 +167,30 @@ TEST_F(MysqlSqlReaderTest, LetsACallbackReadAnotherSnapshot) {
       soon());
   EXPECT_TRUE(read);
   EXPECT_EQ(rows, 6u);
+}
+
+TEST_F(MysqlSqlReaderTest, LeavesALongStatementBehindWhenItsThreadIsToStop) {
+  const auto snapshot = open();
+  base::StopSignal stop;
+  const adapters::mysql::InterruptScope interrupt(stop);
+  std::thread stopper([&] {
+    // Not before the statement runs.
+    const auto patience = soon();
+    while (database_.value("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT "
+                           "SLEEP(%'") == "0" &&
+           !patience.passed())
+      std::this_thread::yield();
+    stop.request();
+  });
+  const auto deadline = base::Deadline::in(std::chrono::minutes(10));
+
+  const auto read =
+      snapshot->read("SELECT SLEEP(600)", {}, [](SqlRow) -> base::Result<void> { return {}; }, deadline);
+
+  stopper.join();
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().kind, ErrorKind::kUnavailable);
+  EXPECT_FALSE(deadline.passed());
 }
 
 }  // namespace
