@@ -231,8 +231,15 @@ base::Result<void> Generations::put_in_place(const std::string& live, std::uint3
   for (const Table& table : all)
     if (table.uuid != uuid && table.name.starts_with(replaced))
       MILLRACE_TRY(rename(table.name, fmt::format("{}_old{}", fresh, ++number)));
-  MILLRACE_TRY_ASSIGN(const std::string now, name_of());
-  if (now != live) return base::unavailable(fmt::format("the exchange of {} was not carried out", live));
+  // Both must stand where no request that was ever sent can move them: another process may have been at it.
+  MILLRACE_TRY_ASSIGN(const auto now, tables(deadline));
+  const bool is_live =
+      std::ranges::any_of(now, [&](const Table& table) { return table.uuid == uuid && table.name == live; });
+  const bool can_move = std::ranges::any_of(now, [&](const Table& table) {
+    return table.name.starts_with(replaced) && !table.name.starts_with(fresh + "_old");
+  });
+  if (!is_live || can_move)
+    return base::unavailable(fmt::format("the exchange of {} was not carried out to its end", live));
   return {};
 }
 
