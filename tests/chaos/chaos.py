@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The fault suite: strikes a real `millrace up` under load, again and again, and checks that nothing is lost, doubled or back.
 
-Usage: chaos.py [--seconds N | --rounds N] [--seed N] [--report FILE] [--faults NAME,NAME]
+Usage: chaos.py [--seconds N | --rounds N | --once] [--seed N] [--report FILE] [--faults NAME,NAME]
 Ends with 0 when no difference was found; the report is printed and written to FILE. See README.md.
 """
 import argparse
@@ -170,7 +170,8 @@ class Part:
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="how long faults strike (600)")
-    parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the two set-ups")
+    parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the set-ups")
+    parser.add_argument("--once", action="store_true", help="instead: each of the faults once")
     parser.add_argument("--seed", type=int, help="of a run to repeat; a new one if absent")
     parser.add_argument("--faults", help="only these, separated by commas")
     parser.add_argument("--steps", type=int, metavar="N", help="before that, a crash at every N-th step of a scenario (steps.py)")
@@ -213,13 +214,14 @@ def main():
             continue
         chance = random.Random(f"{given.seed}-{kind.__name__}")
         passed += share / shares
-        until = float("inf") if given.rounds else started_faults + seconds * passed
+        until = float("inf") if given.rounds or given.once else started_faults + seconds * passed
         setup = part = None
         try:
             setup = kind(folder, chance)
             part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found,
                         DENSE if given.dense else ORDINARY)
-            part.run([fault for fault in faults if fault in setup.faults], until, given.rounds or sys.maxsize)
+            faults = [fault for fault in faults if fault in setup.faults]
+            part.run(faults, until, given.rounds or (len(faults) if given.once else sys.maxsize))
         except Failed:
             pass
         except LeftOut as why:
@@ -244,7 +246,7 @@ def main():
                 except (AssertionError, shutil.Error, pytest.fail.Exception) as problem:
                     found.append(f"{kind.__name__}: the end: {problem}")
     run = Run(given.seed, built_from, machine(), time.monotonic() - started, totals, tallies, found, left_out)
-    if given.all_faults and not given.rounds and seconds >= LONG_RUN_SECONDS:
+    if given.all_faults and not given.rounds and not given.once and seconds >= LONG_RUN_SECONDS:
         run.must_meet(MUST_MEET)
     runs = [*earlier_runs(given.append), run]
     if given.append:

@@ -10,7 +10,7 @@ import time
 
 from gate import Gate
 from own_servers import Mariadb, Warehouse
-from system import Millrace, wait_until
+from system import Millrace, program, wait_until
 
 # Short, so that a pause outlasts them; the relay's and the transformer's own are 10 s, which LONG_SECONDS outlasts.
 TIMEOUTS = {"ordering.timeout": "2s", "sink.insert_timeout": "2s"}
@@ -22,6 +22,8 @@ LONG_SECONDS = (10.5, 12.0)
 PAUSE_SECONDS = (2.2, 4.0)
 GATE_SECONDS = (0.3, 3.0)
 LATE_SECONDS = 0.1  # for what was held to be passed on and counted
+ORDERS_OF_ONE_BATCH = 5
+REPEATS_MAX = 300  # of one partition; a small part of the transformer's window
 START_SECONDS = (0.02, 1.5)
 MILLRACE, MARIADBD, WAREHOUSE = "millrace", "mariadbd", "millrace-warehouse"
 
@@ -94,7 +96,8 @@ class Setup:
 class Embedded(Setup):
     """`up` with the servers that it brings along."""
     faults = ("kill_millrace", "kill_mariadbd", "kill_warehouse", "kill_both_servers", "kill_all", "kill_while_starting",
-              "pause_millrace", "pause_mariadbd", "pause_warehouse", "pause_both_servers", "second_up")
+              "pause_millrace", "pause_mariadbd", "pause_warehouse", "pause_both_servers", "second_up", "one_batch",
+              "outbox_sent_again", "events_twice", "events_late", "events_of_a_killed_relay", "rows_twice")
 
     def __init__(self, folder, chance):
         super().__init__(folder / "embedded", chance)
@@ -140,6 +143,77 @@ class Embedded(Setup):
         assert self.millrace.process.poll() is None, "the first up ended"
         self.note("second starts refused")
         return at
+
+
+    def one_batch(self):
+        """Orders that are placed, paid and deleted while the warehouse stands still, so that one batch has all of it."""
+        pid = self.pid(WAREHOUSE)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(ORDERS_OF_ONE_BATCH):
+                if order := self.load.place("user-1", [("prod-1", 1)]):
+                    self.load.pay(order)
+                    self.load.delete(order)
+                    self.note("orders placed, paid and deleted in a batch", self.load.states[order] == {"DELETED"})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return time.monotonic()
+
+    # Repeated, late and reordered delivery
+
+    def outbox_sent_again(self):
+        """The relay sends rows again that were processed, as if their mark had been lost."""
+        rows = self.millrace.mysql("SELECT id FROM outbox WHERE processed = 1 ORDER BY id DESC LIMIT %s",
+                                   self.chance.randint(1, REPEATS_MAX))
+        if rows:
+            self.millrace.mysql("UPDATE outbox SET processed = 0 WHERE id IN (" + ", ".join(str(id) for (id,) in rows) + ")")
+        self.note("rows sent again", len(rows))
+        return time.monotonic()
+
+    def into_the_log(self, *words, lines=None):
+        """The tool appends to the log of the killed program, which is started again then."""
+        at = self.kill(MILLRACE)
+        self.millrace.may_have_ended = True
+        self.millrace.process.wait()
+        wait_until(lambda: not self.millrace.processes(), "its servers end with it")
+        done = subprocess.run([program().parent / "tests/chaos_log_tool", self.millrace.data / "event-log", *map(str, words)], input=lines,
+                              capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        self.note("records put into the log", int(done.stdout))
+        self.millrace.start(wait=False)
+        return at
+
+    def numbers(self):
+        return self.chance.randint(1, REPEATS_MAX), self.chance.randrange(1 << 30)
+
+    def events_twice(self):
+        """Reordered too: the last events of each partition come once more, shuffled."""
+        return self.into_the_log("repeat", "order.events", *self.numbers())
+
+    def events_late(self):
+        return self.into_the_log("late", "order.events", *self.numbers())
+
+    def rows_twice(self):
+        """As after a crash of the transformer between its output and its position, in the order in which a log would have them."""
+        return self.into_the_log("repeat", "orders_analytics", *self.numbers())
+
+    def events_of_a_killed_relay(self):
+        """What waits in the outbox comes under the epoch of the relay that dies, or an older one, out of order; then again, from its
+        successor."""
+        with self.millrace.mysql_connection() as connection, connection.cursor() as cursor:
+            # The relay cannot mark what it sends now, and orders go on coming.
+            cursor.execute("START TRANSACTION")
+            cursor.execute("SELECT epoch FROM relay_shards WHERE shard = 0 FOR UPDATE")
+            epoch = cursor.fetchone()[0]
+            time.sleep(self.chance.uniform(0.2, 1.5))
+            os.kill(self.pid(MILLRACE), signal.SIGSTOP)
+            cursor.execute("SELECT id, event_type, aggregate_id, payload FROM outbox WHERE processed = 0 AND aggregate_type = 'Order' "
+                           "ORDER BY id LIMIT %s", REPEATS_MAX)
+            rows = list(cursor.fetchall())
+        self.chance.shuffle(rows)
+        epoch -= self.chance.randint(0, 1) if epoch > 1 else 0
+        lines = "".join(f"{id}\t{epoch}\t{kind}\t{key}\t{payload}\n" for id, kind, key, payload in rows)
+        return self.into_the_log("append", "order.events", lines=lines)
 
 
 def gate_fault(gate_name, mode):

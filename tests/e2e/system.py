@@ -328,16 +328,19 @@ class Millrace:
             raise QueryFailed(answer.text)
         return [tuple(line.split("\t")) for line in answer.text.splitlines()]
 
+    def mysql_connection(self):
+        """Of the caller's own."""
+        return pymysql.connect(host="127.0.0.1", port=int(self.settings["mysql.port"]), user=self.settings.get("mysql.user", USER),
+                               password=self.settings.get("mysql.password", PASSWORD), database="ecommerce", autocommit=True,
+                               connect_timeout=20, read_timeout=120)
+
     def mysql(self, sql, *values):
         """The rows of a statement."""
         return self.mysql_all([sql], *values)[0]
 
     def mysql_all(self, statements, *values):
         """The rows of each; a connection of its own each time, because the server may have been killed."""
-        connection = pymysql.connect(host="127.0.0.1", port=int(self.settings["mysql.port"]),
-                                     user=self.settings.get("mysql.user", USER),
-                                     password=self.settings.get("mysql.password", PASSWORD),
-                                     database="ecommerce", autocommit=True, connect_timeout=20, read_timeout=120)
+        connection = self.mysql_connection()
         answers = []
         try:
             with connection.cursor() as cursor:
