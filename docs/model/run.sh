@@ -16,8 +16,11 @@ make_one relay relay.cpp
 make_one transform transform.cpp
 make_one purge purge.cpp
 make_one cum1 cumulative.cpp
+make_one exchange1 exchange.cpp
+make_one exchange2 exchange.cpp -DPROCESSES=2
 for m in T1 T2 T3 T4 T5 T6; do "$BUILD/transform" $m; done
 "$BUILD/purge"
+"$BUILD/exchange1"; "$BUILD/exchange2"
 "$BUILD/cum1" M; for m in C4 C5 "C8 "; do "$BUILD/cum1" "$m"; done
 if [ "$1" = quick ]; then
   for m in "U1 " U2 U3 U4 U5 U6 U7 U8 U9 U10 U11 U12 U13 U14 V; do "$BUILD/relay" "$m"; done
