@@ -88,6 +88,7 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 .PHONY: chaos
 chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (DURATION= SEED= REPORT=)
 	@scripts/bootstrap --test
+	@cmake --build $(BUILD) --parallel $(JOBS) --target chaos_log_tool
 	@scripts/test-python -B tests/chaos/chaos.py --seconds $(DURATION) --steps 1 $(if $(SEED),--seed $(SEED)) --report $(REPORT)
 
 .PHONY: bench

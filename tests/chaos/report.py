@@ -21,7 +21,7 @@ class Tally:
     hits: dict = dataclasses.field(default_factory=dict)
 
     def add(self, recovery, hits):
-        self.recoveries.append(recovery)
+        self.recoveries.append(round(recovery, 3))
         self.hit_rounds += any(hits.values())
         self.count(hits)
 
