@@ -15,12 +15,14 @@ make_one() { # program source flags...
 make_one relay relay.cpp
 make_one transform transform.cpp
 make_one purge purge.cpp
+make_one rebuild rebuild.cpp
 make_one cum1 cumulative.cpp
 make_one exchange1 exchange.cpp
 make_one exchange2 exchange.cpp -DPROCESSES=2
 for m in T1 T2 T3 T4 T5 T6; do "$BUILD/transform" $m; done
 "$BUILD/purge"
 "$BUILD/exchange1"; "$BUILD/exchange2"
+"$BUILD/rebuild"
 "$BUILD/cum1" M; for m in C4 C5 "C8 "; do "$BUILD/cum1" "$m"; done
 if [ "$1" = quick ]; then
   for m in "U1 " U2 U3 U4 U5 U6 U7 U8 U9 U10 U11 U12 U13 U14 V; do "$BUILD/relay" "$m"; done
@@ -28,5 +30,7 @@ if [ "$1" = quick ]; then
 fi
 "$BUILD/relay"
 "$BUILD/transform" T7 60000000
+make_one rebuild3 rebuild.cpp -DLOG=3
+"$BUILD/rebuild3" G7 60000000
 make_one cum2 cumulative.cpp -DPARTS=2
 for m in "C1 " C2 C3 C6 C7 "C8'"; do "$BUILD/cum1" "$m" 90000000; done; "$BUILD/cum2" C9 90000000
