@@ -174,8 +174,8 @@ bool Pipeline::drain(base::Deadline deadline) {
 void Pipeline::trim_old_events() {
   const transform::Options transforming;
   const sink::Options sinking;
-  const auto window = static_cast<std::int64_t>(settings_.transform_window);
-  const auto trim = [&](const std::string& group, const std::string& topic) -> base::Result<void> {
+  const auto trim = [&](const std::string& group, const std::string& topic,
+                        const auto& needed_from) -> base::Result<void> {
     for (std::int32_t partition = 0; partition < settings_.event_log_partitions; ++partition) {
       const ports::TopicPartition where{topic, partition};
       MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, where, soon()));
@@ -184,7 +184,7 @@ void Pipeline::trim_old_events() {
       // The first record that is young enough, by bisection: times in a partition only ever grow (but for
       // steps of the clock).
       std::int64_t low = range.begin;
-      std::int64_t high = std::min(range.end, committed ? committed->offset - window : 0);
+      std::int64_t high = std::min(range.end, committed ? needed_from(*committed) : 0);
       while (low < high) {
         const std::int64_t middle = low + (high - low) / 2;
         MILLRACE_TRY_ASSIGN(const auto records, log_->read(where, middle, {1, kTrimProbeBytes}, soon()));
@@ -200,9 +200,11 @@ void Pipeline::trim_old_events() {
   };
   do {
     if (held_) continue;
-    if (auto done = trim(transforming.group, transforming.input_topic); !done)
+    if (auto done = trim(transforming.group, transforming.input_topic, transform::needed_from); !done)
       spdlog::warn("trimming the log: {}", done.error().message);
-    if (auto done = trim(sinking.group, sinking.topic); !done)
+    if (auto done = trim(sinking.group, sinking.topic,
+                         [](const ports::CommittedOffset& committed) { return committed.offset; });
+        !done)
       spdlog::warn("trimming the log: {}", done.error().message);
   } while (!stop_.wait_for(kTrimInterval));
 }

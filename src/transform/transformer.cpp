@@ -25,14 +25,14 @@ std::optional<std::uint64_t> number_header(const ports::Record& record, std::str
   return text ? base::parse_int<std::uint64_t>(*text) : std::nullopt;
 }
 
-/// Where the window begins travels in the commit's metadata; where that does not say it, at the log's
-/// beginning.
-std::int64_t window_start_of(std::string_view metadata) {
+}  // namespace
+
+std::int64_t needed_from(const ports::CommittedOffset& committed) {
+  // It travels in the commit's metadata; where that does not say it, the whole log is needed.
+  const std::string_view metadata = committed.metadata;
   if (!metadata.starts_with(kWindowStart)) return 0;
   return base::parse_int<std::int64_t>(metadata.substr(kWindowStart.size())).value_or(0);
 }
-
-}  // namespace
 
 Transformer::Transformer(ports::EventLog& log, const ports::Clock& clock, Options options)
     : log_(log), clock_(clock), options_(std::move(options)) {}
@@ -46,7 +46,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
   // A new group starts at the first event there ever was.
   partition.position = committed ? committed->offset : 0;
   partition.committed = partition.position;
-  const std::int64_t window_start = committed ? window_start_of(committed->metadata) : 0;
+  const std::int64_t window_start = committed ? needed_from(*committed) : 0;
   if (partition.position < range.begin)
     return base::fatal(
         fmt::format("events of partition {} of {} were removed from the log before they were transformed "

@@ -37,6 +37,10 @@ struct Stats {
   std::atomic<std::uint64_t> dead_letters{0};
 };
 
+/// The first record that a transformer needs which goes on at `committed`: the oldest of its window. The log
+/// must keep all from there.
+[[nodiscard]] std::int64_t needed_from(const ports::CommittedOffset& committed);
+
 /// One caller thread for `run`.
 class Transformer {
  public:

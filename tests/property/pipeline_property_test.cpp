@@ -186,6 +186,37 @@ TEST(Pipeline, KeepsTheTruthWhateverCallOfTheLogGoesWrong) {
   EXPECT_GT(repeats, 0u) << "no fault made an event come twice: the test does not reach what it is for";
 }
 
+TEST(Pipeline, GoesOnAfterTheLogWasTrimmedToWhatARestartNeeds) {
+  spdlog::set_level(spdlog::level::off);
+  constexpr std::uint64_t kSeed = 3;
+  World world;
+  std::int64_t trimmed = 0;
+  for (std::size_t end = 4; end <= 120; end += 4) {
+    SCOPED_TRACE(end);
+    History part(kSeed, end);
+    part.events.erase(part.events.begin(), part.events.begin() + static_cast<std::ptrdiff_t>(world.sent));
+    world.sent = end;
+    // Every round begins with an append whose answer is lost, so its events come again under a new epoch.
+    world.log.faults().set(LogOperation::kAppend, 1, LogFault::kLoseAnswer);
+    send(world, part);
+    world.relay();
+    world.transform();
+    for (std::int32_t partition = 0; partition < 2; ++partition) {
+      const auto soon = base::Deadline::in(kPatience);
+      const ports::TopicPartition where{"order.events", partition};
+      const auto committed = world.log.committed("order-event-transformer", where, soon);
+      ASSERT_TRUE(committed);
+      if (!*committed) continue;
+      ASSERT_TRUE(world.log.trim(where, transform::needed_from(**committed), soon));
+      trimmed = std::max(trimmed, world.log.offsets(where, soon)->begin);
+    }
+  }
+  world.sink();
+  world.expect_truth(History(kSeed, 120));
+  EXPECT_GT(trimmed, 10);
+  EXPECT_GT(world.repeats, 10u);
+}
+
 TEST(Pipeline, LeavesPurgedOrdersOutOfTheBaseTableAndInTheSums) {
   spdlog::set_level(spdlog::level::off);
   World world;
