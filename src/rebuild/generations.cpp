@@ -109,8 +109,9 @@ base::Result<std::vector<Generations::Table>> Generations::tables(base::Deadline
   return tables;
 }
 
-base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, const std::string& base,
-                                                     const std::string& rollups, base::Deadline deadline) {
+base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, const std::string& staging,
+                                                     const std::string& base, const std::string& rollups,
+                                                     base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const std::string make_base,
                       shadow_statement(statements_.base, base, generation, false));
   MILLRACE_TRY_ASSIGN(const std::string make_rollups,
@@ -120,7 +121,7 @@ base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, c
                   "CODEC(ZSTD)) ENGINE = ReplacingMergeTree(version) ORDER BY order_id SETTINGS "
                   "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1 "
                   "COMMENT 'orders as generation {} found them'",
-                  snapshot_name(generation), generation),
+                  staging, generation),
       {}, deadline));
   MILLRACE_TRY(warehouse_.execute(make_base, {}, deadline));
   MILLRACE_TRY(warehouse_.execute(make_rollups, {}, deadline));
@@ -136,7 +137,22 @@ base::Result<Generations::Uuids> Generations::create(std::uint32_t generation, c
   return uuids;
 }
 
-base::Result<void> Generations::stage(std::uint32_t generation, std::span<const domain::AnalyticsRow> rows,
+base::Result<bool> Generations::is_complete(std::uint32_t generation, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto all, tables(deadline));
+  return std::ranges::any_of(all,
+                             [&](const Table& table) { return table.name == snapshot_name(generation); });
+}
+
+/// By name, because what decides is which name an insert finds: a process that slept since it read some
+/// orders must not add them, newer than they were counted, to a snapshot that another one has gone on with.
+base::Result<void> Generations::complete(std::uint32_t generation, const std::string& staging,
+                                         base::Deadline deadline) {
+  return warehouse_.execute(
+      fmt::format("RENAME TABLE analytics.{} TO analytics.{}", staging, snapshot_name(generation)), {},
+      deadline);
+}
+
+base::Result<void> Generations::stage(const std::string& staging, std::span<const domain::AnalyticsRow> rows,
                                       base::Deadline deadline) {
   std::string data;
   sink::RowBinaryWriter writer(data);
@@ -145,8 +161,7 @@ base::Result<void> Generations::stage(std::uint32_t generation, std::span<const 
     writer.number(rows[i].version);
     writer.string(domain::to_json(rows[i]));
     if (data.size() < kStageBytesMax && i + 1 < rows.size()) continue;
-    MILLRACE_TRY(warehouse_.insert("analytics." + snapshot_name(generation), kStagingColumns, kFormat, data,
-                                   deadline));
+    MILLRACE_TRY(warehouse_.insert("analytics." + staging, kStagingColumns, kFormat, data, deadline));
     data.clear();
   }
   return {};

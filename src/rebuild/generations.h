@@ -48,13 +48,19 @@ class Generations {
     std::string base;
     std::string rollups;
   };
-  /// Makes the three tables if they are not there.
-  [[nodiscard]] base::Result<Uuids> create(std::uint32_t generation, const std::string& base,
-                                           const std::string& rollups, base::Deadline deadline);
+  /// Makes the three tables if they are not there; `staging` is where the snapshot is gathered.
+  [[nodiscard]] base::Result<Uuids> create(std::uint32_t generation, const std::string& staging,
+                                           const std::string& base, const std::string& rollups,
+                                           base::Deadline deadline);
 
-  /// Adds orders to the snapshot; of an order that comes again the higher version stays.
-  [[nodiscard]] base::Result<void> stage(std::uint32_t generation, std::span<const domain::AnalyticsRow> rows,
-                                         base::Deadline deadline);
+  /// Adds orders to the snapshot; of an order that comes again the higher version stays. Errors: also
+  /// kUnavailable when it is complete.
+  [[nodiscard]] base::Result<void> stage(const std::string& staging,
+                                         std::span<const domain::AnalyticsRow> rows, base::Deadline deadline);
+  [[nodiscard]] base::Result<bool> is_complete(std::uint32_t generation, base::Deadline deadline);
+  /// From now on the snapshot stays as it is: it gets its own name, and nothing more is staged.
+  [[nodiscard]] base::Result<void> complete(std::uint32_t generation, const std::string& staging,
+                                            base::Deadline deadline);
   struct Staged {
     std::uint64_t orders = 0;
     std::uint64_t version_max = 0;

@@ -17,6 +17,7 @@ namespace millrace::rebuild {
 namespace {
 
 constexpr std::chrono::milliseconds kProgressInterval{100};
+constexpr std::string_view kSnapshotTable = "snapshot";
 constexpr std::string_view kBaseTable = "orders_analytics";
 constexpr std::string_view kRollupTable = "rollups";
 
@@ -97,14 +98,16 @@ base::Result<void> Rebuild::begin(State& state) {
       position = {.upto = static_cast<std::uint64_t>(range.begin), .input_offset = -1};
     state.positions.push_back({partition, position});
   }
+  state.staging = fresh_name(kSnapshotTable, state.generation.number);
   state.base = fresh_name(kBaseTable, state.generation.number);
   state.rollups = fresh_name(kRollupTable, state.generation.number);
   return {};
 }
 
 base::Result<void> Rebuild::create(State& state) {
-  MILLRACE_TRY_ASSIGN(const Generations::Uuids uuids,
-                      generations_.create(state.generation.number, state.base, state.rollups, soon()));
+  MILLRACE_TRY_ASSIGN(
+      const Generations::Uuids uuids,
+      generations_.create(state.generation.number, state.staging, state.base, state.rollups, soon()));
   state.base_uuid = uuids.base;
   state.rollups_uuid = uuids.rollups;
   std::map<std::string, sink::SinkPosition> positions;
@@ -118,7 +121,8 @@ base::Result<void> Rebuild::create(State& state) {
 /// A chunk may be read and written twice; of an order the higher version stays, and what comes in late is the
 /// older.
 base::Result<void> Rebuild::take_snapshot(State& state, jobs::Attempt& attempt) {
-  for (;;) {
+  MILLRACE_TRY_ASSIGN(const bool is_complete, generations_.is_complete(state.generation.number, soon()));
+  while (!is_complete) {
     attempt.say(fmt::format("reading orders: {} so far", state.orders));
     MILLRACE_TRY(unless_stopped(attempt));
     MILLRACE_TRY_ASSIGN(const auto orders,
@@ -129,9 +133,12 @@ base::Result<void> Rebuild::take_snapshot(State& state, jobs::Attempt& attempt) 
     // its first event on.
     for (const ports::StoredOrder& order : orders)
       if (order.version > 0) rows.push_back(row_of(order, clock_.now()));
-    MILLRACE_TRY(generations_.stage(state.generation.number, rows, soon()));
+    MILLRACE_TRY(generations_.stage(state.staging, rows, soon()));
     state.orders += rows.size();
-    if (orders.size() < options_.chunk_orders) break;
+    if (orders.size() < options_.chunk_orders) {
+      MILLRACE_TRY(generations_.complete(state.generation.number, state.staging, soon()));
+      break;
+    }
     state.last_id = orders.back().image.order_id.value();
     MILLRACE_TRY(attempt.save(to_json(state)));
   }

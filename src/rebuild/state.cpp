@@ -40,6 +40,7 @@ base::Result<State> read_state(std::string_view text) {
   MILLRACE_TRY(number_of("sliceOrders", state.slice_orders));
   MILLRACE_TRY(number_of("leftOut", state.left_out));
   MILLRACE_TRY(text_of("incarnation", state.incarnation));
+  MILLRACE_TRY(text_of("staging", state.staging));
   MILLRACE_TRY(text_of("base", state.base));
   MILLRACE_TRY(text_of("rollups", state.rollups));
   MILLRACE_TRY(text_of("baseUuid", state.base_uuid));
@@ -84,6 +85,7 @@ std::string to_json(const State& state) {
     out.end_object();
   }
   out.end_array();
+  out.key("staging").string(state.staging);
   out.key("base").string(state.base);
   out.key("rollups").string(state.rollups);
   out.key("baseUuid").string(state.base_uuid);

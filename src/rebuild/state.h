@@ -36,7 +36,8 @@ struct State {
   sink::Generation generation;
   std::string incarnation;  ///< Of the topic.
   std::vector<StartPosition> positions;
-  std::string base;     ///< Name of the shadow table, without its database.
+  std::string staging;  ///< Name of the table in which the snapshot is gathered, without its database.
+  std::string base;     ///< Of the shadow table, likewise.
   std::string rollups;  ///< Likewise.
   std::string base_uuid;
   std::string rollups_uuid;

@@ -378,7 +378,8 @@ TEST_F(RebuildTest, KeepsTheNewTablesWhateverBecomesOfTheRequestsThatMoveThem) {
       ASSERT_TRUE(number);
       const auto name = [&](const std::string& part) { return fmt::format("rollups_g{}_{}", *number, part); };
       const auto uuids =
-          generations.create(*number, fmt::format("orders_analytics_g{}_a", *number), name("a"), soon());
+          generations.create(*number, fmt::format("snapshot_g{}_a", *number),
+                             fmt::format("orders_analytics_g{}_a", *number), name("a"), soon());
       ASSERT_TRUE(uuids) << uuids.error().message;
       warehouse_.arm(nth, fault);
       const auto first = generations.put_in_place("rollups", *number, uuids->rollups, name("b"), soon());
@@ -443,6 +444,27 @@ TEST_F(RebuildTest, LeavesNothingBehindWhenItIsCancelled) {
   EXPECT_EQ(table_names(), before);
   EXPECT_EQ(run_to_the_end().substr(0, 22), "generation 2 is in use") << "a number is used once";
   EXPECT_EQ(verified(), "clean");
+}
+
+TEST_F(RebuildTest, AddsNothingToASnapshotThatIsComplete) {
+  rebuild::Generations generations(warehouse_, statements());
+  const auto number = generations.take_number(soon());
+  ASSERT_TRUE(number);
+  ASSERT_TRUE(generations.create(*number, "snapshot_g1_a", "orders_analytics_g1_a", "rollups_g1_a", soon()));
+  domain::AnalyticsRow row;
+  row.order_id = domain::OrderId("o-1");
+  row.version = 7;
+  ASSERT_TRUE(generations.stage("snapshot_g1_a", {&row, 1}, soon()));
+  EXPECT_EQ(generations.is_complete(*number, soon()), false);
+  ASSERT_TRUE(generations.complete(*number, "snapshot_g1_a", soon()));
+  EXPECT_EQ(generations.is_complete(*number, soon()), true);
+  row.version = 8;
+  const auto late = generations.stage("snapshot_g1_a", {&row, 1}, soon());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().kind, base::ErrorKind::kUnavailable);
+  EXPECT_EQ(select("SELECT max(version) FROM analytics.snapshot_g1"), "7\n");
+  ASSERT_TRUE(generations.drop(*number, soon()));
+  EXPECT_EQ(table_names(), "generations orders_analytics purged_orders rollups sink_position\n");
 }
 
 TEST_F(RebuildTest, FillsALostWarehouse) {

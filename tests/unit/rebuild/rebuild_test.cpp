@@ -21,6 +21,7 @@ TEST(RebuildState, ComesBackAsItWasSaved) {
   state.generation = {.number = 7, .snapshot_version_max = 1'767'225'600'123};
   state.incarnation = "topic";
   state.positions = {{0, {.upto = 12, .input_offset = 9}}, {1, {.upto = 0, .input_offset = -1}}};
+  state.staging = "snapshot_g7_x";
   state.base = "orders_analytics_g7_x";
   state.rollups = "rollups_g7_y";
   state.base_uuid = "a";
