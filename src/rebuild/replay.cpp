@@ -15,6 +15,12 @@ namespace {
 constexpr std::string_view kTopic = "orders_analytics";
 constexpr std::int32_t kPartitionsMax = 100'000;
 
+/// A log that is asked below its end and gives nothing is away, whatever it says.
+std::unexpected<base::Error> not_read(const ports::TopicPartition& partition, std::int64_t offset) {
+  return base::unavailable(fmt::format("the log gave no record of partition {} of {} from offset {} on",
+                                       partition.partition, partition.topic, offset));
+}
+
 base::Result<ReplayState> read_state(std::string_view text) {
   MILLRACE_TRY_ASSIGN(const auto document, base::parse_json(text));
   if (!document.is_object()) return base::invalid("it is no object");
@@ -138,7 +144,8 @@ base::Result<std::int64_t> first_offset_at(ports::EventLog& log, const ports::To
   while (low < high) {
     const std::int64_t middle = low + (high - low) / 2;
     MILLRACE_TRY_ASSIGN(const auto records, log.read(partition, middle, {1, 1}, deadline));
-    if (!records.empty() && records.front().time < time) {
+    if (records.empty()) return not_read(partition, middle);
+    if (records.front().time < time) {
       // On a log with gaps the record may lie above the middle.
       low = std::max(middle, records.front().offset) + 1;
     } else {
@@ -182,15 +189,15 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
                             partition.next - partition.from, partition.to - partition.from, state.rows));
     if (attempt.stop().requested())
       return base::unavailable("the replay was asked to stop; it goes on later");
-    auto records = log_.read(where, partition.next, {options_.batch_records_max, options_.batch_bytes_max},
-                             base::Deadline::in(std::chrono::milliseconds(0)));
+    auto records =
+        log_.read(where, partition.next, {options_.batch_records_max, options_.batch_bytes_max}, soon());
     if (!records && records.error().kind == base::ErrorKind::kInvalid)
       return base::rejected(fmt::format("offset {} of partition {} is not in the log any more: {}",
                                         partition.next, partition.partition, records.error().message));
     if (!records) return std::unexpected(std::move(records).error());
+    if (records->empty()) return not_read(where, partition.next);
     std::vector<domain::AnalyticsRow> rows;
     rows.reserve(records->size());
-    std::int64_t next = partition.to;
     for (const ports::Record& record : *records) {
       if (record.offset >= partition.to) break;
       auto row = domain::parse_analytics_row(record.value);
@@ -199,7 +206,7 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
       else
         ++state.unreadable;
     }
-    if (!records->empty()) next = std::min(partition.to, records->back().offset + 1);
+    const std::int64_t next = std::min(partition.to, records->back().offset + 1);
     std::vector<const domain::AnalyticsRow*> pointers;
     pointers.reserve(rows.size());
     for (const domain::AnalyticsRow& row : rows) pointers.push_back(&row);
