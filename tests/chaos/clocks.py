@@ -1,8 +1,8 @@
 """The set-up whose clocks are set forth and back by an hour while it runs: libfaketime stands between each program and the time.
 
-Each program reads its offset from a file of its own, again every second. Its monotonic clock runs on, as it does when somebody sets a
-machine's clock. The embedded engine asks the kernel itself, where no library can stand between: its clock differs from the others by
-setting both of those.
+Each program reads its offset from a file of its own, again every second. Its monotonic clock runs on, as it does when somebody sets
+a machine's clock. The embedded engine asks the kernel itself, where no library can stand between: its clock differs from the others
+by setting both of those.
 """
 import os
 import time

@@ -130,7 +130,8 @@ class Disks(Setup):
         for thread in threads:
             thread.start()
         try:
-            return self.fill_and_look(["event_log"], lambda: time.monotonic() < until and b"No space" not in log.read_bytes()[offset:])
+            return self.fill_and_look(
+                ["event_log"], lambda: time.monotonic() < until and b"No space" not in log.read_bytes()[offset:])
         finally:
             bursting.clear()
             for thread in threads:

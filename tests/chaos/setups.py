@@ -176,8 +176,8 @@ class Embedded(Setup):
         self.millrace.may_have_ended = True
         self.millrace.process.wait()
         wait_until(lambda: not self.millrace.processes(), "its servers end with it")
-        done = subprocess.run([program().parent / "tests/chaos_log_tool", self.millrace.data / "event-log", *map(str, words)], input=lines,
-                              capture_output=True, text=True, timeout=120)
+        tool = [program().parent / "tests/chaos_log_tool", self.millrace.data / "event-log", *map(str, words)]
+        done = subprocess.run(tool, input=lines, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         self.note("records put into the log", int(done.stdout))
         self.millrace.start(wait=False)
@@ -198,8 +198,8 @@ class Embedded(Setup):
         return self.into_the_log("repeat", "orders_analytics", *self.numbers())
 
     def events_of_a_killed_relay(self):
-        """What waits in the outbox comes under the epoch of the relay that dies, or an older one, out of order; then again, from its
-        successor."""
+        """What waits in the outbox comes under the epoch of the relay that dies, or an older one, out of order; then again, from
+        its successor."""
         with self.millrace.mysql_connection() as connection, connection.cursor() as cursor:
             # The relay cannot mark what it sends now, and orders go on coming.
             cursor.execute("START TRANSACTION")
@@ -207,8 +207,8 @@ class Embedded(Setup):
             epoch = cursor.fetchone()[0]
             time.sleep(self.chance.uniform(0.2, 1.5))
             os.kill(self.pid(MILLRACE), signal.SIGSTOP)
-            cursor.execute("SELECT id, event_type, aggregate_id, payload FROM outbox WHERE processed = 0 AND aggregate_type = 'Order' "
-                           "ORDER BY id LIMIT %s", REPEATS_MAX)
+            cursor.execute("SELECT id, event_type, aggregate_id, payload FROM outbox WHERE processed = 0 AND "
+                           "aggregate_type = 'Order' ORDER BY id LIMIT %s", REPEATS_MAX)
             rows = list(cursor.fetchall())
         self.chance.shuffle(rows)
         epoch -= self.chance.randint(0, 1) if epoch > 1 else 0

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A crash at every step: one fixed scenario, and `kill -9` of millrace at its 1st, 2nd, 3rd … step, until it passes unharmed.
 
-A step is a message between millrace and one of its servers (before it is passed on; before its answer is; after its answer), or a sync
-of the event log. After each crash millrace is started again, and both stores and all views must come to agree with what was acknowledged.
+A step is a message between millrace and one of its servers (before it is passed on; before its answer is; after its answer), or a
+sync of the event log. After each crash millrace is started again, and both stores and all views must come to agree with what was
+acknowledged.
 
 Usage: steps.py [--every N]      only each N-th step, from the first
 """

@@ -95,7 +95,8 @@ def test_the_log_says_how_often_something_was_hit():
                      "sink: partition 1 goes on at 5 of 5 (3 running sums in memory)\n"
                      "transform: dropped 12 repeats from partition 1\n"
                      "relay: away; trying again\nmariadbd was killed; starting it again in 200 ms\n")
-    assert counts == {"sink starts": 1, "inserts half done": 1, "rows purged": 7, "rows repeated from the position": 4, "starts with rows beyond the position": 1,
+    assert counts == {"sink starts": 1, "inserts half done": 1, "rows purged": 7,
+                      "rows repeated from the position": 4, "starts with rows beyond the position": 1,
                       "repeats dropped": 12, "relay retries": 1, "servers started again": 1}
 
 
