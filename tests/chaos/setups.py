@@ -17,6 +17,8 @@ TIMEOUTS = {"ordering.timeout": "2s", "sink.insert_timeout": "2s"}
 # The shortest that is allowed, so that deleted orders leave the warehouse while faults strike.
 PURGE_SECONDS = 60
 PURGE = {"purge.period": f"{PURGE_SECONDS}s", "purge.interval": "2s"}
+# Every start of a stage counts, also those that an outage repeats.
+TOLD = {"log.level": "debug"}
 LONG_SHARE = 0.1
 LONG_SECONDS = (10.5, 12.0)
 PAUSE_SECONDS = (2.2, 4.0)
@@ -38,7 +40,7 @@ class Setup:
     def __init__(self, folder, chance, program=Millrace, **settings):
         self.chance = chance
         self.purge_seconds = PURGE_SECONDS
-        self.millrace = program(folder, **{**TIMEOUTS, **PURGE, **settings})
+        self.millrace = program(folder, **{**TIMEOUTS, **PURGE, **TOLD, **settings})
         self.notes = {}
         self.load = None  # the part's, once it runs
 

@@ -107,6 +107,7 @@ class Scenario(Gated):
 
     def play(self):
         """An order is placed, paid and deleted; ends when that is done or millrace is dead."""
+        self.millrace.may_have_ended = True
         order = self.load.place("user-1", [("prod-1", 2), ("prod-2", 1)])
         if order and not self.dead():
             self.load.pay(order)
