@@ -166,6 +166,25 @@ base::Result<std::string> Letters::value_of(const Letter& letter, base::Deadline
   return std::move(records.front().value);
 }
 
+base::Result<void> Letters::restore(Letter& letter, base::Deadline deadline) {
+  if (!letter.record.header(ports::kHeaderValueBytes)) return {};
+  const ports::TopicPartition source{letter.place.topic, letter.place.partition};
+  MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(source.topic, deadline));
+  MILLRACE_TRY_ASSIGN(const auto range, log_.offsets(source, deadline));
+  const std::int64_t offset = letter.place.offset;
+  if (topic.incarnation == letter.place.incarnation && offset >= range.begin && offset < range.end) {
+    MILLRACE_TRY_ASSIGN(auto records, log_.read(source, offset, {1, kPiece.bytes_max}, at_once()));
+    if (!records.empty() && records.front().offset == offset) {
+      letter.record.value = std::move(records.front().value);
+      return {};
+    }
+  }
+  return base::conflict(
+      "its value was too large for a letter, and the record that it was cut from is no longer in the log: "
+      "give "
+      "a corrected value");
+}
+
 base::Result<void> Letters::load_half(const Letter& letter, base::Deadline deadline) {
   const auto row = domain::parse_analytics_row(letter.record.value);
   if (!row) return base::rejected(fmt::format("the letter holds no row: {}", row.error().message));
@@ -192,7 +211,8 @@ base::Result<ports::HandledLetter> Letters::note(const Letter& letter, ports::Ha
 base::Result<ports::HandledLetter> Letters::replay(const LetterId& id,
                                                    const std::optional<std::string>& corrected,
                                                    const std::string& admin, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Letter letter, find_open(id, deadline));
+  MILLRACE_TRY_ASSIGN(Letter letter, find_open(id, deadline));
+  if (!corrected) MILLRACE_TRY(restore(letter, deadline));
   ports::HandledLetter handled{.place = letter.place,
                                .action = ports::LetterAction::kReplayed,
                                .by = admin,

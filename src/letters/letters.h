@@ -65,6 +65,8 @@ class Letters {
  private:
   [[nodiscard]] base::Result<Letter> find_open(const LetterId& id, base::Deadline deadline);
   [[nodiscard]] base::Result<std::string> value_of(const Letter& letter, base::Deadline deadline);
+  /// Puts back what was cut off the letter's value, from the record that it was made of.
+  [[nodiscard]] base::Result<void> restore(Letter& letter, base::Deadline deadline);
   [[nodiscard]] base::Result<void> load_half(const Letter& letter, base::Deadline deadline);
   [[nodiscard]] base::Result<ports::HandledLetter> note(const Letter& letter, ports::HandledLetter handled,
                                                         const std::optional<ports::NewOutboxRow>& event,

@@ -27,9 +27,14 @@ inline constexpr std::string_view kHeaderSourceIncarnation = "source-incarnation
 inline constexpr std::string_view kHeaderHalf = "half";
 inline constexpr std::string_view kHalfBase = "base";
 
-/// The dead letter of a record read from `source`, a topic of that incarnation.
+/// Of a letter that did not fit into the log with its headers: how many bytes its value had before it was
+/// cut.
+inline constexpr std::string_view kHeaderValueBytes = "value-bytes";
+
+/// The dead letter of a record read from `source`, a topic of that incarnation. Its value is cut where the
+/// letter would have more than `bytes_max`: a letter that no log takes would hold up everything behind it.
 [[nodiscard]] NewRecord dead_letter_of(const Record& record, const TopicPartition& source,
                                        const std::string& incarnation, const std::string& reason,
-                                       base::UtcTime now);
+                                       base::UtcTime now, std::size_t bytes_max);
 
 }  // namespace millrace::ports

@@ -115,8 +115,8 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
     if (!row) {
       spdlog::error("sink: dead letter from partition {} offset {}: {}", source.partition, record.offset,
                     row.error().message);
-      dead_letters.push_back(
-          ports::dead_letter_of(record, source, partition.incarnation, row.error().message, clock_.now()));
+      dead_letters.push_back(ports::dead_letter_of(record, source, partition.incarnation, row.error().message,
+                                                   clock_.now(), log_.record_bytes_max()));
       continue;
     }
     partition.pending.push_back({static_cast<std::uint64_t>(record.offset), std::move(*row)});
@@ -172,7 +172,7 @@ base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) 
       if (records.empty())
         return base::unavailable("a row to be put aside cannot be read from the log again");
       letters.push_back(ports::dead_letter_of(records.front(), source, partition.incarnation, reason->second,
-                                              clock_.now()));
+                                              clock_.now(), log_.record_bytes_max()));
       letters.back().headers.push_back({std::string(ports::kHeaderHalf), std::string(ports::kHalfBase)});
       spdlog::error("sink: dead letter from partition {} offset {}, base row only: {}", source.partition,
                     pending.offset, reason->second);

@@ -102,8 +102,8 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto bury = [&](const std::string& reason) {
     spdlog::error("transform: dead letter from partition {} offset {}: {}",
                   partition.assignment.partition.partition, record.offset, reason);
-    batch.dead_letters.push_back(
-        ports::dead_letter_of(record, partition.assignment.partition, incarnation_, reason, clock_.now()));
+    batch.dead_letters.push_back(ports::dead_letter_of(record, partition.assignment.partition, incarnation_,
+                                                       reason, clock_.now(), log_.record_bytes_max()));
     ++stats_.dead_letters;
   };
 
@@ -130,10 +130,15 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
     return;
   }
   const auto row = to_analytics_row(*event, domain::EventId(*id), record.time, clock_.now());
-  batch.rows.push_back({row.order_id.value(),
-                        domain::to_json(row),
-                        {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)}},
-                        clock_.now()});
+  ports::NewRecord out{row.order_id.value(),
+                       domain::to_json(row),
+                       {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)}},
+                       clock_.now()};
+  if (const std::size_t bytes = ports::bytes_of(out); bytes > log_.record_bytes_max()) {
+    bury(fmt::format("its row has {} bytes, the log takes {}", bytes, log_.record_bytes_max()));
+    return;
+  }
+  batch.rows.push_back(std::move(out));
 }
 
 base::Result<std::size_t> Transformer::advance(Partition& partition) {

@@ -50,7 +50,7 @@ class LettersTest : public testing::Test {
             std::vector<ports::Header> headers = {}, const std::string& incarnation = "i-1") {
     const ports::Record record{offset, key, value, std::move(headers), base::utc_from_ms(1)};
     const ports::NewRecord letter =
-        ports::dead_letter_of(record, {topic, 1}, incarnation, "a test", base::utc_from_ms(2));
+        ports::dead_letter_of(record, {topic, 1}, incarnation, "a test", base::utc_from_ms(2), bytes_max_);
     ASSERT_TRUE(log_.append({topic + "-dlq", 1}, {&letter, 1}, soon()));
   }
   std::string value(const std::string& select) { return database_.value(select); }
@@ -64,6 +64,7 @@ class LettersTest : public testing::Test {
     return ids;
   }
 
+  std::size_t bytes_max_ = 1u << 20u;
   support::TestDatabase database_;
   support::CommitGate gate_{database_.address().port};
   adapters::mysql::MysqlLetterBook book_{through_the_gate()};
@@ -169,6 +170,24 @@ TEST_F(LettersTest, OfRowsAreReplayedAsTheEventThatTheRowWasMadeFrom) {
 
   ASSERT_TRUE(letters_.replay({"orders_analytics", 1, 9}, {}, "admin", soon()));
   EXPECT_EQ(value("SELECT aggregate_id FROM outbox"), "a");
+}
+
+TEST_F(LettersTest, ThatWereCutAreReplayedFromTheRecordThatTheyWereMadeOf) {
+  const ports::NewRecord event{"a", event_of("a"), {}, base::utc_from_ms(1)};
+  ASSERT_TRUE(log_.append({"order.events", 1}, {&event, 1}, soon()));
+  bytes_max_ = 200;
+  bury("order.events", 0, "a", event_of("a"), {}, log_.describe_topic("order.events", soon())->incarnation);
+  bury("order.events", 7, "b", event_of("b"), {}, log_.describe_topic("order.events", soon())->incarnation);
+  EXPECT_LT(letters_.find({"order.events", 1, 0}, soon())->record.value.size(), 100u);
+
+  const auto replayed = letters_.replay({"order.events", 1, 0}, {}, "admin", soon());
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  EXPECT_EQ(value("SELECT aggregate_id FROM outbox"), "a");
+  // The other one's record is no longer there.
+  const auto refused = letters_.replay({"order.events", 1, 7}, {}, "admin", soon());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+  EXPECT_TRUE(letters_.replay({"order.events", 1, 7}, event_of("b"), "admin", soon()));
 }
 
 TEST_F(LettersTest, OfRowsWhoseEventIsGoneNameTheWayOut) {

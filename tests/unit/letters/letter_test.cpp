@@ -17,7 +17,7 @@ ports::Record dead_record(std::string key = "o-1") {
                        .headers = {{"event-id", "12"}, {"reason", "not ours"}, {"source-offset", "999"}},
                        .time = base::utc_from_ms(1)};
   const ports::NewRecord letter = ports::dead_letter_of(source, {"order.events", 2}, "incarnation-1",
-                                                        "no such thing", base::utc_from_ms(5));
+                                                        "no such thing", base::utc_from_ms(5), 1u << 20u);
   return {
       .offset = 0, .key = letter.key, .value = letter.value, .headers = letter.headers, .time = letter.time};
 }
@@ -33,6 +33,21 @@ TEST(Letter, IsKnownByTheHeadersThatItsStagePutBehindTheRecordsOwn) {
 
 TEST(Letter, IsNoneWithoutAPlaceItCameFrom) {
   EXPECT_FALSE(read_letter({.offset = 1, .key = "k", .value = "v", .headers = {}, .time = {}}));
+}
+
+TEST(Letter, IsCutToWhatTheLogTakes) {
+  const ports::Record large{
+      .offset = 1, .key = "k", .value = std::string(5'000, 'x'), .headers = {{"event-id", "1"}}, .time = {}};
+  const auto of = [&](std::size_t bytes_max) {
+    return ports::dead_letter_of(large, {"order.events", 0}, "i", "a reason", {}, bytes_max);
+  };
+  EXPECT_EQ(of(10'000).value, large.value);
+  for (const std::size_t bytes_max : {5'100u, 5'000u, 1'000u, 400u}) {
+    const ports::NewRecord letter = of(bytes_max);
+    EXPECT_LE(ports::bytes_of(letter), bytes_max);
+    EXPECT_LT(letter.value.size(), 5'000u);
+    EXPECT_EQ(letter.headers.back(), (ports::Header{"value-bytes", "5000"}));
+  }
 }
 
 TEST(Letter, IdIsReadAsItIsPrinted) {
