@@ -11,6 +11,7 @@ from system import REPOSITORY
 ROUNDS_TO_JUDGE = 4  # a fault that never hit anything in so many rounds is no test
 KILLS = "kill_"  # faults whose names begin so are `kill -9`
 RECOVERY_GOAL_SECONDS = 3.0
+OF_THE_SCENARIO = "in the scenario"  # numbers whose names end so are the same in every run, and not summed
 
 
 @dataclasses.dataclass
@@ -82,7 +83,7 @@ def earlier_runs(path):
 def keep_runs(path, runs):
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
+    unfinished.write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1) + "\n")
     unfinished.rename(path)
 
 
@@ -109,7 +110,8 @@ def summed(runs):
             for fault, tally in faults.items():
                 tallies.setdefault(setup, {}).setdefault(fault, Tally()).merge(tally)
         for what, count in run.totals.items():
-            totals[what] = totals.get(what, 0) + count
+            before = totals.get(what, 0)
+            totals[what] = max(before, count) if what.endswith(OF_THE_SCENARIO) else before + count
     return tallies, totals
 
 
