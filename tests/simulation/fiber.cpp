@@ -14,9 +14,6 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
 
 namespace millrace::simulation {
 namespace {
@@ -54,10 +51,6 @@ struct Fiber::State {
   const void* caller_stack = nullptr;
   std::size_t caller_stack_bytes = 0;
 #endif
-#if defined(__SANITIZE_THREAD__)
-  void* tsan_fiber = __tsan_create_fiber(0);
-  void* tsan_caller = nullptr;
-#endif
 };
 
 namespace {
@@ -70,9 +63,6 @@ Fiber::Fiber(std::function<void()> work) : state_(std::make_unique<State>()) {
 
 Fiber::~Fiber() {
   MILLRACE_ASSERT(!state_->begun || state_->ended);
-#if defined(__SANITIZE_THREAD__)
-  __tsan_destroy_fiber(state_->tsan_fiber);
-#endif
   idle_stacks().push_back(std::move(state_->stack));
 }
 
@@ -95,9 +85,6 @@ void Fiber::enter() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(nullptr, state.caller_stack, state.caller_stack_bytes);
 #endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_switch_to_fiber(state.tsan_caller, 0);
-#endif
   _longjmp(state.caller, 1);
 }
 
@@ -107,10 +94,6 @@ void Fiber::resume() {
   State& state = *state_;
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&state.caller_fake_stack, state.stack.get(), kStackBytes);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  state.tsan_caller = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(state.tsan_fiber, 0);
 #endif
   // The first switch makes the stack; the later ones save the signal mask's two system calls.
   if (_setjmp(state.caller) == 0) {
@@ -135,9 +118,6 @@ void Fiber::suspend() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&self->state_->fake_stack, self->state_->caller_stack,
                                  self->state_->caller_stack_bytes);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_switch_to_fiber(self->state_->tsan_caller, 0);
 #endif
   if (_setjmp(self->state_->here) == 0) _longjmp(self->state_->caller, 1);
 #if defined(__SANITIZE_ADDRESS__)

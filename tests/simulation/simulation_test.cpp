@@ -7,8 +7,14 @@
 
 #include "simulation/world.h"
 
+#ifndef MILLRACE_SIMULATION_STRIDE
+#define MILLRACE_SIMULATION_STRIDE 1
+#endif
+
 namespace millrace::simulation {
 namespace {
+
+constexpr std::uint64_t kStride = MILLRACE_SIMULATION_STRIDE;
 
 class Simulation : public ::testing::Test {
  protected:
@@ -48,7 +54,7 @@ TEST_F(Simulation, ComesOutRightWhenAnyProcessDiesAtAnyStep) {
   ASSERT_EQ(undisturbed.struck, 0u);
   Counts counts;
   std::uint64_t struck = 0;
-  for (std::uint64_t step = 1; step <= undisturbed.steps; ++step) {
+  for (std::uint64_t step = 1; step <= undisturbed.steps; step += kStride) {
     Settings settings = calm();
     settings.nth_step = step;
     settings.step_fault = StepFault::kCrash;
@@ -57,7 +63,7 @@ TEST_F(Simulation, ComesOutRightWhenAnyProcessDiesAtAnyStep) {
     struck += outcome.struck;
     counts.add(outcome.counts);
   }
-  EXPECT_EQ(struck, undisturbed.steps);
+  EXPECT_EQ(struck, (undisturbed.steps + kStride - 1) / kStride);
   EXPECT_GT(counts.beyond_position, 0u);
   EXPECT_GT(counts.repeats_of_relay, 0u);
   EXPECT_GT(counts.repeats_of_transformer, 0u);
@@ -66,7 +72,7 @@ TEST_F(Simulation, ComesOutRightWhenAnyProcessDiesAtAnyStep) {
 TEST_F(Simulation, ComesOutRightWhenAnyProcessStopsAtAnyStepAndWakesUpAfterAnotherTookOver) {
   const Outcome undisturbed = simulate(calm());
   Counts counts;
-  for (std::uint64_t step = 1; step <= undisturbed.steps; ++step) {
+  for (std::uint64_t step = 1; step <= undisturbed.steps; step += kStride) {
     Settings settings = calm();
     settings.nth_step = step;
     settings.step_fault = StepFault::kPause;
@@ -82,7 +88,7 @@ TEST_F(Simulation, ComesOutRightWhateverWayAnyCallGoesWrong) {
   const Outcome undisturbed = simulate(calm());
   Counts counts;
   for (std::size_t fault = 1; fault < kFaults; ++fault) {
-    for (std::uint64_t call = 1; call <= undisturbed.counts.calls; ++call) {
+    for (std::uint64_t call = 1; call <= undisturbed.counts.calls; call += kStride) {
       Settings settings = calm();
       settings.nth_call = call;
       settings.fault = static_cast<Fault>(fault);
