@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "e2e")]
 sys.dont_write_bytecode = True
 
+import pymysql  # noqa: E402
 import pytest  # noqa: E402
 
 import oracle  # noqa: E402
@@ -204,7 +205,7 @@ def main():
     if given.steps:
         try:
             tallies["Steps"] = steps.run(folder / "steps", given.steps, totals, left_out)
-        except (steps.Differs, AssertionError, OSError, QueryFailed, pytest.fail.Exception) as problem:
+        except (steps.Differs, AssertionError, OSError, QueryFailed, pymysql.MySQLError, pytest.fail.Exception) as problem:
             traceback.print_exc()
             found.append(f"Steps: {problem}")
     seconds = max(given.seconds - (time.monotonic() - started), given.seconds * FAULTS_SHARE_MIN)
@@ -229,7 +230,7 @@ def main():
         except LeftOut as why:
             left_out.append(str(why))
             print(why, flush=True)
-        except (AssertionError, OSError, QueryFailed, pytest.fail.Exception) as problem:
+        except (AssertionError, OSError, QueryFailed, pymysql.MySQLError, pytest.fail.Exception) as problem:
             traceback.print_exc()
             found.append(f"{kind.__name__}, after {part.rounds if part else 0} rounds: {problem}")
         finally:
