@@ -211,8 +211,13 @@ class PrivateKafka::Impl {
                             "appender.console.layout.pattern=%d %p %m (%c)%n\n"));
     if (fs::exists(folder(node) / "data" / "meta.properties", error)) return {};
     ChildSpec format = java(node, "kafka.tools.StorageTool");
-    for (const std::string& word : {std::string("format"), std::string("--cluster-id"), cluster_id_,
-                                    std::string("--config"), (folder(node) / "server.properties").string()})
+    // Without eligible leader replicas: with them a partition whose in-sync brokers were all killed waits for
+    // a person, because what they had not synced may be lost. A kill loses nothing that was written, and here
+    // the machine is one, so the last in-sync broker may lead again when it is back.
+    for (const std::string& word :
+         {std::string("format"), std::string("--cluster-id"), cluster_id_, std::string("--config"),
+          (folder(node) / "server.properties").string(), std::string("--feature"),
+          std::string("eligible.leader.replicas.version=0")})
       format.arguments.push_back(word);
     MILLRACE_TRY_ASSIGN(ChildProcess child, ChildProcess::start(format));
     const auto ended = child.wait(base::Deadline::in(kFormatTimeout));

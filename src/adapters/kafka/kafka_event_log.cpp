@@ -21,7 +21,8 @@ using base::Result;
 using ports::TopicPartition;
 
 constexpr std::chrono::milliseconds kLookPause{20};
-constexpr std::chrono::milliseconds kNewsTime{1'000};   // until every broker knows of a topic
+constexpr std::chrono::milliseconds kNewsTime{1'000};  // until every broker knows of a topic
+constexpr std::chrono::milliseconds kCoordinatorPause{200};
 constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was never seen: a call that must
                                                         // not wait does wait for this
 constexpr std::chrono::milliseconds kQueueFullPause{5};
@@ -287,9 +288,37 @@ class KafkaEventLog::Impl {
     return result;
   }
 
+  /// Asks about groups, as long as the deadline allows. The library keeps the coordinator of a group that it
+  /// found once, also when that one says that it is none any more: after an error it is asked through a
+  /// client that knows nothing yet.
+  template <class Question>
+  auto ask_group(Deadline deadline, Question question) -> std::invoke_result_t<Question, const Client&> {
+    for (;;) {
+      std::shared_ptr<Client> client;
+      {
+        const std::lock_guard lock(group_client_mutex_);
+        if (!group_client_) {
+          MILLRACE_TRY_ASSIGN(auto fresh, Client::make(RD_KAFKA_CONSUMER, consumer_settings(""), {}));
+          group_client_ = std::move(fresh);
+        }
+        client = group_client_;
+      }
+      auto answer = question(*client);
+      if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
+      {
+        const std::lock_guard lock(group_client_mutex_);
+        if (group_client_ == client) group_client_.reset();
+      }
+      if (deadline.left() <= kCoordinatorPause) return answer;
+      std::this_thread::sleep_for(kCoordinatorPause);
+    }
+  }
+
   const Options options_;
   Readers readers_;
-  std::mutex append_mutex_;  // keeps the records of one append together
+  std::mutex group_client_mutex_;
+  std::shared_ptr<Client> group_client_;  // guarded by group_client_mutex_
+  std::mutex append_mutex_;               // keeps the records of one append together
   std::mutex producer_mutex_;
   std::shared_ptr<Producer> producer_;  // guarded by producer_mutex_
   std::mutex known_mutex_;
@@ -584,32 +613,7 @@ Result<std::vector<ports::GroupOffset>> ask_committed_offsets(const Client& clie
   return found;
 }
 
-/// The same, waiting for a group's coordinator that is just being elected or loads.
-Result<std::vector<ports::GroupOffset>> committed_offsets(const Client& client, const std::string& group,
-                                                          const TopicPartition* partition,
-                                                          Deadline deadline) {
-  for (;;) {
-    auto found = ask_committed_offsets(client, group, partition, deadline);
-    if (found || found.error().kind != base::ErrorKind::kUnavailable || deadline.left() <= kLookPause)
-      return found;
-    std::this_thread::sleep_for(kLookPause);
-  }
-}
-
-}  // namespace
-
-Result<std::optional<ports::CommittedOffset>> KafkaEventLog::committed(const std::string& group,
-                                                                       const TopicPartition& partition,
-                                                                       Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Client* const client, impl_->readers_.client());
-  MILLRACE_TRY_ASSIGN(auto found, committed_offsets(*client, group, &partition, deadline));
-  if (found.empty()) return std::nullopt;
-  return std::move(found.front().committed);
-}
-
-Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Client* const asked, impl_->readers_.client());
-  const Client& client = *asked;
+Result<std::vector<std::string>> ask_groups(const Client& client, Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const Event event, client.ask("list groups", RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
                                                     deadline, [&](const auto* admin, auto* queue) {
                                                       rd_kafka_ListConsumerGroups(client.get(), admin, queue);
@@ -617,11 +621,33 @@ Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadli
   std::size_t count = 0;
   const auto* const groups =
       rd_kafka_ListConsumerGroups_result_valid(rd_kafka_event_ListConsumerGroups_result(event.get()), &count);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < count; ++i)
+    names.emplace_back(rd_kafka_ConsumerGroupListing_group_id(groups[i]));
+  return names;
+}
+
+}  // namespace
+
+Result<std::optional<ports::CommittedOffset>> KafkaEventLog::committed(const std::string& group,
+                                                                       const TopicPartition& partition,
+                                                                       Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(auto found, impl_->ask_group(deadline, [&](const Client& client) {
+    return ask_committed_offsets(client, group, &partition, deadline);
+  }));
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front().committed);
+}
+
+Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto groups, impl_->ask_group(deadline, [&](const Client& client) {
+    return ask_groups(client, deadline);
+  }));
   std::vector<ports::GroupOffset> all;
-  for (std::size_t i = 0; i < count; ++i) {
-    MILLRACE_TRY_ASSIGN(
-        auto some,
-        committed_offsets(client, rd_kafka_ConsumerGroupListing_group_id(groups[i]), nullptr, deadline));
+  for (const std::string& group : groups) {
+    MILLRACE_TRY_ASSIGN(auto some, impl_->ask_group(deadline, [&](const Client& client) {
+      return ask_committed_offsets(client, group, nullptr, deadline);
+    }));
     std::ranges::move(some, std::back_inserter(all));
   }
   std::ranges::sort(all, {},
