@@ -10,9 +10,6 @@ namespace millrace::adapters::kafka {
 namespace {
 
 constexpr int kLogError = 3;  // syslog's numbers, which the library uses
-constexpr int kFlushMs = 0;
-/// RD_KAFKA_ADMIN_OP_DESCRIBETOPICS of newer headers: the options' timeout works with any operation.
-constexpr rd_kafka_admin_op_t kAnyOperation = RD_KAFKA_ADMIN_OP_ANY;
 
 base::ErrorKind kind_of(rd_kafka_resp_err_t code) {
   switch (code) {
@@ -81,9 +78,10 @@ base::Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const S
 
 Client::~Client() {
   if (handle_ == nullptr) return;
-  // What waits for a broker is given up: whoever waited for it has gone.
+  // What waits for a broker is given up: whoever waited for it has gone. The flush waits for nothing; it
+  // hands out the reports of what was given up.
   rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  if (rd_kafka_type(handle_) == RD_KAFKA_PRODUCER) rd_kafka_flush(handle_, kFlushMs);
+  if (rd_kafka_type(handle_) == RD_KAFKA_PRODUCER) rd_kafka_flush(handle_, 0);
   rd_kafka_destroy(handle_);
 }
 

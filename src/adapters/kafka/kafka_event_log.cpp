@@ -59,7 +59,7 @@ std::array<rd_kafka_vu_t, 8> fields_of(const TopicPartition& partition, const po
 /// What an append waits for: the reports of all of its records.
 class Delivery {
  public:
-  /// `records` reports will come, or fewer when `give_up` is called; the last one frees it.
+  /// For one record: its report frees it.
   static std::shared_ptr<Delivery>* opaque(const std::shared_ptr<Delivery>& delivery) {
     return new std::shared_ptr<Delivery>(delivery);
   }
