@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -15,6 +16,9 @@
 
 namespace millrace::supervise {
 namespace {
+
+constexpr std::chrono::milliseconds kPortPatience{2'000};
+constexpr std::chrono::milliseconds kPortTryInterval{20};
 
 class Socket {
  public:
@@ -46,20 +50,34 @@ bool wait_for(int file, short events, base::Deadline deadline) {
   return ::poll(&entry, 1, left_ms) > 0;
 }
 
-}  // namespace
-
-base::Result<void> check_port_free(const std::string& host, std::uint16_t port) {
-  MILLRACE_TRY_ASSIGN(const sockaddr_in address, address_of(host, port));
+/// 0, or the error number.
+int try_to_listen(const sockaddr_in& address) {
   const Socket socket(AF_INET);
   // Connections that ended a moment ago do not count; only a listener does.
   const int yes = 1;
   ::setsockopt(socket.file(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  if (::bind(socket.file(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-      ::listen(socket.file(), 1) == 0)
-    return {};
-  const int code = errno;
-  return base::fail(base::ErrorKind::kConflict,
-                    fmt::format("port {} on {} cannot be used ({})", port, host, std::strerror(code)), code);
+  const bool free =
+      ::bind(socket.file(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+      ::listen(socket.file(), 1) == 0;
+  return free ? 0 : errno;
+}
+
+}  // namespace
+
+base::Result<void> check_port_free(const std::string& host, std::uint16_t port) {
+  MILLRACE_TRY_ASSIGN(const sockaddr_in address, address_of(host, port));
+  // A server that was killed closes its files one after the other: the lock of its directory may be free a
+  // moment before its port is.
+  const auto patience = base::Deadline::in(kPortPatience);
+  while (true) {
+    const int code = try_to_listen(address);
+    if (code == 0) return {};
+    if (code != EADDRINUSE || patience.passed())
+      return base::fail(base::ErrorKind::kConflict,
+                        fmt::format("port {} on {} cannot be used ({})", port, host, std::strerror(code)),
+                        code);
+    std::this_thread::sleep_for(kPortTryInterval);
+  }
 }
 
 base::Result<std::string> first_answer(const std::string& host, std::uint16_t port, std::string_view request,

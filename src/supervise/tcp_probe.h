@@ -10,8 +10,8 @@
 
 namespace millrace::supervise {
 
-/// That nobody listens on the port. `host` is a numeric address. Errors: kConflict (taken: who calls says
-/// what to do), kInvalid.
+/// That nobody listens on the port; waits up to two seconds for a listener to go. `host` is a numeric
+/// address. Errors: kConflict (taken: who calls says what to do), kInvalid.
 [[nodiscard]] base::Result<void> check_port_free(const std::string& host, std::uint16_t port);
 
 /// Connects, sends `request` (may be empty) and returns what comes first, at most 1,024 bytes. Errors:

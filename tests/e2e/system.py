@@ -36,19 +36,24 @@ def program(name="millrace"):
     return path
 
 
-def free_port():
-    """A port of 127.0.0.1 for one server, below those of outgoing connections, and not given to any other test that runs now."""
-    for _ in range(200):
-        port = random.SystemRandom().randint(15_000, 32_000)
-        claim = socket.socket(socket.AF_UNIX)
+def free_port(also=()):
+    """A port of 127.0.0.1 for one server, below those of outgoing connections, and not given to any other test that runs now.
+
+    `also`: distances above it at which ports must be free, too, such as those of Kafka's controllers."""
+    for _ in range(400):
+        port = random.SystemRandom().randint(15_000, 32_000 - max(also, default=0))
+        claims = []
         try:
-            claim.bind(f"\0millrace-test-port-{port}")
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
+            for each in (port, *(port + distance for distance in also)):
+                claims.append(socket.socket(socket.AF_UNIX))
+                claims[-1].bind(f"\0millrace-test-port-{each}")
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
         except OSError:
-            claim.close()
+            for claim in claims:
+                claim.close()
             continue
-        _reserved.append(claim)  # until this process ends
+        _reserved.extend(claims)  # until this process ends
         return port
     raise RuntimeError("no free port on 127.0.0.1")
 

@@ -1,7 +1,6 @@
 """The pipeline over a Kafka cluster of three nodes: brokers are killed, a second instance of each stage comes and goes."""
 import os
 import signal
-import socket
 import time
 
 import pytest
@@ -9,23 +8,12 @@ import pytest
 from system import free_port, wait_until
 
 
-def broker_port():
-    """Controllers listen 10,000 above the brokers; both below the ports that outgoing connections take."""
-    while True:
-        port = free_port()
-        if port + 10_000 > 32_000:
-            continue
-        with socket.socket() as controller:
-            try:
-                controller.bind(("127.0.0.1", port + 10_000))
-                return port
-            except OSError:
-                pass
+CONTROLLER_ABOVE = 10_000  # a node's controller listens that far above its broker
 
 
 def kafka_settings():
     return {"event_log.kind": "kafka", "kafka.embedded": True,
-            "kafka.brokers": ",".join(f"127.0.0.1:{broker_port()}" for _ in range(3))}
+            "kafka.brokers": ",".join(f"127.0.0.1:{free_port(also=[CONTROLLER_ABOVE])}" for _ in range(3))}
 
 @pytest.fixture
 def millrace(make):

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -101,6 +102,17 @@ class PrivateMariadbTest : public testing::Test {
   support::TemporaryDirectory directory_;
   std::uint16_t port_ = support::free_port();
 };
+
+TEST(CheckPortFree, WaitsForAListenerThatIsAboutToGo) {
+  auto taken = std::make_unique<TakenPort>();
+  const std::uint16_t port = taken->port();
+  std::jthread going([&] {
+    std::this_thread::sleep_for(300ms);
+    taken.reset();
+  });
+
+  EXPECT_TRUE(supervise::check_port_free("127.0.0.1", port));
+}
 
 TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
   PrivateMariadb server(options());
