@@ -151,11 +151,13 @@ std::optional<int> ChildProcess::wait(base::Deadline deadline) {
   return wait_status_;
 }
 
-int ChildProcess::stop(base::Deadline deadline) {
+int ChildProcess::stop(base::Deadline deadline, const std::function<bool()>& enough) {
   if (const auto status = ended()) return *status;
   if (!deadline.passed()) {
     ::kill(pid_, SIGTERM);
-    if (const auto status = wait(deadline)) return *status;
+    while (!ended() && !deadline.passed() && !(enough && enough()))
+      std::this_thread::sleep_for(kLookInterval);
+    if (wait_status_) return *wait_status_;
   }
   ::kill(pid_, SIGKILL);
   int status = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,8 +48,9 @@ class ChildProcess {
   [[nodiscard]] std::optional<int> ended();
   /// Waits for the end until the deadline.
   [[nodiscard]] std::optional<int> wait(base::Deadline deadline);
-  /// SIGTERM, and SIGKILL when it is still there at the deadline. The wait status.
-  int stop(base::Deadline deadline);
+  /// SIGTERM, and SIGKILL when it is still there at the deadline or once `enough` (may be empty) says that
+  /// nothing is lost by it. The wait status.
+  int stop(base::Deadline deadline, const std::function<bool()>& enough = {});
 
  private:
   explicit ChildProcess(pid_t pid) : pid_(pid) {}

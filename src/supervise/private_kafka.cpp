@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -24,6 +25,10 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kFormatTimeout{60'000};
 constexpr std::string_view kHost = "127.0.0.1";
+// From the last node's data being closed to SIGKILL.
+constexpr std::chrono::milliseconds kLastWords{300};
+// How long a node may go on stopping after most others have gone.
+constexpr std::chrono::milliseconds kWithoutQuorum{3'000};
 
 /// 16 random bytes in URL-safe base64, as Kafka writes its ids.
 std::string new_cluster_id() {
@@ -93,12 +98,14 @@ class PrivateKafka::Impl {
   }
 
   void stop() {
-    // All at once: a node that is alone waits for the others before it goes.
+    // All at once: a node that is alone cannot ask for leave to go.
     std::vector<std::future<void>> ends;
     ends.reserve(nodes_.size());
     for (auto& node : nodes_) ends.push_back(std::async(std::launch::async, [&node] { node->stop(); }));
     ends.clear();
     nodes_.clear();
+    closed_end_.reset();
+    quorum_end_.reset();
     lock_.reset();
   }
 
@@ -227,6 +234,34 @@ class PrivateKafka::Impl {
                                    log_tail(log_file(node))));
   }
 
+  /// What a broker leaves when all its logs are written and closed; it takes it away again at its start.
+  /// Source: org.apache.kafka.storage.internals.log.LogManager / LogLoader, the clean shutdown file.
+  [[nodiscard]] bool has_closed_its_logs(std::size_t node) const {
+    std::error_code error;
+    return fs::exists(folder(node) / "data" / ".kafka_cleanshutdown", error);
+  }
+
+  /// Whether a node that was told to stop may be killed. A stopping leader of the quorum waits 5 s for
+  /// somebody to follow it (KafkaRaftClient.shutdown), and a broker that is still stopping when the quorum
+  /// has gone waits for minutes for leave to do so. Both wait in vain when all nodes stop at once.
+  [[nodiscard]] bool may_be_killed() const {
+    std::size_t closed = 0;
+    std::size_t gone = 0;
+    for (std::size_t node = 0; node < nodes_.size(); ++node) {
+      const bool is_gone = nodes_[node]->status().pid == 0;
+      if (is_gone) ++gone;
+      if (is_gone || has_closed_its_logs(node)) ++closed;
+    }
+    const auto lasts = [](std::optional<base::Deadline>& end, bool holds, std::chrono::milliseconds span) {
+      if (!holds) return false;
+      if (!end) end = base::Deadline::in(span);
+      return end->passed();
+    };
+    const std::lock_guard lock(mutex_);
+    return lasts(closed_end_, closed == nodes_.size(), kLastWords) ||
+           lasts(quorum_end_, 2 * (nodes_.size() - gone) <= nodes_.size(), kWithoutQuorum);
+  }
+
   [[nodiscard]] ChildSpec java(std::size_t node, const std::string& main_class) const {
     ChildSpec spec;
     spec.name = fmt::format("kafka {}", node + 1);
@@ -251,6 +286,7 @@ class PrivateKafka::Impl {
     service.child = java(node, "kafka.Kafka");
     service.child.arguments.push_back((folder(node) / "server.properties").string());
     service.before_start = [this, node] { return check_ports(node); };
+    service.may_be_killed = [this] { return may_be_killed(); };
     service.probe = [port = options_.nodes[node].listener](base::Deadline deadline) -> base::Result<void> {
       // ApiVersions, version 0, correlation 1, no client id: any broker answers it once it serves.
       constexpr std::string_view kQuestion("\0\0\0\x0a\0\x12\0\0\0\0\0\x01\xff\xff", 14);
@@ -265,6 +301,10 @@ class PrivateKafka::Impl {
   std::string cluster_id_;
   std::optional<DirectoryLock> lock_;
   std::vector<std::unique_ptr<Supervisor>> nodes_;
+  mutable std::mutex mutex_;
+  mutable std::optional<base::Deadline>
+      closed_end_;  // of a stop, once all logs are closed; guarded by mutex_
+  mutable std::optional<base::Deadline> quorum_end_;  // of a stop, once there is no quorum; guarded by mutex_
 };
 
 PrivateKafka::PrivateKafka(PrivateKafkaOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

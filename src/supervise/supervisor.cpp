@@ -131,7 +131,7 @@ base::Result<void> Supervisor::run_once() {
       bound_log(service_.child.log_file, service_.log_bytes_max);
     }
   }
-  const int status = child.stop(base::Deadline::in(service_.stop_timeout));
+  const int status = child.stop(base::Deadline::in(service_.stop_timeout), service_.may_be_killed);
   spdlog::debug("{} stopped ({})", service_.child.name, describe_exit(status));
   return {};
 }

@@ -23,7 +23,9 @@ struct Service {
   std::function<base::Result<void>(base::Deadline)> probe;  ///< Succeeds when the process serves.
   std::chrono::milliseconds ready_timeout{60'000};          ///< From start to the first successful probe.
   std::chrono::milliseconds stop_timeout{20'000};           ///< From SIGTERM to SIGKILL.
-  std::uintmax_t log_bytes_max = std::uintmax_t{8} << 20;   ///< Of the log file; one older one is kept.
+  std::function<bool()> may_be_killed;  ///< Asked after SIGTERM: whether SIGKILL loses nothing any more; may
+                                        ///< be empty.
+  std::uintmax_t log_bytes_max = std::uintmax_t{8} << 20;  ///< Of the log file; one older one is kept.
 };
 
 enum class ServiceState { kStopped, kStarting, kReady, kWaiting };
