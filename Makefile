@@ -19,6 +19,21 @@ DURATION ?= 600
 SEED ?=
 REPORT ?= build/chaos-report.md
 
+# Where `make up` runs the system: local (programs of this machine) or docker (Docker Compose).
+RUNTIME ?= $(shell [ -f docker-compose.yml ] && docker compose version >/dev/null 2>&1 && echo docker || echo local)
+# `make logs`: one service instead of all; FOLLOW=1 goes on until Ctrl-C; how many lines of each.
+SERVICE ?=
+FOLLOW ?=
+LINES_SHOWN ?= 100
+
+# make up DATA_DIR=/elsewhere API_PORT=4000 MYSQL_PORT=4306 …: given on the command line they go before the environment's
+# MILLRACE_DATA_DIR and so on. A set-up is known by its directory.
+local_settings := DATA_DIR API_PORT MYSQL_PORT CLICKHOUSE_PORT CONNECT_PORT KAFKA_BROKERS
+$(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(eval export MILLRACE_$(name) := $($(name)))))
+# The cluster keeps its data apart from those of `make run`, whose events are in another log.
+set_up = MILLRACE_DATA_DIR=$(or $(MILLRACE_DATA_DIR),data/cluster)
+given = $(strip $(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(name)=$($(name)))))
+
 BUILD := build
 PROGRAMS := millrace millrace-warehouse
 CONFIGURED := $(BUILD)/.configured-$(PRESET)
@@ -35,6 +50,42 @@ help:  ## List the commands
 .PHONY: run
 run: build  ## Install what is missing, build, and run all of it with a sample shop (RUN_FLAGS= for no demo orders)
 	@exec $(BUILD)/millrace up $(RUN_FLAGS)
+
+.PHONY: up
+up: can-run-$(RUNTIME) bootstrap-kafka build  ## Start the whole system with a Kafka cluster of three nodes, in the background (RUNTIME=local|docker)
+	@$(set_up) MILLRACE_EVENT_LOG_KIND=kafka MILLRACE_KAFKA_EMBEDDED=$${MILLRACE_KAFKA_EMBEDDED:-true} $(BUILD)/millrace up --detach
+	@echo
+	@echo "next: make ps | make logs SERVICE=kafka-1 FOLLOW=1 | make verify | make down$(if $(given),; each with $(given))"
+
+.PHONY: down
+down: can-run-$(RUNTIME)  ## Stop it; the data stay
+	@$(set_up) $(BUILD)/millrace down
+
+.PHONY: restart
+restart: can-run-$(RUNTIME)  ## Stop it and start it again
+	@$(MAKE) down
+	@$(MAKE) up
+
+.PHONY: ps
+ps: can-run-$(RUNTIME)  ## Its services: state, process, port, memory, restarts; fails when one is down
+	@$(set_up) $(BUILD)/millrace ps
+
+.PHONY: logs
+logs: can-run-$(RUNTIME)  ## Their logs (SERVICE=kafka-1 for one, FOLLOW=1 to go on)
+	@$(set_up) $(BUILD)/millrace logs $(SERVICE) --lines $(LINES_SHOWN) $(if $(FOLLOW),--follow)
+
+.PHONY: setup
+setup:  ## up and init-db
+	@$(MAKE) up
+	@$(MAKE) init-db
+
+.PHONY: can-run-local can-run-docker bootstrap-kafka
+bootstrap-kafka:
+	@scripts/bootstrap --kafka
+
+can-run-local: ;
+can-run-docker:
+	@echo "RUNTIME=docker needs docker-compose.yml, which is not part of this version yet; use RUNTIME=local" >&2; exit 2
 
 .PHONY: init-db
 init-db: build  ## Create or update the tables of the order store (of a running set-up, or MILLRACE_MYSQL_URL)
@@ -53,8 +104,9 @@ clickhouse-shell:  ## A prompt on the warehouse
 	@exec scripts/clickhouse-shell
 
 .PHONY: clean
-clean:  ## Remove ./build and ./data (not while a program uses them)
-	@scripts/clean
+clean:  ## Stop the set-up, remove its data, ./data and ./build (with DATA_DIR= that directory alone)
+	@if [ -x $(BUILD)/millrace ]; then $(set_up) $(BUILD)/millrace down; fi
+	@scripts/clean $(if $(filter command,$(firstword $(origin DATA_DIR))),'$(DATA_DIR)')
 
 ##@ Working on it
 

@@ -10,8 +10,22 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "supervise/process_info.h"
 
 namespace millrace::app {
+
+namespace {
+
+constexpr std::string_view kLockFile = "millrace.lock";
+
+std::string holder_text(int file) {
+  std::array<char, 32> pid{};
+  const auto length = ::pread(file, pid.data(), pid.size() - 1, 0);
+  return std::string(
+      base::trim(std::string_view(pid.data(), length > 0 ? static_cast<std::size_t>(length) : 0)));
+}
+
+}  // namespace
 
 base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
   std::error_code failed;
@@ -20,17 +34,14 @@ base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::stri
   if (failed)
     return base::invalid(
         fmt::format("cannot make the data directory {}: {}", absolute.string(), failed.message()));
-  const auto lock_file = absolute / "millrace.lock";
+  const auto lock_file = absolute / kLockFile;
   const int file = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0)
     return base::invalid(
         fmt::format("cannot write in the data directory {}: {}", absolute.string(), std::strerror(errno)));
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    std::array<char, 32> pid{};
-    const auto length = ::pread(file, pid.data(), pid.size() - 1, 0);
+    const std::string holder = holder_text(file);
     ::close(file);
-    const std::string_view holder =
-        base::trim(std::string_view(pid.data(), length > 0 ? static_cast<std::size_t>(length) : 0));
     return base::conflict(fmt::format(
         "the data directory {} is in use by process {}; stop that one, or give another with --data-dir",
         absolute.string(), base::printable(holder, 20)));
@@ -42,6 +53,16 @@ base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::stri
     return base::invalid(fmt::format("cannot write {}: {}", lock_file.string(), std::strerror(reason)));
   }
   return std::unique_ptr<DataDirectory>(new DataDirectory(absolute, file));
+}
+
+std::optional<pid_t> DataDirectory::holder(const std::filesystem::path& path) {
+  const auto lock_file = path / kLockFile;
+  const int file = ::open(lock_file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  const auto pid = base::parse_int<pid_t>(base::trim(holder_text(file)));
+  ::close(file);
+  // Taking the lock to see whether it is free would get in the way of one who starts at this moment.
+  return pid && supervise::has_open(*pid, lock_file) ? pid : std::nullopt;
 }
 
 DataDirectory::~DataDirectory() {

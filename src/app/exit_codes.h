@@ -27,4 +27,12 @@ inline constexpr int kExitUsage = 2;
   return 7;
 }
 
+/// Of a process of ours that ended with this code, not 0.
+[[nodiscard]] constexpr base::ErrorKind kind_of_exit(int code) {
+  for (const auto kind : {base::ErrorKind::kInvalid, base::ErrorKind::kNotFound, base::ErrorKind::kConflict,
+                          base::ErrorKind::kUnavailable, base::ErrorKind::kRejected})
+    if (exit_code(kind) == code) return kind;
+  return base::ErrorKind::kFatal;
+}
+
 }  // namespace millrace::app

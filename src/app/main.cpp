@@ -1,5 +1,6 @@
 // millrace: one binary, whose subcommands are the roles and the tools.
 //   up                     all roles in one process, with the embedded servers
+//   down, ps, logs         the set-up that `up` started
 //   api                    the HTTP API alone
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
 //   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, config
@@ -20,6 +21,7 @@
 #include "app/job_commands.h"
 #include "app/roles/roles.h"
 #include "app/settings.h"
+#include "app/setup.h"
 
 namespace millrace::app {
 namespace {
@@ -73,6 +75,18 @@ int run(int argc, char** argv) {
       "--rebuild", up_options.rebuild,
       "Begin by making the warehouse's tables anew from the order store (after a lost warehouse or log)");
   up->add_flag("!--no-summary", up_options.summary, "Log lines only, no live screen");
+  up->add_flag("--detach", up_options.detach,
+               "In the background: returns when everything is up, and says where it is");
+  CLI::App* down = command("down", "Stop the set-up that runs in the data directory");
+  PsCommand ps_options;
+  CLI::App* ps = command("ps", "Show the services of the set-up that runs in the data directory");
+  ps->add_flag("--json", ps_options.json, "As JSON");
+  LogsCommand logs_options;
+  CLI::App* logs = command("logs", "Show the logs of the set-up in the data directory");
+  logs->add_option("service", logs_options.service, "millrace, mysql, clickhouse, kafka-1 …: this one alone");
+  logs->add_flag("--follow,-f", logs_options.follow, "Go on as they grow, until Ctrl-C");
+  logs->add_option("--lines,-n", logs_options.lines, "The last so many of each")
+      ->check(CLI::Range(0, 1'000'000));
   CLI::App* api = command("api", "Run the HTTP API alone");
   std::vector<CLI::App*> stages;
   for (const char* stage : {"relay", "transform", "sink"})
@@ -189,11 +203,27 @@ int run(int argc, char** argv) {
     return kExitOk;
   }
 
+  // A process is doubled before it has threads.
+  pid_t detached = 0;
+  if (up->parsed() && up_options.detach) {
+    const auto begun = detach(settings);
+    if (!begun) return finish(std::unexpected(begun.error()));
+    detached = *begun;
+  }
+
   base::StopSignal stop;
   const adapters::system::SignalWatch signals(stop);
   if (!up->parsed())
     if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
       return finish(set_up);
+  if (detached != 0) return finish(follow_start(settings, detached, stop));
+  if (down->parsed()) return finish(run_down(settings));
+  if (ps->parsed()) {
+    const auto all_ready = run_ps(settings, ps_options);
+    if (!all_ready) return finish(std::unexpected(all_ready.error()));
+    return *all_ready ? kExitOk : kExitDifferences;
+  }
+  if (logs->parsed()) return finish(run_logs(settings, logs_options, stop));
   if (up->parsed()) return finish(run_up(settings, up_options, stop));
   if (api->parsed()) return finish(run_api(settings, stop));
   for (const CLI::App* stage : stages)

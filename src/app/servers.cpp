@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <future>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -65,11 +66,21 @@ SummaryLine line_of(const supervise::ServiceStatus& status) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) {
+base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
+                                                      std::function<void(std::string_view)> on_ready) {
   MILLRACE_TRY(check(settings));
   const std::filesystem::path data = std::filesystem::absolute(settings.data_dir).lexically_normal();
   const auto deadline = base::Deadline::in(kStartTimeout);
   std::unique_ptr<Servers> servers(new Servers);
+  servers->settings_ = settings;
+  std::mutex telling;
+  const auto told = [&](std::string_view name, std::string_view setting, base::Result<void> started) {
+    if (!started && started.error().kind == base::ErrorKind::kConflict)
+      started.error().message += fmt::format(" (setting {})", setting);
+    const std::lock_guard lock(telling);
+    if (started && on_ready) on_ready(name);
+    return started;
+  };
   std::future<base::Result<void>> mariadb_started;
   if (settings.mysql_embedded) {
     supervise::PrivateMariadbOptions options;
@@ -78,15 +89,18 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) 
     options.password = settings.mysql_password;
     options.buffer_pool_bytes = static_cast<std::uint64_t>(settings.mysql_buffer_pool_mb) * kMebibyte;
     servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
-    mariadb_started = std::async(std::launch::async, [&] { return servers->mariadb_->start(deadline); });
+    mariadb_started = std::async(
+        std::launch::async, [&] { return told("mysql", "mysql.port", servers->mariadb_->start(deadline)); });
   }
   std::future<base::Result<void>> kafka_started;
   if (settings.event_log_kind == "kafka" && settings.kafka_embedded) {
     supervise::PrivateKafkaOptions options;
     options.directory = data / "kafka";
     MILLRACE_TRY_ASSIGN(options.nodes, kafka_nodes(settings.kafka_brokers));
+    servers->kafka_nodes_ = options.nodes;
     servers->kafka_ = std::make_unique<supervise::PrivateKafka>(std::move(options));
-    kafka_started = std::async(std::launch::async, [&] { return servers->kafka_->start(deadline); });
+    kafka_started = std::async(
+        std::launch::async, [&] { return told("kafka", "kafka.brokers", servers->kafka_->start(deadline)); });
   }
   base::Result<void> warehouse_started = {};
   if (settings.clickhouse_embedded) {
@@ -96,7 +110,7 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings) 
     options.user = settings.clickhouse_user;
     options.password = settings.clickhouse_password;
     servers->warehouse_ = std::make_unique<supervise::PrivateWarehouse>(std::move(options));
-    warehouse_started = servers->warehouse_->start(deadline);
+    warehouse_started = told("clickhouse", "clickhouse.port", servers->warehouse_->start(deadline));
   }
   if (mariadb_started.valid()) MILLRACE_TRY(mariadb_started.get());
   if (kafka_started.valid()) MILLRACE_TRY(kafka_started.get());
@@ -111,6 +125,22 @@ std::vector<SummaryLine> Servers::states() const {
   if (kafka_)
     for (const supervise::ServiceStatus& node : kafka_->status()) lines.push_back(line_of(node));
   return lines;
+}
+
+std::vector<ServiceEntry> Servers::services() const {
+  std::vector<ServiceEntry> entries;
+  const auto add = [&](std::string name, std::int64_t port, const supervise::ServiceStatus& status) {
+    entries.push_back({std::move(name), std::string(to_string(status.state)), status.pid, port,
+                       status.restarts, status.last_problem});
+  };
+  if (mariadb_) add("mysql", settings_.mysql_port, mariadb_->status());
+  if (warehouse_) add("clickhouse", settings_.clickhouse_port, warehouse_->status());
+  if (kafka_) {
+    const auto nodes = kafka_->status();
+    for (std::size_t node = 0; node < nodes.size(); ++node)
+      add(fmt::format("kafka-{}", node + 1), kafka_nodes_.at(node).listener, nodes[node]);
+  }
+  return entries;
 }
 
 void Servers::stop() {

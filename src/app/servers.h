@@ -1,11 +1,13 @@
 // The embedded servers that `up` starts and supervises.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "app/settings.h"
+#include "app/setup_status.h"
 #include "app/summary.h"
 #include "base/result.h"
 #include "supervise/private_kafka.h"
@@ -20,10 +22,14 @@ class Servers {
   /// Starts those that the settings call embedded, side by side, and waits until they answer. Errors:
   /// kConflict (port taken, or its directory in use), kNotFound (a program is missing), kInvalid (settings
   /// that an embedded server cannot follow), kFatal.
-  [[nodiscard]] static base::Result<std::unique_ptr<Servers>> start(const Settings& settings);
+  /// `on_ready` is told of each by name, on any thread, one after the other.
+  [[nodiscard]] static base::Result<std::unique_ptr<Servers>> start(
+      const Settings& settings, std::function<void(std::string_view)> on_ready = {});
 
   /// One line for each, for the summary.
   [[nodiscard]] std::vector<SummaryLine> states() const;
+  /// The same for `millrace ps`. Any thread between start and stop.
+  [[nodiscard]] std::vector<ServiceEntry> services() const;
   /// Cleanly, side by side.
   void stop();
 
@@ -32,6 +38,8 @@ class Servers {
   std::unique_ptr<supervise::PrivateMariadb> mariadb_;
   std::unique_ptr<supervise::PrivateWarehouse> warehouse_;
   std::unique_ptr<supervise::PrivateKafka> kafka_;
+  Settings settings_;
+  std::vector<supervise::KafkaNodePorts> kafka_nodes_;
 };
 
 }  // namespace millrace::app

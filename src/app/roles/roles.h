@@ -14,6 +14,7 @@ struct UpOptions {
   double demo_rate = 2;  ///< Orders per second.
   bool rebuild = false;  ///< Begins with a rebuild, unless one is under way.
   bool summary = true;   ///< The live screen on a terminal; a line now and then elsewhere.
+  bool detach = false;   ///< In the background, logging to a file in the data directory.
 };
 
 /// All roles in one process, with the embedded servers started and supervised. Ends by `stop`, after

@@ -23,11 +23,13 @@
 #include "app/refusals.h"
 #include "app/roles/roles.h"
 #include "app/servers.h"
+#include "app/setup_status.h"
 #include "app/summary.h"
 #include "app/verify_schedule.h"
 #include "app/warehouse_schema.h"
 #include "letters/letters.h"
 #include "sink/base_rows.h"
+#include "supervise/tcp_probe.h"
 #include "tools/load.h"
 
 namespace millrace::app {
@@ -80,6 +82,49 @@ std::vector<SummaryLine> addresses(const Settings& settings, const Front& front)
                                       settings.mysql_database, settings.mysql_user)
                         : "as given by mysql.url"},
           {"data", std::filesystem::absolute(settings.data_dir).lexically_normal().string()}};
+}
+
+base::Result<void> check_own_port(const Settings& settings) {
+  if (settings.api_port == 0) return {};
+  // Now, and not when everything else has started.
+  auto free = supervise::check_port_free(settings.api_host, static_cast<std::uint16_t>(settings.api_port));
+  if (free || free.error().kind != base::ErrorKind::kConflict) return {};
+  return base::conflict(fmt::format("{}; stop the program that has it, or choose another (setting api.port)",
+                                    free.error().message));
+}
+
+std::vector<Endpoint> endpoints(const Settings& settings, std::uint16_t api_port) {
+  const auto shown = [](const std::string& host) { return host == "127.0.0.1" ? "localhost" : host; };
+  const Settings defaults;
+  const auto credentials = [](std::string_view users, bool is_default) {
+    return is_default ? std::string(users) : std::string("as configured");
+  };
+  std::vector<Endpoint> list = {{"backend API",
+                                 fmt::format("http://{}:{}", shown(settings.api_host), api_port),
+                                 "admin routes want an X-Admin-Id header"}};
+  if (settings.mysql_url.empty())
+    list.push_back(
+        {"MySQL",
+         fmt::format("{}:{}, database {}", shown(settings.mysql_host), settings.mysql_port,
+                     settings.mysql_database),
+         credentials("root/test123, admin/test123",
+                     settings.mysql_embedded && settings.mysql_password == defaults.mysql_password)});
+  if (settings.event_log_kind == "kafka") {
+    std::string brokers = settings.kafka_brokers;
+    for (std::size_t at = 0; (at = brokers.find("127.0.0.1", at)) != std::string::npos;)
+      brokers.replace(at, std::string_view("127.0.0.1").size(), "localhost");
+    list.push_back({"Kafka", brokers, ""});
+  }
+  list.push_back(
+      {"ClickHouse HTTP",
+       (settings.clickhouse_url.empty()
+            ? fmt::format("http://{}:{}", shown(settings.clickhouse_host), settings.clickhouse_port)
+            : settings.clickhouse_url) +
+           ", database analytics",
+       credentials("admin/test123", settings.clickhouse_embedded &&
+                                        settings.clickhouse_user == defaults.clickhouse_user &&
+                                        settings.clickhouse_password == defaults.clickhouse_password)});
+  return list;
 }
 
 class Display {
@@ -147,15 +192,23 @@ class Display {
 base::Result<void> run_up(const Settings& settings, const UpOptions& options, base::StopSignal& stop) {
   MILLRACE_TRY_ASSIGN(const auto data, DataDirectory::open(settings.data_dir));
   const bool screen = options.summary && isatty(STDOUT_FILENO) != 0;
-  const std::string log_file =
-      settings.log_file.empty() && screen ? (data->path() / "millrace.log").string() : settings.log_file;
+  const std::string log_file = settings.log_file.empty() && (screen || options.detach)
+                                   ? (data->path() / "millrace.log").string()
+                                   : settings.log_file;
   MILLRACE_TRY(adapters::system::set_up_logging({settings.log_level, log_file}));
   if (screen) fmt::print("starting; the log is in {}\n", log_file);
 
+  StatusKeeper status(data->path());
+  MILLRACE_TRY(check_own_port(settings));
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
-  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings));
+  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, [&status](std::string_view name) {
+                        status.step(fmt::format("{} is ready", name));
+                      }));
+  std::optional<ServiceWatch> watch(std::in_place, status, [&] { return servers->services(); });
   MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
   MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
+
+  status.step("the tables of the order store and the warehouse are there");
 
   MILLRACE_TRY_ASSIGN(bool has_job, has_running_job(*neighbours));
   if (options.rebuild && !has_job) {
@@ -189,6 +242,8 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
                     .pipeline_runs = [&] { return !refusals.first(); }}));
   Display display(settings, *front, *pipeline, *servers, verify, screen);
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
+  status.set_endpoints(endpoints(settings, front->port()));
+  status.set_phase(SetupPhase::kReady);
   {
     std::optional<Demo> demo;
     if (options.demo) demo.emplace(fmt::format("http://127.0.0.1:{}", front->port()), options.demo_rate);
@@ -197,6 +252,8 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
     } while (!stop.wait_for(display.interval()));
   }
 
+  status.set_phase(SetupPhase::kStopping);
+  status.step("finishing what was accepted");
   verify.request_stop();
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");
   front->stop(base::Deadline::in(settings.stop_timeout));
@@ -205,6 +262,8 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
       !pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, settings.stop_timeout))))
     spdlog::info("stopped with events on their way; the next start goes on with them");
   pipeline->stop();
+  watch.reset();
+  status.step("stopping the servers");
   servers->stop();
   if (const auto refused = refusals.first()) return std::unexpected(*refused);
   return {};

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include "adapters/mysql/connection.h"
 #include "supervise/log_file.h"
 #include "supervise/private_mariadb.h"
+#include "supervise/process_info.h"
 #include "supervise/supervisor.h"
 #include "supervise/tcp_probe.h"
 #include "support/free_port.h"
@@ -327,6 +329,49 @@ TEST_F(SupervisorTest, KeepsTheChildAwayFromOurSignalsAndFiles) {
   EXPECT_EQ(std::stoi(text_of(file("group"))), pid);
   ::close(held[0]);
   ::close(held[1]);
+}
+
+TEST_F(SupervisorTest, KillsAStoppingProgramAsSoonAsNothingIsLostByIt) {
+  Service service = shell("trap 'touch " + file("done") + "' TERM; touch " + file("ready") +
+                          "; while :; do sleep 0.01; done");
+  service.stop_timeout = 60s;
+  service.may_be_killed = [this] { return std::filesystem::exists(file("done")); };
+  Supervisor supervisor(service);
+  ASSERT_TRUE(supervisor.start(Deadline::in(10s)));
+  const pid_t pid = supervisor.status().pid;
+  const Deadline long_before_the_timeout = Deadline::in(30s);
+
+  supervisor.stop();
+
+  EXPECT_TRUE(std::filesystem::exists(file("done"))) << "it was asked first";
+  EXPECT_FALSE(long_before_the_timeout.passed());
+  EXPECT_TRUE(is_gone(pid));
+}
+
+TEST(ProcessInfo, TellsARunningProcessFromOneThatHasEnded) {
+  const support::TemporaryDirectory directory;
+  const auto file = directory.path() / "held";
+  const int held = ::open(file.c_str(), O_RDWR | O_CREAT, 0600);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  const auto handle = supervise::ProcessHandle::open(child);
+  ASSERT_TRUE(handle);
+  EXPECT_GT(supervise::process_info(child).value_or(supervise::ProcessInfo{}).resident_bytes, 0U);
+  EXPECT_TRUE(supervise::has_open(child, file));
+  EXPECT_FALSE(supervise::has_open(child, directory.path() / "another"));
+  EXPECT_FALSE(handle->wait(Deadline::in(0ms)));
+
+  EXPECT_TRUE(handle->send(SIGKILL));
+
+  EXPECT_TRUE(handle->wait(Deadline::in(10s)));
+  EXPECT_FALSE(supervise::process_info(child)) << "one that waits to be collected does not run";
+  EXPECT_FALSE(supervise::has_open(child, file));
+  ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(handle->send(SIGKILL));
+  ::close(held);
 }
 
 TEST_F(SupervisorTest, BoundsTheLogOfAChattyProgram) {
