@@ -14,7 +14,8 @@ RUN_FLAGS ?= --demo
 TEST_JOBS ?= 2
 # The longest that all tests together may take, in seconds.
 TEST_TIME_LIMIT ?= 3000
-# The fault suite: how many seconds; the seed of a run to repeat; where the report goes.
+# The fault suite: on which event log (embedded, kafka); how many seconds; the seed of a run to repeat; where the report goes.
+LOG ?= embedded
 DURATION ?= 600
 SEED ?=
 REPORT ?= build/chaos-report.md
@@ -138,10 +139,11 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) -L '^(check|unit)$$'
 
 .PHONY: chaos
-chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (DURATION= SEED= REPORT=)
+chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (LOG=kafka DURATION= SEED= REPORT=)
 	@scripts/bootstrap --test
 	@cmake --build $(BUILD) --parallel $(JOBS) --target chaos_log_tool
-	@scripts/test-python -B tests/chaos/chaos.py --seconds $(DURATION) --steps 1 $(if $(SEED),--seed $(SEED)) --report $(REPORT)
+	@scripts/test-python -B tests/chaos/chaos.py --log $(LOG) --seconds $(DURATION) $(if $(filter embedded,$(LOG)),--steps 1) \
+	  $(if $(SEED),--seed $(SEED)) --report $(REPORT)
 
 .PHONY: bench
 bench: build  ## Measure end to end; the result goes to bench/results

@@ -28,6 +28,7 @@ base::Result<std::unique_ptr<ports::EventLog>> open_event_log(const Settings& se
     options.brokers = settings.kafka_brokers;
     options.replication_factor = static_cast<std::int16_t>(settings.kafka_replication_factor);
     options.min_in_sync = static_cast<std::int16_t>(settings.kafka_min_in_sync);
+    options.session_timeout = settings.kafka_session_timeout;
     MILLRACE_TRY_ASSIGN(options.client_settings, parse_client_settings(settings.kafka_client));
     return adapters::kafka::KafkaEventLog::open(options);
   }

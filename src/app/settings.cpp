@@ -63,6 +63,7 @@ const std::array kSettings = {
     SettingInfo{"kafka.brokers", &Settings::kafka_brokers, "host:port of the brokers, separated by commas"},
     SettingInfo{"kafka.replication_factor", &Settings::kafka_replication_factor, "Replicas of topics that do not exist yet", 1, 32},
     SettingInfo{"kafka.min_in_sync", &Settings::kafka_min_in_sync, "Of those, how many must have a record before it is acknowledged", 1, 32},
+    SettingInfo{"kafka.session_timeout", &Settings::kafka_session_timeout, "A transformer or sink that is silent for longer gives its partitions to the others (brokers take 6s to 30m by default, ours 1s)", 1'000, 30 * 60'000},
     SettingInfo{"kafka.client", &Settings::kafka_client, "Settings of the client library, for TLS and SASL: security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;sasl.username=…", 0, 0, true},
 
     SettingInfo{"relay.shard", &Settings::relay_shard, "The outbox shard that this relay serves", 0, 1'023},

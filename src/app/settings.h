@@ -53,6 +53,7 @@ struct Settings {
   std::string kafka_brokers = "127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094";
   std::int64_t kafka_replication_factor = 3;
   std::int64_t kafka_min_in_sync = 2;
+  std::chrono::milliseconds kafka_session_timeout{10'000};
   std::string kafka_client;
   bool event_log_fsync = true;
   std::chrono::milliseconds event_log_retention{7 * 24 * 3'600'000LL};

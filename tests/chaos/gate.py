@@ -9,6 +9,8 @@ What happens to one connection is decided when its bytes pass, by the mode that 
     lose    requests go through and are carried out; some answers are thrown away, and the connection is reset
     hold    connections that are open now deliver no more requests; new ones pass. Afterwards what was held is delivered, late,
             even when the client has given up or died meanwhile.
+    part    a network between that is gone: connections stay open and can be made, and nothing arrives in either direction. Afterwards
+            everything does, as after the retransmissions of TCP.
 """
 import random
 import socket
@@ -64,10 +66,10 @@ class Gate:
         with self.mutex:
             self.mode = mode
             now = list(self.open)
-            if mode == "hold":
+            if mode in ("hold", "part"):
                 self.released.clear()
                 for connection in now:
-                    connection.held = True
+                    connection.held = mode == "hold"
             else:
                 self.released.set()
         if mode == "drop":
@@ -136,7 +138,7 @@ class Gate:
             if mode == "cut" and connection.bytes_left is None:
                 low, high = CUT_BYTES
                 connection.bytes_left = int(low * (high / low) ** self.chance.random())
-        if to_server and connection.held and not self.released.is_set():
+        if (mode == "part" or to_server and connection.held) and not self.released.is_set():
             self.released.wait(HELD_SECONDS_MAX)
             sink.sendall(piece)
             self._count("delivered late")

@@ -37,6 +37,10 @@ class LeftOut(Exception):
 class Setup:
     """What both have in common: one `up`, which can be killed, paused and started again."""
 
+    answer_seconds = 60  # the load's patience
+    check_log = None  # of a log that others can read
+    partitions = 1  # of which each must be seen to go on
+
     def __init__(self, folder, chance, program=Millrace, **settings):
         self.chance = chance
         self.purge_seconds = PURGE_SECONDS
@@ -87,6 +91,9 @@ class Setup:
 
     def pause_millrace(self):
         return self.pause(self.pid(MILLRACE))
+
+    def mend(self):
+        """Called when a fresh order has become visible after a fault."""
 
     def keep(self):
         """Called before close() when something was found."""

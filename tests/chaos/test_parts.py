@@ -97,7 +97,8 @@ def test_the_log_says_how_often_something_was_hit():
                      "relay: away; trying again\nmariadbd was killed; starting it again in 200 ms\n")
     assert counts == {"sink starts": 1, "inserts half done": 1, "rows purged": 7,
                       "rows repeated from the position": 4, "starts with rows beyond the position": 1,
-                      "repeats dropped": 12, "relay retries": 1, "servers started again": 1}
+                      "repeats dropped": 12, "relay retries": 1, "servers started again": 1, "shards taken": 0,
+                      "partitions taken": 2}
 
 
 def test_a_fault_that_never_hit_is_idle():
@@ -229,3 +230,20 @@ def test_the_gate_holds_open_connections_and_delivers_late_for_a_client_that_is_
     gate.set("pass")
     wait_until(lambda: echo.got == b"first new late", "what was held arrives")
     assert gate.counts["delivered late"] == 1
+
+
+def test_the_gate_parts_a_network_and_delivers_everything_when_it_is_back(gate, echo):
+    client = client_of(gate)
+    assert says(client, b"first") == b"first"
+    gate.set("part")
+    client.sendall(b" late")
+    other = client_of(gate)
+    other.sendall(b" other")
+    other.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        other.recv(1)
+    assert echo.got == b"first"
+    gate.set("pass")
+    other.settimeout(30)
+    assert other.recv(1 << 16) == b" other" and client.recv(1 << 16) == b" late"
+    assert gate.counts["delivered late"] == 2

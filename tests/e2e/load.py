@@ -1,5 +1,6 @@
 """A small load of orders that remembers what was acknowledged."""
 import http.client
+import itertools
 import random
 import threading
 
@@ -20,8 +21,10 @@ class Load:
     totals: order id -> the total that was acknowledged.
     """
 
+    answer_seconds = 60  # an answer that takes longer is lost
+
     def __init__(self, millrace, seed, threads=3):
-        self.port = millrace.api_port
+        self.ports = itertools.cycle(millrace.api_ports)
         self.mutex = threading.Lock()
         self.states = {}
         self.attempts = {}
@@ -94,7 +97,7 @@ class Load:
     def _send(self, method, path, body, *good):
         """The answer if it is one of the good ones; nothing if it was lost or the server asks to try again."""
         try:
-            answer = ask(self.port, method, path, body, {"X-Admin-Id": "load"}, timeout=60)
+            answer = ask(next(self.ports), method, path, body, {"X-Admin-Id": "load"}, timeout=self.answer_seconds)
         except (OSError, http.client.HTTPException):
             answer = None
         if answer is not None and answer.status in good:

@@ -38,12 +38,16 @@ class Mariadb:
         start.write_text("CREATE USER shop@'127.0.0.1' IDENTIFIED BY '" + quoted + "';\n"
                          "GRANT ALL ON shop.* TO shop@'127.0.0.1';\nCREATE DATABASE shop;\n"
                          "CREATE USER chief@'127.0.0.1' IDENTIFIED BY 'chief';\nGRANT ALL ON *.* TO chief@'127.0.0.1';\n")
-        log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            [server_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={temporary}",
-             f"--socket={folder / 's'}", f"--port={self.port}", "--bind-address=127.0.0.1", f"--init-file={start}", *as_root],
-            stdout=log, stderr=log, env={**os.environ, **(environment or {})})
-        log.close()
+        self.command = [server_program("mariadbd", "mysqld"), "--no-defaults", f"--datadir={folder / 'data'}",
+                        f"--tmpdir={temporary}", f"--socket={folder / 's'}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                        *as_root]
+        self.environment = {**os.environ, **(environment or {})}
+        self.start(f"--init-file={start}")
+
+    def start(self, *words):
+        """Also again, after its process was killed."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([*self.command, *words], stdout=log, stderr=log, env=self.environment)
         wait_until(lambda: self.rows("SELECT 1"), "the test's own MariaDB answers")
 
     def rows(self, sql, database=None):
@@ -75,9 +79,13 @@ class Warehouse:
 
     def __init__(self, folder, mark):
         self.port = free_port()
-        self.process = subprocess.Popen(
-            [str(program("millrace-warehouse")), "--path", str(folder), "--port", str(self.port)], stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={**os.environ, "MILLRACE_WAREHOUSE_PASSWORD": PASSWORD, MARK: mark})
+        self.command = [str(program("millrace-warehouse")), "--path", str(folder), "--port", str(self.port)]
+        self.environment = {**os.environ, "MILLRACE_WAREHOUSE_PASSWORD": PASSWORD, MARK: mark}
+        self.start()
+
+    def start(self):
+        """Also again, after its process was killed."""
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
 
     def stop(self):
         self.process.terminate()

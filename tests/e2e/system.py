@@ -185,6 +185,11 @@ class Millrace:
     def api_port(self):
         return self.settings["api.port"]
 
+    @property
+    def api_ports(self):
+        """Of all that serve the API."""
+        return [self.api_port]
+
     def flags(self):
         words = []
         for key, value in self.settings.items():
@@ -249,6 +254,10 @@ class Millrace:
 
     def log_file(self):
         return self.home / "up.log"
+
+    def log_files(self):
+        """Of all processes of ours."""
+        return [self.log_file()]
 
     def logs(self):
         files = [self.log_file(), self.data / "mysql/mariadbd.log", self.data / "clickhouse/warehouse.log"]
