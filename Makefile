@@ -45,7 +45,7 @@ export NINJA_STATUS := [%f/%t] $()
 .PHONY: help
 help:  ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Ctrl-C reaches the program itself, which stops cleanly; make has nothing to add.
 .PHONY: run
@@ -103,6 +103,35 @@ mysql-shell:  ## A prompt on the order store
 .PHONY: clickhouse-shell
 clickhouse-shell:  ## A prompt on the warehouse
 	@exec scripts/clickhouse-shell
+
+# Of whichever set-up runs. An argument that is missing is one line, before anything is built.
+.PHONY: kafka-topics
+kafka-topics: build  ## The event log's topics, with partitions and messages
+	@scripts/event-log topics list
+
+.PHONY: kafka-create-topic
+kafka-create-topic:  ## Make a topic (TOPIC= PARTITIONS=)
+	$(if $(and $(TOPIC),$(PARTITIONS)),,$(error name the topic and how many partitions it has: make kafka-create-topic TOPIC=my.topic PARTITIONS=3))
+	@$(MAKE) build
+	@scripts/event-log topics create --partitions "$$PARTITIONS" -- "$$TOPIC"
+
+.PHONY: kafka-describe-topic
+kafka-describe-topic:  ## Leaders, replicas, offsets and settings of a topic (TOPIC=)
+	$(if $(TOPIC),,$(error name the topic: make kafka-describe-topic TOPIC=order.events))
+	@$(MAKE) build
+	@scripts/event-log topics show -- "$$TOPIC"
+
+.PHONY: kafka-consumer-groups
+kafka-consumer-groups: build  ## The consumer groups, with members and lag
+	@scripts/event-log groups list
+
+.PHONY: kafka-consumer-lag
+kafka-consumer-lag: build  ## Members and lag of every partition (GROUP=, default: of all groups)
+	@scripts/event-log groups show $(if $(GROUP),-- "$$GROUP")
+
+.PHONY: kafka-cluster-info
+kafka-cluster-info: build  ## The brokers, which of them are up, and the controller
+	@scripts/event-log cluster
 
 .PHONY: clean
 clean:  ## Stop the set-up, remove its data, ./data and ./build (with DATA_DIR= that directory alone)

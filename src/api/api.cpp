@@ -10,6 +10,7 @@
 
 #include "api/job_shapes.h"
 #include "api/letter_shapes.h"
+#include "api/log_routes.h"
 #include "api/pages.h"
 #include "api/problems.h"
 #include "api/requests.h"
@@ -33,6 +34,8 @@ constexpr std::uint32_t kJobsOtherwise = 20;
 constexpr std::uint32_t kJobsMost = 1'000;
 constexpr std::size_t kAdminThreads = 1;
 constexpr std::size_t kAdminQueueMax = 32;
+constexpr std::size_t kLogThreads = 2;
+constexpr std::size_t kLogQueueMax = 64;
 constexpr std::size_t kMetricsThreads = 1;
 constexpr std::size_t kMetricsQueueMax = 4;
 
@@ -88,6 +91,7 @@ class Api::Impl {
         store_pool_(options.store_threads, options.store_queue_max),
         analytics_pool_(options.analytics_threads, options.analytics_queue_max),
         admin_pool_(kAdminThreads, kAdminQueueMax),
+        log_pool_(kLogThreads, kLogQueueMax),
         metrics_pool_(kMetricsThreads, kMetricsQueueMax) {}
 
   void handle(HttpRequest request, ports::HttpReply reply) {
@@ -181,6 +185,14 @@ class Api::Impl {
         return show_job(call);
       case Route::kCancelJob:
         return cancel_job(call);
+      case Route::kLogCluster:
+      case Route::kLogTopics:
+      case Route::kLogTopic:
+      case Route::kLogMessages:
+      case Route::kCreateTopic:
+      case Route::kLogGroups:
+      case Route::kLogGroup:
+        return event_log(call, routed.route);
     }
   }
 
@@ -548,6 +560,20 @@ class Api::Impl {
     });
   }
 
+  // The event log.
+
+  void event_log(const CallPointer& call, Route route) {
+    if (needs_admin(route))
+      if (const auto admin = parse_admin_id(call->request.header("x-admin-id")); !admin)
+        return call->fail(admin.error());
+    if (parts_.log == nullptr)
+      return call->answer(ports::problem_response(
+          503, "the embedded event log is shown where the pipeline runs: ask `millrace up`", call->path));
+    run(log_pool_, call, [this, call, route](base::Deadline deadline) {
+      call->answer(log_response(route, *parts_.log, call->request, call->arguments, call->path, deadline));
+    });
+  }
+
   /// Runs `job(deadline)` on the pool; it answers. A call that waited too long in the queue is answered
   /// without it.
   template <class Job>
@@ -580,6 +606,7 @@ class Api::Impl {
   WorkerPool store_pool_;
   WorkerPool analytics_pool_;
   WorkerPool admin_pool_;    // a long look through letters holds up nobody else
+  WorkerPool log_pool_;      // brokers that are away hold up only those who ask about them
   WorkerPool metrics_pool_;  // is asked above all when other parts are slow
 };
 

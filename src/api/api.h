@@ -8,6 +8,7 @@
 #include <string>
 
 #include "analytics/analytics.h"
+#include "inspect/log_view.h"
 #include "jobs/desk.h"
 #include "letters/letters.h"
 #include "ordering/order_service.h"
@@ -32,6 +33,7 @@ struct Options {
 struct PipelineParts {
   letters::Letters* letters = nullptr;
   jobs::Desk* jobs = nullptr;
+  inspect::LogView* log = nullptr;
   /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.
   std::function<std::string()> metrics = {};
   std::string metrics_content_type = {};

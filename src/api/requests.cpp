@@ -187,12 +187,17 @@ base::Result<std::string> parse_segment(std::string_view segment, std::string_vi
 
 base::Result<std::uint32_t> parse_limit(const ports::HttpRequest& request, std::uint32_t otherwise,
                                         std::uint32_t most) {
-  const auto text = request.parameter("limit");
+  return parse_count(request, "limit", otherwise, most);
+}
+
+base::Result<std::uint32_t> parse_count(const ports::HttpRequest& request, std::string_view name,
+                                        std::uint32_t otherwise, std::uint32_t most) {
+  const auto text = request.parameter(name);
   if (!text || text->empty()) return otherwise;
-  const auto limit = base::parse_int<std::uint32_t>(*text);
-  if (!limit || *limit < 1 || *limit > most)
-    return base::invalid(fmt::format("'limit' must be a whole number from 1 to {}", most));
-  return *limit;
+  const auto count = base::parse_int<std::uint32_t>(*text);
+  if (!count || *count < 1 || *count > most)
+    return base::invalid(fmt::format("'{}' must be a whole number from 1 to {}", name, most));
+  return *count;
 }
 
 base::Result<bool> parse_flag(const ports::HttpRequest& request, std::string_view name) {

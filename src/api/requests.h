@@ -58,6 +58,11 @@ struct PaymentRequest {
 [[nodiscard]] base::Result<std::uint32_t> parse_limit(const ports::HttpRequest& request,
                                                       std::uint32_t otherwise, std::uint32_t most);
 
+/// The same of another parameter.
+[[nodiscard]] base::Result<std::uint32_t> parse_count(const ports::HttpRequest& request,
+                                                      std::string_view name, std::uint32_t otherwise,
+                                                      std::uint32_t most);
+
 /// A parameter that is "true", "1" or empty (set), "false", "0" or absent (not set).
 [[nodiscard]] base::Result<bool> parse_flag(const ports::HttpRequest& request, std::string_view name);
 

@@ -54,6 +54,13 @@ constexpr std::array kLines{
     RouteLine{"GET", "/api/admin/jobs/{}", Route::kJob},
     RouteLine{"POST", "/admin/jobs/{}/cancel", Route::kCancelJob},
     RouteLine{"POST", "/api/admin/jobs/{}/cancel", Route::kCancelJob},
+    RouteLine{"GET", "/api/kafka/cluster", Route::kLogCluster},
+    RouteLine{"GET", "/api/kafka/topics", Route::kLogTopics},
+    RouteLine{"POST", "/api/kafka/topics", Route::kCreateTopic},
+    RouteLine{"GET", "/api/kafka/topics/{}", Route::kLogTopic},
+    RouteLine{"GET", "/api/kafka/topics/{}/messages", Route::kLogMessages},
+    RouteLine{"GET", "/api/kafka/groups", Route::kLogGroups},
+    RouteLine{"GET", "/api/kafka/groups/{}", Route::kLogGroup},
 };
 
 /// The segments in the places of {}; nothing if the path does not match.

@@ -44,6 +44,13 @@ enum class Route {
   kJobs,
   kJob,
   kCancelJob,
+  kLogCluster,
+  kLogTopics,
+  kLogTopic,
+  kLogMessages,
+  kCreateTopic,
+  kLogGroups,
+  kLogGroup,
 };
 
 struct Routed {

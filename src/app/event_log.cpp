@@ -1,8 +1,7 @@
 #include "app/event_log.h"
 
-#include <filesystem>
-
 #include "adapters/kafka/kafka_event_log.h"
+#include "adapters/kafka/kafka_log_inspector.h"
 #include "adapters/rocksdb/rocksdb_event_log.h"
 
 namespace millrace::app {
@@ -22,7 +21,12 @@ base::Result<std::map<std::string, std::string>> parse_client_settings(std::stri
   return settings;
 }
 
-base::Result<std::unique_ptr<ports::EventLog>> open_event_log(const Settings& settings) {
+std::filesystem::path event_log_directory(const Settings& settings) {
+  return std::filesystem::path(settings.data_dir) / "event-log";
+}
+
+base::Result<InspectedLog> open_inspected_log(const Settings& settings) {
+  InspectedLog opened;
   if (settings.event_log_kind == "kafka") {
     adapters::kafka::Options options;
     options.brokers = settings.kafka_brokers;
@@ -30,12 +34,17 @@ base::Result<std::unique_ptr<ports::EventLog>> open_event_log(const Settings& se
     options.min_in_sync = static_cast<std::int16_t>(settings.kafka_min_in_sync);
     options.session_timeout = settings.kafka_session_timeout;
     MILLRACE_TRY_ASSIGN(options.client_settings, parse_client_settings(settings.kafka_client));
-    return adapters::kafka::KafkaEventLog::open(options);
+    MILLRACE_TRY_ASSIGN(opened.log, adapters::kafka::KafkaEventLog::open(options));
+    MILLRACE_TRY_ASSIGN(opened.inspector, adapters::kafka::KafkaLogInspector::open(options));
+    return opened;
   }
   adapters::rocksdb::Options options;
-  options.directory = std::filesystem::path(settings.data_dir) / "event-log";
+  options.directory = event_log_directory(settings);
   options.fsync = settings.event_log_fsync;
-  return adapters::rocksdb::RocksdbEventLog::open(options);
+  MILLRACE_TRY_ASSIGN(auto log, adapters::rocksdb::RocksdbEventLog::open(options));
+  opened.inspector = log->inspector();
+  opened.log = std::move(log);
+  return opened;
 }
 
 }  // namespace millrace::app

@@ -3,7 +3,8 @@
 //   down, ps, logs         the set-up that `up` started
 //   api                    the HTTP API alone
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
-//   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, config
+//   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, topics, groups,
+//   cluster, config
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include "app/dlq.h"
 #include "app/exit_codes.h"
 #include "app/job_commands.h"
+#include "app/log_commands.h"
 #include "app/roles/roles.h"
 #include "app/settings.h"
 #include "app/setup.h"
@@ -178,6 +180,42 @@ int run(int argc, char** argv) {
   CLI::Option* follows =
       jobs->add_option("--follow", job_id, "Follow this job to its end")->excludes(cancels);
 
+  bool log_json = false;
+  bool internal_topics = false;
+  const auto below = [](CLI::App* parent, const std::string& name, const std::string& help) {
+    CLI::App* sub = parent->add_subcommand(name, help);
+    sub->fallthrough();
+    return sub;
+  };
+  CLI::App* topics = command("topics", "The event log's topics: list (alone), show, create, tail");
+  topics->require_subcommand(0, 1);
+  topics->add_flag("--json", log_json, "The answer as JSON");
+  topics->add_flag("--internal", internal_topics, "Also topics that are the log's own");
+  below(topics, "list", "All of them, with partitions and messages");
+  std::string topic_name;
+  CLI::App* topics_show = below(topics, "show", "One with its partitions, leaders, replicas and settings");
+  topics_show->add_option("topic", topic_name, "Its name")->required();
+  CLI::App* topics_create = below(topics, "create", "Make one, if it is not there");
+  topics_create->add_option("topic", topic_name, "Its name")->required();
+  std::int32_t topic_partitions = 0;
+  topics_create->add_option("--partitions", topic_partitions, "How many; adding some later moves keys")
+      ->required();
+  TailCommand tail;
+  std::int32_t tail_partition = -1;
+  CLI::App* topics_tail = below(topics, "tail", "The last messages of one, the latest last");
+  topics_tail->add_option("topic", tail.topic, "Its name")->required();
+  topics_tail->add_option("--last", tail.last, "How many")->check(CLI::Range(1, 200));
+  CLI::Option* of_partition = topics_tail->add_option("--partition", tail_partition, "Of this one alone");
+  CLI::App* groups = command("groups", "Consumer groups and their lag: list (alone), show");
+  groups->require_subcommand(0, 1);
+  groups->add_flag("--json", log_json, "The answer as JSON");
+  below(groups, "list", "All of them, with state, members and lag");
+  std::string group_name;
+  CLI::App* groups_show = below(groups, "show", "Members, and the lag of every partition");
+  groups_show->add_option("group", group_name, "Its name (default: all, one after the other)");
+  CLI::App* cluster = command("cluster", "Who keeps the event log: brokers, which are up, the controller");
+  cluster->add_flag("--json", log_json, "The answer as JSON");
+
   bool example = false;
   CLI::App* config = command("config", "Show the settings in force");
   config->add_flag("--example", example, "A file with all settings, defaults and explanations instead");
@@ -254,6 +292,17 @@ int run(int argc, char** argv) {
     if (follows->count() > 0) jobs_options.follow = job_id;
     return finish(run_jobs(settings, jobs_options, stop));
   }
+  if (topics_show->parsed()) return finish(run_topics_show(settings, topic_name, log_json));
+  if (topics_create->parsed()) return finish(run_topics_create(settings, topic_name, topic_partitions));
+  if (topics_tail->parsed()) {
+    if (of_partition->count() > 0) tail.partition = tail_partition;
+    tail.json = log_json;
+    return finish(run_topics_tail(settings, tail));
+  }
+  if (topics->parsed()) return finish(run_topics_list(settings, internal_topics, log_json));
+  if (groups_show->parsed()) return finish(run_groups_show(settings, group_name, log_json));
+  if (groups->parsed()) return finish(run_groups_list(settings, log_json));
+  if (cluster->parsed()) return finish(run_cluster(settings, log_json));
   if (load->parsed()) {
     const auto span = parse_duration(load_duration);
     if (!span) return finish(base::with_context("--duration", span.error()));

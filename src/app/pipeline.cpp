@@ -69,7 +69,9 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
                                                         std::function<void(const base::Error&)> on_refusal,
                                                         Stages stages, bool held) {
   std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
-  MILLRACE_TRY_ASSIGN(made->log_, open_event_log(settings));
+  MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
+  made->log_ = std::move(opened.log);
+  made->log_inspector_ = std::move(opened.inspector);
   const auto relaying = relay_options(settings);
   const auto transforming = transform_options(settings);
   const auto sinking = sink_options(settings);

@@ -10,6 +10,7 @@
 #include "app/neighbours.h"
 #include "app/settings.h"
 #include "base/stop.h"
+#include "ports/log_inspector.h"
 #include "purge/purge.h"
 #include "relay/relay.h"
 #include "sink/sink.h"
@@ -68,6 +69,7 @@ class Pipeline {
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
   [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
   [[nodiscard]] ports::EventLog& log() { return *log_; }
+  [[nodiscard]] ports::LogInspector& log_inspector() { return *log_inspector_; }
   [[nodiscard]] sink::SinkTables& sink_tables() { return *tables_; }
 
  private:
@@ -80,6 +82,7 @@ class Pipeline {
   const Settings settings_;
   Neighbours& neighbours_;
   std::unique_ptr<ports::EventLog> log_;
+  std::unique_ptr<ports::LogInspector> log_inspector_;
   std::unique_ptr<sink::WarehouseTables> tables_;
   std::unique_ptr<relay::Relay> relay_;
   std::unique_ptr<transform::Transformer> transformer_;

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "ports/one_process_inspector.h"
 
 namespace millrace::adapters::memory {
 namespace {
@@ -344,6 +345,18 @@ Result<std::vector<ports::GroupOffset>> MemoryEventLog::list_group_offsets(Deadl
   for (const auto& [where, committed] : state_->committed)
     offsets.push_back({where.first, where.second, committed});
   return offsets;
+}
+
+std::unique_ptr<ports::LogInspector> MemoryEventLog::inspector() {
+  const auto joined = [state = state_] {
+    std::vector<ports::JoinedMember> members;
+    const std::lock_guard lock(state->mutex);
+    for (const auto& [key, group] : state->groups)
+      for (const Member* const member : group.members)
+        members.push_back({key.first, key.second, member == group.owner});
+    return members;
+  };
+  return std::make_unique<ports::OneProcessInspector>(*this, joined, std::vector<ports::TopicSetting>{});
 }
 
 }  // namespace millrace::adapters::memory

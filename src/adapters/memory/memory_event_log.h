@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ports/event_log.h"
+#include "ports/log_inspector.h"
 
 namespace millrace::adapters::memory {
 
@@ -111,6 +112,9 @@ class MemoryEventLog final : public ports::EventLog {
                                                                 const ports::TopicPartition& partition,
                                                                 base::Deadline deadline) override;
   base::Result<std::vector<ports::GroupOffset>> list_group_offsets(base::Deadline deadline) override;
+
+  /// Must not outlive the log.
+  [[nodiscard]] std::unique_ptr<ports::LogInspector> inspector();
 
  private:
   class Member;

@@ -28,6 +28,7 @@
 #include "adapters/rocksdb/record_codec.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "ports/one_process_inspector.h"
 
 namespace millrace::adapters::rocksdb {
 namespace {
@@ -908,6 +909,22 @@ Result<std::vector<ports::GroupOffset>> RocksdbEventLog::list_group_offsets(Dead
   for (const auto& [where, committed] : impl_->groups->committed)
     offsets.push_back({where.first, where.second, committed});
   return offsets;
+}
+
+std::unique_ptr<ports::LogInspector> RocksdbEventLog::inspector() {
+  const auto joined = [groups = impl_->groups] {
+    std::vector<ports::JoinedMember> members;
+    const std::lock_guard lock(groups->mutex);
+    for (const auto& [key, group] : groups->groups)
+      for (const ports::GroupMember* const member : group.members)
+        members.push_back({key.first, key.second, member == group.owner});
+    return members;
+  };
+  return std::make_unique<ports::OneProcessInspector>(
+      *this, joined,
+      std::vector<ports::TopicSetting>{
+          {"fsync", impl_->options.fsync ? "true" : "false"},
+          {"record.bytes.max", std::to_string(impl_->options.record_bytes_max)}});
 }
 
 }  // namespace millrace::adapters::rocksdb

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ports/event_log.h"
+#include "ports/log_inspector.h"
 
 namespace millrace::adapters::rocksdb {
 
@@ -75,6 +76,9 @@ class RocksdbEventLog final : public ports::EventLog {
                                                                 const ports::TopicPartition& partition,
                                                                 base::Deadline deadline) override;
   base::Result<std::vector<ports::GroupOffset>> list_group_offsets(base::Deadline deadline) override;
+
+  /// Must not outlive the log.
+  [[nodiscard]] std::unique_ptr<ports::LogInspector> inspector();
 
  private:
   class Impl;

@@ -1,11 +1,15 @@
+#include <optional>
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "app/event_log.h"
 #include "app/front.h"
 #include "app/neighbours.h"
 #include "app/pipeline.h"
 #include "app/refusals.h"
 #include "app/roles/roles.h"
+#include "inspect/log_view.h"
 
 namespace millrace::app {
 namespace {
@@ -16,7 +20,15 @@ constexpr std::chrono::milliseconds kStopPollInterval{1'000};
 
 base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop) {
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
-  MILLRACE_TRY_ASSIGN(const auto front, Front::start(settings, *neighbours, [] {}));
+  InspectedLog log;
+  std::optional<inspect::LogView> log_view;
+  // The embedded log is in the process of `millrace up`, and nowhere else.
+  if (settings.event_log_kind == "kafka") {
+    MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
+    log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, neighbours->clock);
+  }
+  MILLRACE_TRY_ASSIGN(const auto front,
+                      Front::start(settings, *neighbours, [] {}, {.log = log_view ? &*log_view : nullptr}));
   spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
   while (!stop.wait_for(kStopPollInterval)) {
   }

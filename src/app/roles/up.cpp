@@ -27,6 +27,7 @@
 #include "app/summary.h"
 #include "app/verify_schedule.h"
 #include "app/warehouse_schema.h"
+#include "inspect/log_view.h"
 #include "letters/letters.h"
 #include "sink/base_rows.h"
 #include "supervise/tcp_probe.h"
@@ -232,11 +233,14 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   VerifySchedule verify(settings, *neighbours);
   letters::OpenLetters open_letters(pipeline->log(), *neighbours->letter_book);
   Metrics metrics(*pipeline, open_letters, verify);
+  inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
+                            neighbours->clock);
   MILLRACE_TRY_ASSIGN(
       const auto front,
       Front::start(settings, *neighbours, [&] { pipeline->wake(); },
                    {.letters = &letters,
                     .jobs = &jobs->desk(),
+                    .log = &log_view,
                     .metrics = [&] { return adapters::prometheus::to_metrics_text(metrics.collect()); },
                     .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),
                     .pipeline_runs = [&] { return !refusals.first(); }}));

@@ -1,0 +1,460 @@
+#include "adapters/kafka/kafka_log_inspector.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "adapters/kafka/client.h"
+#include "base/text.h"
+
+// Not in the header that we build with; see client.h.
+extern "C" {
+typedef rd_kafka_event_t rd_kafka_DescribeCluster_result_t;                        // NOLINT
+typedef rd_kafka_event_t rd_kafka_ListOffsets_result_t;                            // NOLINT
+typedef struct rd_kafka_ListOffsetsResultInfo_s rd_kafka_ListOffsetsResultInfo_t;  // NOLINT
+void rd_kafka_DescribeCluster(rd_kafka_t* rk, const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* rkqu);
+const rd_kafka_DescribeCluster_result_t* rd_kafka_event_DescribeCluster_result(rd_kafka_event_t* rkev);
+const rd_kafka_Node_t** rd_kafka_DescribeCluster_result_nodes(const rd_kafka_DescribeCluster_result_t* result,
+                                                              size_t* cntp);
+const char* rd_kafka_DescribeCluster_result_cluster_id(const rd_kafka_DescribeCluster_result_t* result);
+const char* rd_kafka_Node_rack(const rd_kafka_Node_t* node);
+void rd_kafka_ListOffsets(rd_kafka_t* rk, rd_kafka_topic_partition_list_t* topic_partitions,
+                          const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* rkqu);
+const rd_kafka_ListOffsets_result_t* rd_kafka_event_ListOffsets_result(rd_kafka_event_t* rkev);
+const rd_kafka_ListOffsetsResultInfo_t** rd_kafka_ListOffsets_result_infos(
+    const rd_kafka_ListOffsets_result_t* result, size_t* cntp);
+const rd_kafka_topic_partition_t* rd_kafka_ListOffsetsResultInfo_topic_partition(
+    const rd_kafka_ListOffsetsResultInfo_t* result_info);
+}
+
+namespace millrace::adapters::kafka {
+namespace {
+
+using base::Deadline;
+using base::Result;
+using ports::TopicPartition;
+
+constexpr std::chrono::milliseconds kPause{200};  // before a question is put to another connection
+constexpr std::chrono::milliseconds kOffsetsTime{
+    3'000};  // a leader that is silent must not cost the whole answer
+// Of rd_kafka_OffsetSpec_t.
+constexpr std::int64_t kEarliest = -2;
+constexpr std::int64_t kLatest = -1;
+
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>>;
+using Ends = std::map<TopicPartition, std::int64_t>;
+
+std::string no_topic(const std::string& name) {
+  return fmt::format("there is no topic '{}'", base::printable(name, 80));
+}
+std::string no_group(const std::string& name) {
+  return fmt::format("there is no consumer group '{}'", base::printable(name, 80));
+}
+
+std::string text_of(const char* text) {
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+Result<Metadata> ask_metadata(const Client& client, Deadline deadline) {
+  const rd_kafka_metadata_t* found = nullptr;
+  if (const auto code =
+          rd_kafka_metadata(client.get(), 1, nullptr, &found, std::max(timeout_ms(deadline), 1));
+      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_poll(client.get(), 0);  // hands out what the connections failed with
+    return client.failed("ask the brokers what they have", code);
+  }
+  return Metadata(found);
+}
+
+/// Of one end (kEarliest, kLatest) of each partition that has a leader; those that do not answer are left
+/// out.
+Ends ask_offsets(const Client& client, const std::vector<TopicPartition>& partitions, std::int64_t which,
+                 Deadline deadline) {
+  Ends ends;
+  if (partitions.empty()) return ends;
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const TopicPartition& partition : partitions)
+    rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset =
+        which;
+  const Deadline soon = deadline.left() > kOffsetsTime ? Deadline::in(kOffsetsTime) : deadline;
+  const auto event = client.ask("offsets", RD_KAFKA_ADMIN_OP_ANY, soon, [&](const auto* admin, auto* queue) {
+    rd_kafka_ListOffsets(client.get(), list.get(), admin, queue);
+  });
+  if (!event) return ends;
+  std::size_t count = 0;
+  const auto* const infos =
+      rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event->get()), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* const info = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+    if (info->err == RD_KAFKA_RESP_ERR_NO_ERROR && info->offset >= 0)
+      ends[{info->topic, info->partition}] = info->offset;
+  }
+  return ends;
+}
+
+ports::TopicState state_of(const rd_kafka_metadata_topic_t& topic) {
+  ports::TopicState state;
+  state.info.topic = topic.topic;
+  state.info.partitions = topic.partition_cnt;
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    const rd_kafka_metadata_partition_t& found = topic.partitions[i];
+    ports::PartitionState partition;
+    partition.partition = found.id;
+    if (found.leader >= 0) partition.leader = found.leader;
+    partition.replicas.assign(found.replicas, found.replicas + found.replica_cnt);
+    partition.in_sync.assign(found.isrs, found.isrs + found.isr_cnt);
+    std::ranges::sort(partition.in_sync);
+    state.partitions.push_back(std::move(partition));
+  }
+  std::ranges::sort(state.partitions, {}, &ports::PartitionState::partition);
+  return state;
+}
+
+/// Adds the incarnations and which topics are internal. A topic that went meanwhile stays without.
+Result<void> add_descriptions(const Client& client, std::vector<ports::TopicState>& states,
+                              Deadline deadline) {
+  if (states.empty()) return {};
+  std::vector<const char*> names;
+  names.reserve(states.size());
+  for (const ports::TopicState& state : states) names.push_back(state.info.topic.c_str());
+  const std::unique_ptr<rd_kafka_TopicCollection_t, Destroy<rd_kafka_TopicCollection_destroy>> wanted(
+      rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
+  MILLRACE_TRY_ASSIGN(
+      const Event event,
+      client.ask("describe topics", RD_KAFKA_ADMIN_OP_ANY, deadline, [&](const auto* admin, auto* queue) {
+        rd_kafka_DescribeTopics(client.get(), wanted.get(), admin, queue);
+      }));
+  std::size_t count = 0;
+  const auto* const found =
+      rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event.get()), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const rd_kafka_error_t* const error = rd_kafka_TopicDescription_error(found[i]);
+    if (error != nullptr && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    const auto state = std::ranges::find(states, std::string(rd_kafka_TopicDescription_name(found[i])),
+                                         [](const ports::TopicState& one) { return one.info.topic; });
+    if (state == states.end()) continue;
+    state->info.incarnation = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(found[i]));
+    state->is_internal = rd_kafka_TopicDescription_is_internal(found[i]) != 0;
+  }
+  return {};
+}
+
+void add_offsets(const Client& client, std::vector<ports::TopicState>& states, Deadline deadline) {
+  std::vector<TopicPartition> led;
+  for (const ports::TopicState& state : states)
+    for (const ports::PartitionState& partition : state.partitions)
+      if (partition.leader) led.push_back({state.info.topic, partition.partition});
+  const Ends begins = ask_offsets(client, led, kEarliest, deadline);
+  const Ends ends = ask_offsets(client, led, kLatest, deadline);
+  for (ports::TopicState& state : states)
+    for (ports::PartitionState& partition : state.partitions) {
+      const TopicPartition key{state.info.topic, partition.partition};
+      const auto begin = begins.find(key);
+      const auto end = ends.find(key);
+      if (begin == begins.end() || end == ends.end()) continue;
+      // Records may have been removed between the two questions.
+      partition.offsets = {begin->second, std::max(begin->second, end->second)};
+    }
+}
+
+Result<std::vector<ports::TopicSetting>> ask_settings(const Client& client, const std::string& topic,
+                                                      Deadline deadline) {
+  const std::unique_ptr<rd_kafka_ConfigResource_t, Destroy<rd_kafka_ConfigResource_destroy>> wanted(
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  rd_kafka_ConfigResource_t* resources[] = {wanted.get()};
+  const std::string doing = "settings of topic " + topic;
+  MILLRACE_TRY_ASSIGN(
+      const Event event,
+      client.ask(doing, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, deadline, [&](const auto* admin, auto* queue) {
+        rd_kafka_DescribeConfigs(client.get(), resources, 1, admin, queue);
+      }));
+  std::size_t count = 0;
+  const auto* const found =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  std::vector<ports::TopicSetting> settings;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const auto code = rd_kafka_ConfigResource_error(found[i]); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return client.failed(doing, code, rd_kafka_ConfigResource_error_string(found[i]));
+    std::size_t entries = 0;
+    const auto* const configs = rd_kafka_ConfigResource_configs(found[i], &entries);
+    for (std::size_t c = 0; c < entries; ++c) {
+      if (rd_kafka_ConfigEntry_is_sensitive(configs[c]) != 0) continue;
+      settings.push_back(
+          {text_of(rd_kafka_ConfigEntry_name(configs[c])), text_of(rd_kafka_ConfigEntry_value(configs[c]))});
+    }
+  }
+  std::ranges::sort(settings, {}, &ports::TopicSetting::name);
+  return settings;
+}
+
+/// Names of all groups, each with the state that the list gives.
+Result<std::map<std::string, std::string>> ask_group_names(const Client& client, Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Event event, client.ask("list groups", RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
+                                                    deadline, [&](const auto* admin, auto* queue) {
+                                                      rd_kafka_ListConsumerGroups(client.get(), admin, queue);
+                                                    }));
+  const auto* const result = rd_kafka_event_ListConsumerGroups_result(event.get());
+  std::size_t count = 0;
+  const auto* const errors = rd_kafka_ListConsumerGroups_result_errors(result, &count);
+  // A part of the groups would look as if the others were gone.
+  if (count > 0)
+    return client.failed("list groups", rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0]));
+  const auto* const listed = rd_kafka_ListConsumerGroups_result_valid(result, &count);
+  std::map<std::string, std::string> names;
+  for (std::size_t i = 0; i < count; ++i)
+    names[rd_kafka_ConsumerGroupListing_group_id(listed[i])] =
+        rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupListing_state(listed[i]));
+  return names;
+}
+
+ports::MemberState member_of(const rd_kafka_MemberDescription_t* described) {
+  ports::MemberState member{text_of(rd_kafka_MemberDescription_consumer_id(described)),
+                            text_of(rd_kafka_MemberDescription_client_id(described)),
+                            text_of(rd_kafka_MemberDescription_host(described)),
+                            {}};
+  // Brokers write "/127.0.0.1".
+  if (member.host.starts_with('/')) member.host.erase(0, 1);
+  const auto* const assignment = rd_kafka_MemberDescription_assignment(described);
+  const auto* const list = assignment == nullptr ? nullptr : rd_kafka_MemberAssignment_partitions(assignment);
+  for (int i = 0; list != nullptr && i < list->cnt; ++i)
+    member.partitions.push_back({list->elems[i].topic, list->elems[i].partition});
+  std::ranges::sort(member.partitions);
+  return member;
+}
+
+Result<std::vector<ports::GroupState>> ask_descriptions(const Client& client,
+                                                        const std::map<std::string, std::string>& states,
+                                                        Deadline deadline) {
+  std::vector<ports::GroupState> groups;
+  if (states.empty()) return groups;
+  std::vector<const char*> names;
+  for (const auto& [name, state] : states) {
+    names.push_back(name.c_str());
+    groups.push_back({.group = name, .state = state, .members = {}, .partitions = {}});
+  }
+  MILLRACE_TRY_ASSIGN(const Event event,
+                      client.ask("describe groups", RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, deadline,
+                                 [&](const auto* admin, auto* queue) {
+                                   rd_kafka_DescribeConsumerGroups(client.get(), names.data(), names.size(),
+                                                                   admin, queue);
+                                 }));
+  std::size_t count = 0;
+  const auto* const described = rd_kafka_DescribeConsumerGroups_result_groups(
+      rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const rd_kafka_error_t* const error = rd_kafka_ConsumerGroupDescription_error(described[i]);
+    // A group of another protocol, or one that went meanwhile, keeps what the list said of it.
+    if (error != nullptr) {
+      const auto answer =
+          client.failed("describe groups", rd_kafka_error_code(error), rd_kafka_error_string(error));
+      if (rd_kafka_error_is_retriable(error) != 0) return answer;
+      continue;
+    }
+    const auto group =
+        std::ranges::find(groups, std::string(rd_kafka_ConsumerGroupDescription_group_id(described[i])),
+                          &ports::GroupState::group);
+    if (group == groups.end()) continue;
+    group->state = rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(described[i]));
+    const std::size_t members = rd_kafka_ConsumerGroupDescription_member_count(described[i]);
+    for (std::size_t m = 0; m < members; ++m)
+      group->members.push_back(member_of(rd_kafka_ConsumerGroupDescription_member(described[i], m)));
+    std::ranges::sort(group->members, {}, &ports::MemberState::id);
+  }
+  return groups;
+}
+
+/// What the group committed, and what its members have without a commit.
+Result<void> add_commits(const Client& client, ports::GroupState& group, Deadline deadline) {
+  const std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
+                        Destroy<rd_kafka_ListConsumerGroupOffsets_destroy>>
+      wanted(rd_kafka_ListConsumerGroupOffsets_new(group.group.c_str(), nullptr));
+  rd_kafka_ListConsumerGroupOffsets_t* questions[] = {wanted.get()};
+  const std::string doing = "offsets of group " + group.group;
+  MILLRACE_TRY_ASSIGN(const Event event, client.ask(doing, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+                                                    deadline, [&](const auto* admin, auto* queue) {
+                                                      rd_kafka_ListConsumerGroupOffsets(
+                                                          client.get(), questions, 1, admin, queue);
+                                                    }));
+  std::map<TopicPartition, std::optional<std::int64_t>> committed;
+  for (const ports::MemberState& member : group.members)
+    for (const TopicPartition& partition : member.partitions) committed[partition] = std::nullopt;
+  std::size_t count = 0;
+  const auto* const found = rd_kafka_ListConsumerGroupOffsets_result_groups(
+      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(found[i]); error != nullptr)
+      return client.failed(doing, rd_kafka_error_code(error), rd_kafka_error_string(error));
+    const rd_kafka_topic_partition_list_t* const offsets = rd_kafka_group_result_partitions(found[i]);
+    for (int p = 0; p < offsets->cnt; ++p) {
+      const rd_kafka_topic_partition_t& entry = offsets->elems[p];
+      if (entry.err == RD_KAFKA_RESP_ERR_NO_ERROR && entry.offset >= 0)
+        committed[{entry.topic, entry.partition}] = entry.offset;
+    }
+  }
+  group.partitions.clear();
+  for (const auto& [partition, offset] : committed)
+    group.partitions.push_back({partition, offset, std::nullopt});
+  return {};
+}
+
+Result<std::vector<ports::GroupState>> ask_groups(const Client& client,
+                                                  const std::map<std::string, std::string>& names,
+                                                  Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(auto groups, ask_descriptions(client, names, deadline));
+  std::set<TopicPartition> partitions;
+  for (ports::GroupState& group : groups) {
+    MILLRACE_TRY(add_commits(client, group, deadline));
+    for (const ports::GroupPartition& partition : group.partitions) partitions.insert(partition.partition);
+  }
+  // After the commits, so that the ends do not lie below them.
+  const Ends ends = ask_offsets(client, {partitions.begin(), partitions.end()}, kLatest, deadline);
+  for (ports::GroupState& group : groups)
+    for (ports::GroupPartition& partition : group.partitions)
+      if (const auto end = ends.find(partition.partition); end != ends.end()) partition.end = end->second;
+  return groups;
+}
+
+}  // namespace
+
+class KafkaLogInspector::Impl {
+ public:
+  explicit Impl(const Options& options) : settings_(options.client_settings) {
+    settings_["bootstrap.servers"] = options.brokers;
+    settings_["client.id"] = options.client_id + "-inspector";
+    // Only consumers can ask about groups safely (see kafka_event_log.cpp), and the library asks for a name.
+    settings_["group.id"] = options.client_id + "-inspector";
+    settings_["allow.auto.create.topics"] = "false";
+    settings_["enable.auto.commit"] = "false";
+    settings_["reconnect.backoff.ms"] = "50";
+    settings_["reconnect.backoff.max.ms"] = "1000";
+    settings_["log.connection.close"] = "false";
+  }
+
+  Result<void> open() {
+    MILLRACE_TRY(client());
+    return {};
+  }
+
+  /// Puts the question again, while there is time, when the brokers were away. The library keeps the
+  /// coordinator of a group that it found once, also when that one is none any more: so to a client that
+  /// knows nothing yet.
+  template <class Question>
+  auto ask(Deadline deadline, Question question) -> std::invoke_result_t<Question, const Client&> {
+    for (;;) {
+      MILLRACE_TRY_ASSIGN(const std::shared_ptr<Client> used, client());
+      auto answer = question(*used);
+      if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
+      {
+        const std::lock_guard lock(mutex_);
+        if (client_ == used) client_.reset();
+      }
+      if (deadline.left() <= kPause) return answer;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
+ private:
+  Result<std::shared_ptr<Client>> client() {
+    const std::lock_guard lock(mutex_);
+    if (!client_) {
+      MILLRACE_TRY_ASSIGN(client_, Client::make(RD_KAFKA_CONSUMER, settings_, {}));
+    }
+    return client_;
+  }
+
+  Client::Settings settings_;
+  std::mutex mutex_;
+  std::shared_ptr<Client> client_;  // guarded by mutex_
+};
+
+KafkaLogInspector::KafkaLogInspector(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KafkaLogInspector::~KafkaLogInspector() = default;
+
+Result<std::unique_ptr<KafkaLogInspector>> KafkaLogInspector::open(const Options& options) {
+  auto impl = std::make_unique<Impl>(options);
+  MILLRACE_TRY(impl->open());
+  return std::unique_ptr<KafkaLogInspector>(new KafkaLogInspector(std::move(impl)));
+}
+
+Result<ports::ClusterState> KafkaLogInspector::cluster(Deadline deadline) {
+  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::ClusterState> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
+    MILLRACE_TRY_ASSIGN(const Event event, client.ask("describe the cluster", RD_KAFKA_ADMIN_OP_ANY, deadline,
+                                                      [&](const auto* admin, auto* queue) {
+                                                        rd_kafka_DescribeCluster(client.get(), admin, queue);
+                                                      }));
+    const auto* const described = rd_kafka_event_DescribeCluster_result(event.get());
+    ports::ClusterState cluster;
+    cluster.id = text_of(rd_kafka_DescribeCluster_result_cluster_id(described));
+    std::size_t count = 0;
+    const auto* const nodes = rd_kafka_DescribeCluster_result_nodes(described, &count);
+    std::set<std::int32_t> up;
+    for (std::size_t i = 0; i < count; ++i) {
+      cluster.brokers.push_back({rd_kafka_Node_id(nodes[i]), text_of(rd_kafka_Node_host(nodes[i])),
+                                 rd_kafka_Node_port(nodes[i]), text_of(rd_kafka_Node_rack(nodes[i])), true});
+      up.insert(rd_kafka_Node_id(nodes[i]));
+    }
+    // The brokers tell only of those that are up; the others are known by the partitions that they keep.
+    std::set<std::int32_t> away;
+    for (int t = 0; t < metadata->topic_cnt; ++t)
+      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) {
+        const rd_kafka_metadata_partition_t& partition = metadata->topics[t].partitions[p];
+        for (int r = 0; r < partition.replica_cnt; ++r)
+          if (!up.contains(partition.replicas[r])) away.insert(partition.replicas[r]);
+      }
+    for (const std::int32_t id : away) cluster.brokers.push_back({id, {}, 0, {}, false});
+    std::ranges::sort(cluster.brokers, {}, &ports::BrokerState::id);
+    return cluster;
+  });
+}
+
+Result<std::vector<ports::TopicState>> KafkaLogInspector::topics(Deadline deadline) {
+  return impl_->ask(deadline, [&](const Client& client) -> Result<std::vector<ports::TopicState>> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
+    std::vector<ports::TopicState> states;
+    for (int i = 0; i < metadata->topic_cnt; ++i) states.push_back(state_of(metadata->topics[i]));
+    std::ranges::sort(states, {}, [](const ports::TopicState& state) { return state.info.topic; });
+    MILLRACE_TRY(add_descriptions(client, states, deadline));
+    add_offsets(client, states, deadline);
+    return states;
+  });
+}
+
+Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Deadline deadline) {
+  // The library would ask for a topic without a name for ever.
+  if (!ports::check_topic(name, 1)) return base::not_found(no_topic(name));
+  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::TopicState> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
+    std::vector<ports::TopicState> states;
+    for (int i = 0; i < metadata->topic_cnt; ++i)
+      if (metadata->topics[i].topic == name) states.push_back(state_of(metadata->topics[i]));
+    if (states.empty()) return base::not_found(no_topic(name));
+    MILLRACE_TRY(add_descriptions(client, states, deadline));
+    add_offsets(client, states, deadline);
+    MILLRACE_TRY_ASSIGN(states.front().settings, ask_settings(client, name, deadline));
+    return std::move(states.front());
+  });
+}
+
+Result<std::vector<ports::GroupState>> KafkaLogInspector::groups(Deadline deadline) {
+  return impl_->ask(deadline, [&](const Client& client) -> Result<std::vector<ports::GroupState>> {
+    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
+    return ask_groups(client, names, deadline);
+  });
+}
+
+Result<ports::GroupState> KafkaLogInspector::group(const std::string& name, Deadline deadline) {
+  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::GroupState> {
+    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
+    const auto named = names.find(name);
+    if (named == names.end()) return base::not_found(no_group(name));
+    MILLRACE_TRY_ASSIGN(auto groups, ask_groups(client, {*named}, deadline));
+    return std::move(groups.front());
+  });
+}
+
+}  // namespace millrace::adapters::kafka
