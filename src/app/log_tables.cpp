@@ -148,7 +148,8 @@ std::string one_group(const Object& group) {
   std::string out = fmt::format("{}: {}, {}, lag {}", text(group, "group"), text(group, "state"),
                                 counted(static_cast<std::int64_t>(members.size()), "member", "members"),
                                 grouped(number(group, "lag")));
-  if (const std::string trend = trend_text(group); trend != "-") out += fmt::format(" ({})", trend);
+  if (const std::string trend = trend_text(group); trend != "-")
+    out += fmt::format(" ({}{})", trend.starts_with("not") ? "trend " : "", trend);
   out += "\n";
   Rows rows{{"TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"}};
   bool is_unknown = false;
