@@ -5,12 +5,19 @@
 #include <spdlog/spdlog.h>
 
 #include "app/event_log.h"
+#include "base/backoff.h"
+#include "base/outage_notes.h"
 
 namespace millrace::app {
 namespace {
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
-constexpr std::chrono::milliseconds kTopicTimeout{60'000};  // a cluster may be electing its leaders
+// While the log is away at the start.
+constexpr std::chrono::milliseconds kStartCallTimeout{1'000};
+constexpr std::chrono::milliseconds kStartPauseFirst{100};
+constexpr std::chrono::milliseconds kStartPauseLongest{2'000};
+constexpr std::chrono::milliseconds kStartReminder{60'000};
+constexpr std::chrono::milliseconds kTopicsPoll{20};
 constexpr std::chrono::milliseconds kDrainPause{5};
 constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
 constexpr std::size_t kTrimProbeBytes = 1;
@@ -75,9 +82,11 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   const auto relaying = relay_options(settings);
   const auto transforming = transform_options(settings);
   const auto sinking = sink_options(settings);
-  for (const std::string& topic : {transforming.input_topic, transforming.dead_letter_topic,
-                                   transforming.output_topic, sinking.dead_letter_topic})
-    MILLRACE_TRY(made->log_->ensure_topic(topic, relaying.partitions, base::Deadline::in(kTopicTimeout)));
+  // The log in this process is there, or never will be; a cluster may come later than we do.
+  if (settings.event_log_kind == "embedded") {
+    MILLRACE_TRY(made->make_topics());
+    made->has_topics_ = true;
+  }
 
   made->tables_ = std::make_unique<sink::WarehouseTables>(*neighbours.warehouse);
   made->relay_ = std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, relaying);
@@ -87,19 +96,27 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   made->purger_ =
       std::make_unique<purge::Purger>(*made->purge_tables_, neighbours.clock, purge_options(settings));
   const auto run = [&](auto& stage) {
-    made->threads_.emplace_back([&stage, &stop = made->stop_, on_refusal] {
-      if (const auto ended = stage.run(stop); !ended) on_refusal(ended.error());
+    made->threads_.emplace_back([&stage, pipeline = made.get(), on_refusal] {
+      if (!pipeline->wait_for_topics()) return;
+      if (const auto ended = stage.run(pipeline->stop_); !ended) on_refusal(ended.error());
     });
   };
   made->hold(held);
+  if (!made->has_topics_)
+    made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
+      if (const auto there = pipeline->make_topics_in_time(); !there) on_refusal(there.error());
+    });
   if (stages.relay) run(*made->relay_);
   if (stages.transform) run(*made->transformer_);
   if (stages.sink) {
     made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
+      if (!pipeline->wait_for_topics()) return;
       if (const auto ended = pipeline->run_sink(); !ended) on_refusal(ended.error());
     });
     run(*made->purger_);
-    made->threads_.emplace_back([pipeline = made.get()] { pipeline->trim_old_events(); });
+    made->threads_.emplace_back([pipeline = made.get()] {
+      if (pipeline->wait_for_topics()) pipeline->trim_old_events();
+    });
   }
   return made;
 }
@@ -120,6 +137,50 @@ void Pipeline::hold(bool held) {
   purger_->rest(held);
 }
 
+/// Topics that are there keep their partitions; those behind order.events get as many as it has.
+base::Result<void> Pipeline::make_topics() {
+  const transform::Options transforming;
+  const sink::Options sinking;
+  // Briefly: while nobody answers, a stop waits for this call.
+  auto input = log_->describe_topic(transforming.input_topic, base::Deadline::in(kStartCallTimeout));
+  if (!input && input.error().kind == base::ErrorKind::kNotFound)
+    input = log_->ensure_topic(transforming.input_topic,
+                               static_cast<std::int32_t>(settings_.event_log_partitions), soon());
+  if (!input) return std::unexpected(std::move(input).error());
+  for (const std::string& topic :
+       {transforming.dead_letter_topic, transforming.output_topic, sinking.dead_letter_topic})
+    MILLRACE_TRY(ports::ensure_partitions(*log_, topic, input->partitions, soon()));
+  return {};
+}
+
+/// As soon as the log lets us, for as long as it takes. Errors: what no wait mends.
+base::Result<void> Pipeline::make_topics_in_time() {
+  base::Backoff backoff(kStartPauseFirst, kStartPauseLongest);
+  base::OutageNotes outage(kStartReminder);
+  while (!stop_.requested()) {
+    auto made = make_topics();
+    if (made) {
+      if (const auto lasted = outage.over())
+        spdlog::info("the event log is there after {} s; the pipeline starts", lasted->count());
+      has_topics_ = true;
+      return {};
+    }
+    if (made.error().kind != base::ErrorKind::kUnavailable && made.error().kind != base::ErrorKind::kNotFound)
+      return made;
+    if (outage.worth_a_line(made.error()))
+      spdlog::warn("waiting for the event log ({} s so far): {}", outage.lasting().count(),
+                   made.error().message);
+    stop_.wait_for(backoff.next());
+  }
+  return {};
+}
+
+bool Pipeline::wait_for_topics() {
+  while (!has_topics_ && !stop_.wait_for(kTopicsPoll)) {
+  }
+  return has_topics_;
+}
+
 base::Result<void> Pipeline::run_sink() {
   for (;;) {
     auto ended = sink_->run(stop_);
@@ -134,7 +195,8 @@ base::Result<void> Pipeline::run_sink() {
 base::Result<std::uint64_t> Pipeline::behind(const std::string& group, const std::string& topic,
                                              base::Deadline deadline) {
   std::uint64_t records = 0;
-  for (std::int32_t partition = 0; partition < settings_.event_log_partitions; ++partition) {
+  MILLRACE_TRY_ASSIGN(const auto info, log_->describe_topic(topic, deadline));
+  for (std::int32_t partition = 0; partition < info.partitions; ++partition) {
     MILLRACE_TRY_ASSIGN(const auto range, log_->offsets({topic, partition}, deadline));
     MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, {topic, partition}, deadline));
     records += static_cast<std::uint64_t>(
@@ -155,6 +217,7 @@ base::Result<Lag> Pipeline::lag(base::Deadline deadline) {
 base::Result<Lag> Pipeline::log_lag(base::Deadline deadline) {
   const transform::Options transforming;
   const sink::Options sinking;
+  if (!has_topics_) return base::unavailable("the event log is not there yet");
   Lag lag;
   MILLRACE_TRY_ASSIGN(lag.events, behind(transforming.group, transforming.input_topic, deadline));
   MILLRACE_TRY_ASSIGN(lag.rows, behind(sinking.group, sinking.topic, deadline));
@@ -162,6 +225,7 @@ base::Result<Lag> Pipeline::log_lag(base::Deadline deadline) {
 }
 
 bool Pipeline::drain(base::Deadline deadline) {
+  if (!has_topics_) return false;  // nothing can leave the outbox, or be asked
   for (;;) {
     // Twice in a row: an event may have been on its way between two of the three counts.
     const auto first = lag(deadline);
@@ -178,7 +242,8 @@ void Pipeline::trim_old_events() {
   const sink::Options sinking;
   const auto trim = [&](const std::string& group, const std::string& topic,
                         const auto& needed_from) -> base::Result<void> {
-    for (std::int32_t partition = 0; partition < settings_.event_log_partitions; ++partition) {
+    MILLRACE_TRY_ASSIGN(const auto info, log_->describe_topic(topic, soon()));
+    for (std::int32_t partition = 0; partition < info.partitions; ++partition) {
       const ports::TopicPartition where{topic, partition};
       MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, where, soon()));
       MILLRACE_TRY_ASSIGN(const auto range, log_->offsets(where, soon()));

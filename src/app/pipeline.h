@@ -36,11 +36,12 @@ struct Stages {
   bool sink = true;
 };
 
-/// Starts its threads when made and joins them when stopped or destroyed.
+/// Starts its threads when made and joins them when stopped or destroyed. Where the log is a cluster that is
+/// away, the stages begin when it is there; the outbox keeps what is accepted until then.
 class Pipeline {
  public:
   /// `on_refusal` is called (once a stage, on its thread) when a stage refuses to go on. `held`: as if `hold`
-  /// was called first. Errors: as the log's.
+  /// was called first. Errors: kInvalid (settings of the log), and of the embedded log all of its own.
   [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(
       const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal,
       Stages stages = {}, bool held = false);
@@ -74,6 +75,9 @@ class Pipeline {
 
  private:
   Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}
+  [[nodiscard]] base::Result<void> make_topics();
+  [[nodiscard]] base::Result<void> make_topics_in_time();
+  [[nodiscard]] bool wait_for_topics();
   void trim_old_events();
   [[nodiscard]] base::Result<void> run_sink();
   [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
@@ -90,6 +94,7 @@ class Pipeline {
   std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;
   std::unique_ptr<purge::Purger> purger_;
   std::atomic<bool> held_ = false;
+  std::atomic<bool> has_topics_ = false;
   base::StopSignal stop_;
   std::vector<std::thread> threads_;
 };

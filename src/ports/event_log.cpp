@@ -43,6 +43,24 @@ base::Result<void> check_topic(std::string_view name, std::int32_t partitions) {
   return {};
 }
 
+base::Result<TopicInfo> EventLog::grow_topic(const std::string& topic, std::int32_t partitions,
+                                             base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(auto info, describe_topic(topic, deadline));
+  if (info.partitions < partitions)
+    return base::conflict(fmt::format("topic {} has {} partitions, {} are needed, and this log adds none",
+                                      topic, info.partitions, partitions));
+  return info;
+}
+
+base::Result<TopicInfo> ensure_partitions(EventLog& log, const std::string& topic,
+                                          std::int32_t partitions_min, base::Deadline deadline) {
+  auto info = log.describe_topic(topic, deadline);
+  if (!info && info.error().kind == base::ErrorKind::kNotFound)
+    return log.ensure_topic(topic, partitions_min, deadline);
+  if (info && info->partitions < partitions_min) return log.grow_topic(topic, partitions_min, deadline);
+  return info;
+}
+
 std::size_t bytes_of(const NewRecord& record) {
   return payload_bytes_of(record);
 }

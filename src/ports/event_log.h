@@ -116,6 +116,10 @@ class EventLog {
   [[nodiscard]] virtual base::Result<TopicInfo> ensure_topic(const std::string& topic,
                                                              std::int32_t partitions,
                                                              base::Deadline deadline) = 0;
+  /// Adds partitions until the topic has `partitions`; what it has beyond them stays. Errors: kConflict (this
+  /// log adds none), kNotFound, kUnavailable.
+  [[nodiscard]] virtual base::Result<TopicInfo> grow_topic(const std::string& topic, std::int32_t partitions,
+                                                           base::Deadline deadline);
   /// Errors: kNotFound, kUnavailable.
   [[nodiscard]] virtual base::Result<TopicInfo> describe_topic(const std::string& topic,
                                                                base::Deadline deadline) = 0;
@@ -179,6 +183,11 @@ inline constexpr std::int32_t kTopicPartitionsMax = 10'000;
 inline constexpr std::size_t kCommitMetadataBytesMax = 4'096;
 /// A name is 1 to 249 letters, digits, '.', '_' or '-', and neither "." nor "..". Errors: kInvalid.
 [[nodiscard]] base::Result<void> check_topic(std::string_view name, std::int32_t partitions);
+
+/// Makes the topic if it is not there, and gives it partitions if it has fewer. Errors: as ensure_topic and
+/// grow_topic.
+[[nodiscard]] base::Result<TopicInfo> ensure_partitions(EventLog& log, const std::string& topic,
+                                                        std::int32_t partitions_min, base::Deadline deadline);
 
 /// Key, value and headers: what ReadLimit and `record_bytes_max` count.
 [[nodiscard]] std::size_t bytes_of(const NewRecord& record);

@@ -1,6 +1,9 @@
 #include "adapters/kafka/kafka_event_log.h"
 
+#include <csignal>
+
 #include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
 
 #include "contract/event_log_contract.h"
 #include "supervise/private_kafka.h"
@@ -70,6 +73,101 @@ TEST(KafkaEventLog, SaysWhichBrokerIsAwayAndStaysUsable) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kUnavailable);
   EXPECT_NE(refused.error().message.find("127.0.0.1:1"), std::string::npos) << refused.error().message;
+}
+
+std::unique_ptr<KafkaEventLog> open_log(const Options& options) {
+  auto opened = KafkaEventLog::open(options);
+  if (!opened) throw std::runtime_error(opened.error().message);
+  return std::move(*opened);
+}
+Deadline soon() {
+  return Deadline::in(std::chrono::seconds(20));
+}
+std::vector<ports::NewRecord> records_of(std::size_t count, std::size_t bytes) {
+  return std::vector<ports::NewRecord>(count, {"key", std::string(bytes, 'x'), {}, base::utc_from_ms(1)});
+}
+
+TEST(KafkaEventLog, AddsPartitionsAndNeverTakesAny) {
+  const auto log = open_log(Cluster::get().options());
+  EXPECT_EQ(log->grow_topic("growing", 2, soon()).error().kind, ErrorKind::kNotFound);
+  const auto made = log->ensure_topic("growing", 2, soon());
+  ASSERT_TRUE(made) << made.error().message;
+  const auto grown = log->grow_topic("growing", 5, soon());
+  ASSERT_TRUE(grown) << grown.error().message;
+  EXPECT_EQ(grown->partitions, 5);
+  EXPECT_EQ(grown->incarnation, made->incarnation);
+  EXPECT_EQ(log->grow_topic("growing", 3, soon())->partitions, 5);
+  EXPECT_TRUE(log->append({"growing", 4}, records_of(1, 10), soon()));
+}
+
+TEST(KafkaEventLog, SaysThatReplicasAreMissingAndGoesOnWhenTheyAreBack) {
+  Options options = Cluster::get().options();
+  options.min_in_sync = 3;
+  ASSERT_TRUE(open_log(options)->ensure_topic("too-few", 1, soon()));
+  ASSERT_TRUE(open_log(options)->append({"too-few", 0}, records_of(1, 10), soon()));
+  options.delivery_timeout = std::chrono::milliseconds(500);
+  const auto log = open_log(options);
+  const auto append = [&] {
+    return log->append({"too-few", 0}, records_of(1, 10), Deadline::in(std::chrono::milliseconds(600)));
+  };
+  const pid_t broker = Cluster::get().kafka().status().at(2).pid;
+  ASSERT_EQ(kill(broker, SIGSTOP), 0);
+  auto sent = append();
+  for (const Deadline patience = Deadline::in(std::chrono::seconds(60));
+       (sent || sent.error().vendor_code != RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS) && !patience.passed();)
+    sent = append();
+  kill(broker, SIGCONT);
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().kind, ErrorKind::kUnavailable);
+  EXPECT_NE(sent.error().message.find("2 of 3 replicas are in sync"), std::string::npos)
+      << sent.error().message;
+  for (const Deadline patience = Deadline::in(std::chrono::seconds(60)); !sent && !patience.passed();)
+    sent = append();
+  EXPECT_TRUE(sent) << sent.error().message;
+}
+
+TEST(KafkaEventLog, LearnsThatATopicTakesOnlySmallerRecords) {
+  Options narrow = Cluster::get().options();
+  narrow.record_bytes_max = 10'000;
+  ASSERT_TRUE(open_log(narrow)->ensure_topic("narrow", 1, soon()));
+  const auto log = open_log(Cluster::get().options());
+  ASSERT_EQ(log->record_bytes_max(), 1'000'000u);
+  // Each of them is small enough, but not all of them at a time.
+  const auto together = log->append({"narrow", 0}, records_of(300, 1'000), soon());
+  ASSERT_FALSE(together);
+  EXPECT_EQ(together.error().kind, ErrorKind::kUnavailable);
+  EXPECT_NE(together.error().message.find("max.message.bytes"), std::string::npos)
+      << together.error().message;
+  const std::int64_t before = log->offsets({"narrow", 0}, soon())->end;
+  const auto again = log->append({"narrow", 0}, records_of(300, 1'000), soon());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, before);
+  EXPECT_LT(log->record_bytes_max(), 110'000u);
+  EXPECT_EQ(log->append({"narrow", 0}, records_of(1, 200'000), soon()).error().kind, ErrorKind::kRejected);
+  EXPECT_TRUE(log->append({"narrow", 0}, records_of(1, log->record_bytes_max() - 3), soon()));
+}
+
+TEST(KafkaEventLog, RefusesBrokersThatAreNoAddresses) {
+  for (const char* list : {"", "a:1,", ":9092", "host:", "host:0", "host:70000", "host:9092;other:9092"}) {
+    Options options;
+    options.brokers = list;
+    const auto log = KafkaEventLog::open(options);
+    ASSERT_FALSE(log) << list;
+    EXPECT_EQ(log.error().kind, ErrorKind::kInvalid) << list;
+  }
+  for (const char* list : {"host", "host:9092, other:9092", "[::1]:9092", "[::1]"}) {
+    Options options;
+    options.brokers = list;
+    EXPECT_TRUE(KafkaEventLog::open(options)) << list;
+  }
+}
+
+TEST(KafkaEventLog, NeverShowsTheValueOfASecretSetting) {
+  Options options;
+  options.client_settings = {{"ssl.key.pem", "hunter2"}, {"security.protocol", "ssl"}};
+  const auto log = KafkaEventLog::open(options);
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().message.find("hunter2"), std::string::npos) << log.error().message;
 }
 
 TEST(KafkaEventLog, RefusesSettingsThatTheClientDoesNotKnow) {

@@ -6,41 +6,21 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "adapters/kafka/errors.h"
+
 namespace millrace::adapters::kafka {
 namespace {
 
 constexpr int kLogError = 3;  // syslog's numbers, which the library uses
 
-base::ErrorKind kind_of(rd_kafka_resp_err_t code) {
-  switch (code) {
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      return base::ErrorKind::kNotFound;
-    // The assignment is no longer ours.
-    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
-    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
-    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
-    case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
-    case RD_KAFKA_RESP_ERR__NO_OFFSET:
-    case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS:
-      return base::ErrorKind::kConflict;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-      return base::ErrorKind::kRejected;
-    case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR__INVALID_ARG:
-      return base::ErrorKind::kInvalid;
-    default:
-      // Refused credentials too: what the brokers let in changes without us, so we go on asking.
-      return base::ErrorKind::kUnavailable;
-  }
+// What a connection failed with says nothing about a call that fails much later.
+constexpr std::chrono::seconds kTroubleLife{15};
+
+/// The value of such a setting must not come back in the library's complaint about it.
+bool may_hold_secret(const std::string& name) {
+  for (const char* word : {"password", "secret", "pem", "key", "token", "config"})
+    if (name.find(word) != std::string::npos) return true;
+  return false;
 }
 
 }  // namespace
@@ -58,8 +38,9 @@ base::Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const S
         RD_KAFKA_CONF_OK)
       continue;
     rd_kafka_conf_destroy(conf);
-    return base::invalid(
-        fmt::format("the Kafka client does not take the setting '{}': {}", name, trouble.data()));
+    return base::invalid(fmt::format("the Kafka client does not take the setting '{}' of kafka.client{}{}",
+                                     name, may_hold_secret(name) ? "" : ": ",
+                                     may_hold_secret(name) ? "" : trouble.data()));
   }
   std::unique_ptr<Client> client(new Client);
   client->own_->callbacks = callbacks;
@@ -71,7 +52,8 @@ base::Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const S
   client->handle_ = rd_kafka_new(type, conf, trouble.data(), trouble.size());
   if (client->handle_ == nullptr) {
     rd_kafka_conf_destroy(conf);
-    return base::invalid(fmt::format("the Kafka client cannot be made: {}", trouble.data()));
+    return base::invalid(
+        fmt::format("the Kafka client cannot be made: {}; check kafka.client", trouble.data()));
   }
   return client;
 }
@@ -88,7 +70,9 @@ Client::~Client() {
 void Client::on_error(rd_kafka_t* /*handle*/, int code, const char* reason, void* opaque) {
   auto& own = *static_cast<Own*>(opaque);
   const std::lock_guard lock(own.mutex);
-  if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) own.last_trouble = reason;
+  if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+    own.trouble = {static_cast<rd_kafka_resp_err_t>(code), plain_reason(reason),
+                   std::chrono::steady_clock::now()};
   spdlog::debug("kafka: {}", reason);
 }
 
@@ -109,13 +93,25 @@ void Client::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code, rd_kafka
 
 std::unexpected<base::Error> Client::failed(const std::string& doing, rd_kafka_resp_err_t code,
                                             const char* text) const {
-  const base::ErrorKind kind = kind_of(code);
-  std::string message = fmt::format("{}: {}", doing, text != nullptr ? text : rd_kafka_err2str(code));
-  if (kind == base::ErrorKind::kUnavailable) {
+  std::string cause = text != nullptr ? text : rd_kafka_err2str(code);
+  if (is_silence(code)) {
     const std::lock_guard lock(own_->mutex);
-    if (!own_->last_trouble.empty()) message += fmt::format(" ({})", own_->last_trouble);
+    if (const Trouble& trouble = own_->trouble;
+        !trouble.reason.empty() && std::chrono::steady_clock::now() - trouble.at < kTroubleLife) {
+      code = trouble.code;
+      cause = trouble.reason;
+    } else if (text == nullptr) {
+      cause = fmt::format("no answer from Kafka ({})", cause);
+    }
   }
-  return base::fail(kind, std::move(message), static_cast<int>(code));
+  const ErrorSort sort = sort_of(code);
+  std::string message = fmt::format("{}: {}", doing, cause);
+  if (!sort.advice.empty()) message += fmt::format("; {}", sort.advice);
+  return base::fail(sort.kind, std::move(message), static_cast<int>(code));
+}
+
+void Client::hear() const {
+  rd_kafka_poll(handle_, 0);
 }
 
 base::Result<Event> Client::ask(

@@ -5,6 +5,7 @@
 // documentation gives it. Source: librdkafka 2.3 and later, rdkafka.h.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -76,9 +77,13 @@ class Client {
 
   [[nodiscard]] rd_kafka_t* get() const { return handle_; }
 
-  /// The library's error as ours, with what the brokers said last when they are away.
+  /// The library's error as ours: what failed, why (when no answer came: what the connections failed with
+  /// last) and what to look at. Holds no value of a setting.
   [[nodiscard]] std::unexpected<base::Error> failed(const std::string& doing, rd_kafka_resp_err_t code,
                                                     const char* text = nullptr) const;
+
+  /// Takes in what the client has to say about its connections. For clients that nobody polls otherwise.
+  void hear() const;
 
   /// Runs one administrative request and waits for its result.
   [[nodiscard]] base::Result<Event> ask(
@@ -86,10 +91,16 @@ class Client {
       const std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& request) const;
 
  private:
+  /// What a connection failed with last.
+  struct Trouble {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::string reason;
+    std::chrono::steady_clock::time_point at;
+  };
   struct Own {
     Callbacks callbacks;
     mutable std::mutex mutex;
-    std::string last_trouble;  // guarded by mutex; what a broker or a connection failed with last
+    Trouble trouble;  // guarded by mutex
   };
   Client() = default;
   static void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque);

@@ -1,14 +1,17 @@
 #include "adapters/kafka/kafka_event_log.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "adapters/kafka/client.h"
+#include "adapters/kafka/errors.h"
 #include "adapters/kafka/member.h"
 #include "adapters/kafka/readers.h"
 #include "base/text.h"
@@ -27,7 +30,36 @@ constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was n
                                                         // not wait does wait for this
 constexpr std::chrono::milliseconds kQueueFullPause{5};
 
+// How often it is looked whether a topic takes larger records again.
+constexpr std::chrono::seconds kLimitLook{30};
+constexpr std::chrono::milliseconds kDiagnosisTime{1'000};
+constexpr std::string_view kMaxMessageBytes = "max.message.bytes";
+// What a batch of one record needs beside key, value and headers, with a few headers.
+constexpr std::size_t kBatchOverheadBytes = 2'048;
+// What we ask of a topic above the largest record.
+constexpr std::size_t kTopicSpareBytes = 100'000;
+
 using Description = std::pair<ports::TopicInfo, bool>;  // and whether it is internal
+
+/// host, host:port or [v6]:port, separated by commas.
+Result<void> check_brokers(std::string_view list) {
+  const auto refuse = [&] {
+    return base::invalid(
+        fmt::format("kafka.brokers '{}' must be written host:port,host:port", base::printable(list, 200)));
+  };
+  for (std::string_view rest = list;;) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view broker = base::trim(rest.substr(0, comma));
+    const std::size_t colon = broker.rfind(':');
+    const bool has_port = colon != std::string_view::npos && !broker.ends_with(']');
+    const auto port = has_port ? base::parse_int<std::uint16_t>(broker.substr(colon + 1)) : std::uint16_t{1};
+    if (broker.empty() || colon == 0 || broker.find_first_of("; \t=") != std::string_view::npos || !port ||
+        *port == 0)
+      return refuse();
+    if (comma == std::string_view::npos) return {};
+    rest.remove_prefix(comma + 1);
+  }
+}
 
 std::string shown(const TopicPartition& partition) {
   return fmt::format("{}/{}", partition.topic, partition.partition);
@@ -140,6 +172,7 @@ class KafkaEventLog::Impl {
   explicit Impl(const Options& options) : options_(options), readers_(consumer_settings("")) {}
 
   Result<void> open() {
+    MILLRACE_TRY(check_brokers(options_.brokers));
     MILLRACE_TRY_ASSIGN(producer_, Producer::make(producer_settings()));
     return {};
   }
@@ -151,9 +184,10 @@ class KafkaEventLog::Impl {
     settings["socket.keepalive.enable"] = "true";
     settings["reconnect.backoff.ms"] = "50";
     settings["reconnect.backoff.max.ms"] = "1000";
-    settings["topic.metadata.refresh.interval.ms"] = "30000";
+    // Partitions that are added, and topics made anew, are seen after this.
+    settings["topic.metadata.refresh.interval.ms"] = "5000";
     settings["allow.auto.create.topics"] = "false";
-    settings["message.max.bytes"] = std::to_string(options_.record_bytes_max + 100'000);
+    settings["message.max.bytes"] = std::to_string(options_.record_bytes_max + kTopicSpareBytes);
     settings["log.connection.close"] = "false";
     return settings;
   }
@@ -162,6 +196,9 @@ class KafkaEventLog::Impl {
     settings.erase("allow.auto.create.topics");
     settings["enable.idempotence"] = "true";
     settings["acks"] = "all";
+    // A batch that is refused for good takes what was sent after it along, instead of letting it overtake.
+    settings["enable.gapless.guarantee"] = "true";
+    settings["batch.size"] = std::to_string(std::min<std::size_t>(batch_bytes_max_, 1'000'000));
     settings["linger.ms"] = "0";
     settings["retry.backoff.ms"] = "50";
     settings["message.timeout.ms"] = std::to_string(options_.delivery_timeout.count());
@@ -192,13 +229,128 @@ class KafkaEventLog::Impl {
 
   std::shared_ptr<Producer> producer() {
     const std::lock_guard lock(producer_mutex_);
-    if (producer_->is_broken()) {
+    if (producer_->is_broken() || producer_outdated_) {
       if (auto fresh = Producer::make(producer_settings())) {
-        spdlog::warn("kafka: the producer is made anew after a break in its sequence");
+        if (!producer_outdated_)
+          spdlog::info("kafka: the producer is made anew after a break in its sequence");
         producer_ = std::move(*fresh);
+        producer_outdated_ = false;
       }
     }
     return producer_;
+  }
+
+  /// A setting of the topic that is a number. Errors: kUnavailable, kNotFound.
+  Result<std::size_t> ask_setting(const std::string& topic, std::string_view name, Deadline deadline) {
+    const std::unique_ptr<rd_kafka_ConfigResource_t, Destroy<rd_kafka_ConfigResource_destroy>> resource(
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+    rd_kafka_ConfigResource_t* asked_for[] = {resource.get()};
+    const auto asked = producer();
+    const Client& client = asked->client();
+    const std::string doing = "settings of topic " + topic;
+    MILLRACE_TRY_ASSIGN(
+        const Event event,
+        client.ask(doing, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, deadline, [&](const auto* admin, auto* queue) {
+          rd_kafka_DescribeConfigs(client.get(), asked_for, 1, admin, queue);
+        }));
+    std::size_t count = 0;
+    const auto* const* const found =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+    if (count != 1) return base::unavailable(doing + ": no answer");
+    if (const auto code = rd_kafka_ConfigResource_error(found[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return client.failed(doing, code, rd_kafka_ConfigResource_error_string(found[0]));
+    const auto* const* const entries = rd_kafka_ConfigResource_configs(found[0], &count);
+    for (std::size_t i = 0; i < count; ++i)
+      if (rd_kafka_ConfigEntry_name(entries[i]) == name)
+        if (const auto bytes = base::parse_int<std::size_t>(rd_kafka_ConfigEntry_value(entries[i])))
+          return *bytes;
+    return base::unavailable(fmt::format("{}: {} is not among them", doing, name));
+  }
+
+  /// After a batch was refused for its size: what the topic takes decides from now on how large batches and
+  /// records may be, so that the stages put the one record aside and the rest gets through.
+  std::unexpected<base::Error> learn_limit(const std::string& doing, const std::string& topic,
+                                           std::size_t largest_record) {
+    const auto told = ask_setting(topic, kMaxMessageBytes, Deadline::in(kNewsTime));
+    const std::lock_guard lock(producer_mutex_);
+    // Where we may not ask: below what was refused.
+    const std::size_t limit = told ? *told : std::min(batch_bytes_max_ / 2, largest_record);
+    narrow_topics_.insert(topic);
+    set_limit(std::min(batch_bytes_max_, limit));
+    return base::unavailable(
+        fmt::format("{}: the topic takes at most {} bytes at a time; larger records are put aside until its "
+                    "max.message.bytes is raised to {} (kafka-configs --alter)",
+                    doing, limit, options_.record_bytes_max + kTopicSpareBytes),
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  }
+  /// With producer_mutex_ held.
+  void set_limit(std::size_t batch_bytes) {
+    producer_outdated_ |= batch_bytes != batch_bytes_max_;
+    batch_bytes_max_ = batch_bytes;
+    record_bytes_max_ =
+        std::min(options_.record_bytes_max,
+                 batch_bytes > 2 * kBatchOverheadBytes ? batch_bytes - kBatchOverheadBytes : batch_bytes / 2);
+    limit_look_ = Deadline::in(kLimitLook);
+  }
+  /// Now and then, while topics take less than we would like to send.
+  void look_at_limits(Deadline deadline) {
+    std::set<std::string> topics;
+    {
+      const std::lock_guard lock(producer_mutex_);
+      if (narrow_topics_.empty() || !limit_look_.passed()) return;
+      limit_look_ = Deadline::in(kLimitLook);
+      topics = narrow_topics_;
+    }
+    std::size_t limit = batch_bytes_wanted();
+    for (const std::string& topic : topics) {
+      const auto told = ask_setting(topic, kMaxMessageBytes, deadline);
+      if (!told) return;
+      limit = std::min(limit, *told);
+    }
+    const std::lock_guard lock(producer_mutex_);
+    if (limit == batch_bytes_wanted()) {
+      narrow_topics_.clear();
+      spdlog::info("kafka: topics take records of up to {} bytes again", options_.record_bytes_max);
+    }
+    set_limit(limit);
+  }
+  [[nodiscard]] std::size_t batch_bytes_wanted() const {
+    return options_.record_bytes_max + kTopicSpareBytes;
+  }
+
+  /// Why a record was not acknowledged in time. The client asks again by itself while replicas are missing,
+  /// and does not say so.
+  std::unexpected<base::Error> not_acknowledged(const Client& client, const std::string& doing,
+                                                const TopicPartition& partition, rd_kafka_resp_err_t code) {
+    const Topic topic(rd_kafka_topic_new(client.get(), partition.topic.c_str(), nullptr));
+    const rd_kafka_metadata_t* answer = nullptr;
+    if (!topic || rd_kafka_metadata(client.get(), 0, topic.get(), &answer,
+                                    static_cast<int>(kDiagnosisTime.count())) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return client.failed(doing, code);
+    const std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>> metadata(answer);
+    if (metadata->topic_cnt != 1) return client.failed(doing, code);
+    const rd_kafka_metadata_topic& found = metadata->topics[0];
+    if (sort_of(found.err).kind == base::ErrorKind::kNotFound) return client.failed(doing, found.err);
+    for (int i = 0; i < found.partition_cnt; ++i) {
+      const rd_kafka_metadata_partition& state = found.partitions[i];
+      if (state.id != partition.partition) continue;
+      if (state.leader < 0)
+        return client.failed(doing, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "the partition has no leader");
+      const auto in_sync = static_cast<std::size_t>(state.isr_cnt);
+      // Brokers never ask for more than there are replicas.
+      const auto replicas = static_cast<std::size_t>(state.replica_cnt);
+      const auto asked_for =
+          ask_setting(partition.topic, "min.insync.replicas", Deadline::in(kDiagnosisTime));
+      const std::size_t needed = std::min(asked_for.value_or(replicas), replicas);
+      if (in_sync < needed)
+        return client.failed(
+            doing, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            fmt::format("{} of {} replicas are in sync, and the topic's min.insync.replicas asks "
+                        "for {}",
+                        in_sync, replicas, needed)
+                .c_str());
+    }
+    return client.failed(doing, code);
   }
 
   Result<std::vector<Description>> describe(const std::vector<std::string>& names, Deadline deadline) {
@@ -303,6 +455,7 @@ class KafkaEventLog::Impl {
         }
         client = group_client_;
       }
+      client->hear();
       auto answer = question(*client);
       if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
       {
@@ -320,7 +473,12 @@ class KafkaEventLog::Impl {
   std::shared_ptr<Client> group_client_;  // guarded by group_client_mutex_
   std::mutex append_mutex_;               // keeps the records of one append together
   std::mutex producer_mutex_;
-  std::shared_ptr<Producer> producer_;  // guarded by producer_mutex_
+  std::shared_ptr<Producer> producer_;  // guarded by producer_mutex_, as all down to limit_look_
+  bool producer_outdated_ = false;
+  std::size_t batch_bytes_max_ = batch_bytes_wanted();
+  std::set<std::string> narrow_topics_;  // they take less than that
+  Deadline limit_look_ = Deadline::in(kLimitLook);
+  std::atomic<std::size_t> record_bytes_max_ = options_.record_bytes_max;
   std::mutex known_mutex_;
   std::map<std::string, std::int32_t> known_;  // guarded by known_mutex_; topic → partitions
 };
@@ -353,7 +511,7 @@ Result<ports::TopicInfo> KafkaEventLog::ensure_topic(const std::string& topic, s
         {"retention.bytes", "-1"},
         {"min.insync.replicas", std::to_string(options.min_in_sync)},
         {"unclean.leader.election.enable", "false"},
-        {"max.message.bytes", std::to_string(options.record_bytes_max + 100'000)},
+        {"max.message.bytes", std::to_string(options.record_bytes_max + kTopicSpareBytes)},
         {"message.timestamp.type", "CreateTime"},
         {"message.timestamp.before.max.ms", "9223372036854775807"},
         {"message.timestamp.after.max.ms", "9223372036854775807"},
@@ -393,6 +551,43 @@ Result<ports::TopicInfo> KafkaEventLog::ensure_topic(const std::string& topic, s
   return described;
 }
 
+Result<ports::TopicInfo> KafkaEventLog::grow_topic(const std::string& topic, std::int32_t partitions,
+                                                   Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(auto info, impl_->describe_one(topic, deadline));
+  if (info.partitions >= partitions) return info;
+  MILLRACE_TRY(ports::check_topic(topic, partitions));
+  std::array<char, 256> trouble{};
+  const std::unique_ptr<rd_kafka_NewPartitions_t, Destroy<rd_kafka_NewPartitions_destroy>> wanted(
+      rd_kafka_NewPartitions_new(topic.c_str(), static_cast<std::size_t>(partitions), trouble.data(),
+                                 trouble.size()));
+  if (!wanted) return base::invalid(fmt::format("topic {}: {}", topic, trouble.data()));
+  rd_kafka_NewPartitions_t* list[] = {wanted.get()};
+  const auto producer = impl_->producer();
+  const Client& client = producer->client();
+  const std::string doing = fmt::format("give topic {} {} partitions", topic, partitions);
+  MILLRACE_TRY_ASSIGN(
+      const Event event,
+      client.ask(doing, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, deadline, [&](const auto* admin, auto* queue) {
+        rd_kafka_CreatePartitions(client.get(), list, 1, admin, queue);
+      }));
+  std::size_t count = 0;
+  const auto* const results =
+      rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event.get()), &count);
+  const auto code = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
+  // Another one may have been quicker; then there are enough.
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_INVALID_PARTITIONS)
+    return client.failed(doing, code, rd_kafka_topic_result_error_string(results[0]));
+  do {
+    MILLRACE_TRY_ASSIGN(info, impl_->describe_one(topic, deadline));
+    if (info.partitions >= partitions) {
+      spdlog::info("kafka: topic {} has {} partitions now", topic, info.partitions);
+      return info;
+    }
+    std::this_thread::sleep_for(kLookPause);
+  } while (!deadline.passed());
+  return base::unavailable(doing + ": the brokers do not know of them yet");
+}
+
 Result<ports::TopicInfo> KafkaEventLog::describe_topic(const std::string& topic, Deadline deadline) {
   return impl_->describe_one(topic, deadline);
 }
@@ -419,16 +614,19 @@ Result<std::vector<ports::TopicInfo>> KafkaEventLog::list_topics(Deadline deadli
 }
 
 std::size_t KafkaEventLog::record_bytes_max() const {
-  return impl_->options_.record_bytes_max;
+  return impl_->record_bytes_max_;
 }
 
 Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
                                            std::span<const ports::NewRecord> records, Deadline deadline) {
+  std::size_t largest = 0;
+  for (const ports::NewRecord& record : records) largest = std::max(largest, ports::bytes_of(record));
   for (const ports::NewRecord& record : records)
     if (ports::bytes_of(record) > record_bytes_max())
       return base::rejected(fmt::format("a record of {} bytes is larger than the {} that {} takes",
                                         ports::bytes_of(record), record_bytes_max(), partition.topic));
   MILLRACE_TRY(impl_->check_partition(partition, deadline));
+  impl_->look_at_limits(deadline);
   if (records.empty()) {
     MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
     return range.end;
@@ -463,11 +661,16 @@ Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
     }
   }
   const Delivery::Outcome outcome = delivery->wait(sent, deadline);
-  if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, refused));
-  if (!outcome.complete) return producer->client().failed(doing, RD_KAFKA_RESP_ERR__TIMED_OUT);
-  if (outcome.error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, outcome.error));
+  const rd_kafka_resp_err_t code = refused != RD_KAFKA_RESP_ERR_NO_ERROR ? refused
+                                   : !outcome.complete                   ? RD_KAFKA_RESP_ERR__TIMED_OUT
+                                                                         : outcome.error;
+  if (sort_of(code).kind == base::ErrorKind::kRejected)
+    return impl_->learn_limit(doing, partition.topic, largest);
+  if (is_silence(code))
+    return impl_->noted<std::int64_t>(partition.topic,
+                                      impl_->not_acknowledged(producer->client(), doing, partition, code));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, code));
   if (outcome.first < 0)
     return base::unavailable(doing + ": appended, but the brokers did not say where; it will be repeated");
   return outcome.first;

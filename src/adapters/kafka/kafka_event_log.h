@@ -37,11 +37,13 @@ struct Options {
 /// Groups are Kafka's, with cooperative rebalancing: several members share the partitions, a commit is fenced
 /// by the group's generation. A member must be asked for its assignments at least every five minutes.
 ///
-/// Refused credentials, missing brokers and too few replicas are kUnavailable, with the reason: they may be
-/// mended without us. Threads: the client's own, ended by the destructor; members must be gone by then.
+/// Refused credentials, missing brokers and too few replicas are kUnavailable, with the reason and what to
+/// look at: they may be mended without us (errors.h). A topic that takes only smaller records than
+/// `record_bytes_max` lowers it, after the append that found it out (kUnavailable), for as long as it is so.
+/// Threads: the client's own, ended by the destructor; members must be gone by then.
 class KafkaEventLog final : public ports::EventLog {
  public:
-  /// Connects to nothing yet. Errors: kInvalid (client_settings).
+  /// Connects to nothing yet. Errors: kInvalid (brokers, client_settings).
   [[nodiscard]] static base::Result<std::unique_ptr<KafkaEventLog>> open(const Options& options);
   ~KafkaEventLog() override;
   KafkaEventLog(const KafkaEventLog&) = delete;
@@ -49,6 +51,8 @@ class KafkaEventLog final : public ports::EventLog {
 
   base::Result<ports::TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,
                                               base::Deadline deadline) override;
+  base::Result<ports::TopicInfo> grow_topic(const std::string& topic, std::int32_t partitions,
+                                            base::Deadline deadline) override;
   base::Result<ports::TopicInfo> describe_topic(const std::string& topic, base::Deadline deadline) override;
   /// Without Kafka's internal ones.
   base::Result<std::vector<ports::TopicInfo>> list_topics(base::Deadline deadline) override;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "adapters/kafka/errors.h"
+
 namespace millrace::adapters::kafka {
 namespace {
 
@@ -34,8 +36,7 @@ bool is_outside(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
 }
 bool is_gone(rd_kafka_resp_err_t code) {
-  return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-         code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  return sort_of(code).kind == base::ErrorKind::kNotFound;
 }
 
 }  // namespace
@@ -146,6 +147,7 @@ base::Result<void> Readers::place(Slot& slot, std::int64_t offset) {
 
 /// Takes over what has arrived; never waits.
 void Readers::pump(Slot& slot) {
+  slot.client->hear();
   std::array<rd_kafka_message_t*, kPumpMax> messages{};
   while (slot.buffer.size() < kPumpMax && !slot.ended) {
     const auto count = rd_kafka_consume_batch_queue(slot.queue.get(), 0, messages.data(), messages.size());

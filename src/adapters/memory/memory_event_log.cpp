@@ -203,6 +203,20 @@ Result<ports::TopicInfo> MemoryEventLog::ensure_topic(const std::string& name, s
   return topic.info;
 }
 
+Result<ports::TopicInfo> MemoryEventLog::grow_topic(const std::string& name, std::int32_t partitions,
+                                                    Deadline) {
+  if (const auto fault = faults_.next(LogOperation::kEnsureTopic)) return faulted(*fault);
+  MILLRACE_TRY(ports::check_topic(name, partitions));
+  const std::lock_guard lock(state_->mutex);
+  const auto topic = state_->topics.find(name);
+  if (topic == state_->topics.end())
+    return base::not_found(fmt::format("there is no topic '{}'", base::printable(name, 80)));
+  ports::TopicInfo& info = topic->second.info;
+  info.partitions = std::max(info.partitions, partitions);
+  topic->second.partitions.resize(static_cast<std::size_t>(info.partitions));
+  return info;
+}
+
 Result<ports::TopicInfo> MemoryEventLog::describe_topic(const std::string& name, Deadline) {
   if (const auto fault = faults_.next(LogOperation::kDescribeTopic)) return faulted(*fault);
   const std::lock_guard lock(state_->mutex);

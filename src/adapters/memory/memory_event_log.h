@@ -89,6 +89,8 @@ class MemoryEventLog final : public ports::EventLog {
 
   base::Result<ports::TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,
                                               base::Deadline deadline) override;
+  base::Result<ports::TopicInfo> grow_topic(const std::string& topic, std::int32_t partitions,
+                                            base::Deadline deadline) override;
   base::Result<ports::TopicInfo> describe_topic(const std::string& topic, base::Deadline deadline) override;
   base::Result<std::vector<ports::TopicInfo>> list_topics(base::Deadline deadline) override;
   base::Result<std::int64_t> append(const ports::TopicPartition& partition,
