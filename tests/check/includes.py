@@ -46,7 +46,7 @@ VENDORS = [
     (r"toml\+\+/.*|toml\.hpp", {"app"}),
     (r"CLI/.*", {"app", "warehouse"}),
     (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_ROOMS),
-    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"adapters/mysql", "supervise"}),
+    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"adapters/kafka", "adapters/mysql", "supervise"}),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """The scripts that install and remove things do neither too much nor too little. Nothing here touches the machine's own set-up."""
+import http.server
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -102,6 +105,87 @@ class Clean(unittest.TestCase):
         self.assertIn("is using", done.stderr)
         self.assertTrue((self.root / "data/mysql/ibdata1").exists())
         self.assertTrue((self.root / "build").exists())
+
+
+class EventLog(unittest.TestCase):
+    """With a false build/millrace, which tells how it was called."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        for name in ("scripts", "build"):
+            (self.root / name).mkdir()
+        shutil.copy(REPOSITORY / "scripts/event-log", self.root / "scripts/event-log")
+        nobody = socket.socket()
+        self.addCleanup(nobody.close)
+        nobody.bind(("127.0.0.1", 0))  # and nobody listens there
+        self.api = self.broker = nobody.getsockname()[1]
+
+    def called(self, *arguments, **variables):
+        """The kind of log that millrace was told, and its arguments."""
+        program = self.root / "build/millrace"
+        program.write_text("#!/bin/bash\n"
+                           "if [[ $1 != config ]]; then echo \"${MILLRACE_EVENT_LOG_KIND:-}|$*\"; exit; fi\n"
+                           "echo \"event_log.kind = ${MILLRACE_EVENT_LOG_KIND:-embedded}\"\n"
+                           f"printf 'api.host = 0.0.0.0\\napi.port = {self.api}\\nkafka.brokers = 127.0.0.1:1,127.0.0.1:{self.broker}\\n'\n")
+        program.chmod(0o755)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+        done = run(self.root / "scripts/event-log", *arguments, env={**kept, **variables})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.strip()
+
+    def serve_api(self):
+        class Healthy(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200 if self.path == "/healthz" else 404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(lambda: (server.shutdown(), thread.join(), server.server_close()))
+        self.api = server.server_port
+
+    def serve_broker(self):
+        broker = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(broker.close)
+        self.broker = broker.getsockname()[1]
+
+    def test_asks_a_running_program_about_its_own_log_whichever_that_is(self):
+        self.serve_api()
+        self.serve_broker()
+        self.assertEqual(self.called("topics", "show", "--", "a b"), "|topics show -- a b")
+
+    def test_asks_the_brokers_when_no_program_runs(self):
+        self.serve_broker()
+        self.assertEqual(self.called("groups"), "kafka|groups")
+
+    def test_leaves_it_to_the_program_to_say_that_nobody_answers(self):
+        self.assertEqual(self.called("cluster"), "|cluster")
+
+    def test_asks_the_log_that_it_is_told(self):
+        self.serve_broker()
+        self.assertEqual(self.called("cluster", MILLRACE_EVENT_LOG_KIND="embedded"), "embedded|cluster")
+        self.assertEqual(self.called("cluster", MILLRACE_EVENT_LOG_KIND="kafka"), "kafka|cluster")
+
+    def test_says_what_to_do_before_anything_was_built(self):
+        done = run(self.root / "scripts/event-log", "topics")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, "event-log: build/millrace is not there; run make build\n")
+
+
+class Make(unittest.TestCase):
+    def test_names_an_argument_that_is_missing_in_one_line_before_it_builds(self):
+        for target in ("kafka-create-topic", "kafka-create-topic TOPIC=a", "kafka-create-topic PARTITIONS=3", "kafka-describe-topic"):
+            done = run("make", *target.split(), cwd=REPOSITORY, env={"PATH": os.environ["PATH"]})
+            self.assertEqual(done.returncode, 2, target)
+            self.assertEqual(done.stdout, "", target)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn(f"make {target.split()[0]} TOPIC=", done.stderr)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "ports/event_log.h"
+#include "ports/log_inspector.h"
 
 namespace millrace::contract {
 
@@ -18,6 +19,8 @@ class EventLogWorld {
  public:
   virtual ~EventLogWorld() = default;
   [[nodiscard]] virtual ports::EventLog& log() = 0;
+  /// Looks at `log`.
+  [[nodiscard]] virtual ports::LogInspector& inspector() = 0;
 };
 
 struct EventLogKind {
@@ -31,6 +34,7 @@ inline void PrintTo(const EventLogKind& kind, std::ostream* out) {
 class EventLogContract : public testing::TestWithParam<EventLogKind> {
  protected:
   [[nodiscard]] ports::EventLog& log() { return world_->log(); }
+  [[nodiscard]] ports::LogInspector& inspector() { return world_->inspector(); }
   /// A topic of the test's own.
   [[nodiscard]] std::string make_topic(std::int32_t partitions = 1);
 

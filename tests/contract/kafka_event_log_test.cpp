@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
 
+#include "adapters/kafka/kafka_log_inspector.h"
 #include "contract/event_log_contract.h"
 #include "supervise/private_kafka.h"
 #include "support/free_port.h"
@@ -52,10 +53,15 @@ class World final : public contract::EventLogWorld {
     auto opened = KafkaEventLog::open(Cluster::get().options());
     if (!opened) throw std::runtime_error(opened.error().message);
     log_ = std::move(*opened);
+    auto looking = KafkaLogInspector::open(Cluster::get().options());
+    if (!looking) throw std::runtime_error(looking.error().message);
+    inspector_ = std::move(*looking);
   }
   ports::EventLog& log() override { return *log_; }
+  ports::LogInspector& inspector() override { return *inspector_; }
 
  private:
+  std::unique_ptr<KafkaLogInspector> inspector_;
   std::unique_ptr<KafkaEventLog> log_;
 };
 

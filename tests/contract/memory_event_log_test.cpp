@@ -13,9 +13,11 @@ using contract::EventLogContract;
 class World final : public contract::EventLogWorld {
  public:
   ports::EventLog& log() override { return log_; }
+  ports::LogInspector& inspector() override { return *inspector_; }
 
  private:
   MemoryEventLog log_{std::size_t{1} << 20u};
+  std::unique_ptr<ports::LogInspector> inspector_ = log_.inspector();
 };
 
 INSTANTIATE_TEST_SUITE_P(Memory, EventLogContract,

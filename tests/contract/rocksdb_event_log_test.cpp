@@ -77,10 +77,12 @@ std::unique_ptr<RocksdbEventLog> open_log(const std::filesystem::path& directory
 class World final : public contract::EventLogWorld {
  public:
   ports::EventLog& log() override { return *log_; }
+  ports::LogInspector& inspector() override { return *inspector_; }
 
  private:
   TemporaryDirectory directory_;
   std::unique_ptr<RocksdbEventLog> log_ = open_log(directory_.path() / "log");
+  std::unique_ptr<ports::LogInspector> inspector_ = log_->inspector();
 };
 
 INSTANTIATE_TEST_SUITE_P(Rocksdb, EventLogContract,

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "adapters/kafka/client.h"
+#include "adapters/kafka/quorum.h"
 #include "base/text.h"
 
 // Not in the header that we build with; see client.h.
@@ -41,6 +42,7 @@ using ports::TopicPartition;
 constexpr std::chrono::milliseconds kPause{200};  // before a question is put to another connection
 constexpr std::chrono::milliseconds kOffsetsTime{
     3'000};  // a leader that is silent must not cost the whole answer
+constexpr std::chrono::milliseconds kQuorumTime{1'000};  // of one broker
 // Of rd_kafka_OffsetSpec_t.
 constexpr std::int64_t kEarliest = -2;
 constexpr std::int64_t kLatest = -1;
@@ -323,6 +325,8 @@ Result<std::vector<ports::GroupState>> ask_groups(const Client& client,
 class KafkaLogInspector::Impl {
  public:
   explicit Impl(const Options& options) : settings_(options.client_settings) {
+    const auto protocol = settings_.find("security.protocol");
+    is_plain_ = protocol == settings_.end() || base::to_lower(protocol->second) == "plaintext";
     settings_["bootstrap.servers"] = options.brokers;
     settings_["client.id"] = options.client_id + "-inspector";
     // Only consumers can ask about groups safely (see kafka_event_log.cpp), and the library asks for a name.
@@ -337,6 +341,20 @@ class KafkaLogInspector::Impl {
   Result<void> open() {
     MILLRACE_TRY(client());
     return {};
+  }
+
+  /// Over a plain connection: where brokers ask for more, nobody can tell. One that is silent is not waited
+  /// for twice.
+  std::optional<std::int32_t> quorum_leader(const std::vector<ports::BrokerState>& brokers,
+                                            Deadline deadline) const {
+    if (!is_plain_) return std::nullopt;
+    for (const ports::BrokerState& broker : brokers) {
+      if (!broker.is_up || deadline.passed()) continue;
+      const Deadline soon = deadline.left() > kQuorumTime ? Deadline::in(kQuorumTime) : deadline;
+      if (const auto leader = ask_quorum_leader(broker.host, static_cast<std::uint16_t>(broker.port), soon))
+        return *leader;
+    }
+    return std::nullopt;
   }
 
   /// Puts the question again, while there is time, when the brokers were away. The library keeps the
@@ -367,6 +385,7 @@ class KafkaLogInspector::Impl {
   }
 
   Client::Settings settings_;
+  bool is_plain_ = true;
   std::mutex mutex_;
   std::shared_ptr<Client> client_;  // guarded by mutex_
 };
@@ -406,6 +425,7 @@ Result<ports::ClusterState> KafkaLogInspector::cluster(Deadline deadline) {
         for (int r = 0; r < partition.replica_cnt; ++r)
           if (!up.contains(partition.replicas[r])) away.insert(partition.replicas[r]);
       }
+    cluster.controller = impl_->quorum_leader(cluster.brokers, deadline);
     for (const std::int32_t id : away) cluster.brokers.push_back({id, {}, 0, {}, false});
     std::ranges::sort(cluster.brokers, {}, &ports::BrokerState::id);
     return cluster;
