@@ -6,7 +6,7 @@
 namespace millrace::inspect {
 namespace {
 
-constexpr std::chrono::seconds kTrendSpan{60};
+constexpr std::chrono::seconds kTrendSpan{30};
 constexpr std::size_t kTrendSamplesMin = 3;
 constexpr double kChangeMin = 10;  // records: what is in flight at any moment
 constexpr double kScatterFactor = 2;

@@ -32,11 +32,11 @@ enum class Direction {
 
 struct Trend {
   Direction direction = Direction::kUnknown;
-  double records_per_second = 0;   ///< By which the lag changed over the last minute; below 0: it shrank.
+  double records_per_second = 0;   ///< By which the lag changed over the last 30 s; below 0: it shrank.
   std::vector<LagSample> samples;  ///< Oldest first.
 };
 
-/// Of samples, oldest first: the straight line through the last minute of them (least squares). A change that
+/// Of samples, oldest first: the straight line through the last 30 s of them (least squares). A change that
 /// is smaller than 10 records or than the samples scatter around the line is none.
 [[nodiscard]] Trend trend_of(std::span<const LagSample> samples);
 

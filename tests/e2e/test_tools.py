@@ -166,3 +166,37 @@ def test_verify_can_be_interrupted(millrace):
                "verify is at work")
     running.send_signal(signal.SIGINT)
     assert running.wait(60) not in (0, 1)
+
+
+def test_the_embedded_log_is_shown_while_up_runs_and_after(make):
+    def shown(*words):
+        done = millrace.run(*words, "--json")
+        assert done.code == 0, (words, done)
+        return json.loads(done.out)
+
+    millrace = make()
+    nobody = millrace.run("topics")
+    assert nobody.code == 5 and f":{millrace.api_port}" in nobody.complaint(), nobody
+    millrace.start()
+    for _ in range(3):
+        millrace.order()
+    wait_until(lambda: [(g["group"], g["lag"], sum(p["committed"] or 0 for p in g["partitions"])) for g in shown("groups")["groups"]] ==
+               [("clickhouse-sink-orders", 0, 3), ("order-event-transformer", 0, 3)], "both groups have committed everything")
+    assert shown("cluster") == millrace.get("/api/kafka/cluster") == {
+        "eventLog": "embedded", "clusterId": "embedded", "controller": 1,
+        "brokers": [{"id": 1, "host": "127.0.0.1", "port": None, "rack": None, "up": True}]}
+    running = shown("topics")
+    assert {topic["topic"]: topic["messages"] for topic in running["topics"]} == {
+        "order.events": 3, "order.events-dlq": 0, "orders_analytics": 3, "orders_analytics-dlq": 0}
+    messages = shown("topics", "tail", "order.events", "--last", "2")
+    assert [message["value"]["eventType"] for message in messages["messages"]] == ["OrderCreated"] * 2
+    group = shown("groups", "show", "order-event-transformer")
+    assert (group["state"], len(group["members"]), len(group["members"][0]["partitions"])) == ("Stable", 1, 3)
+    assert millrace.run("topics", "show", "no.such.topic").code == 3
+    assert "is made" in millrace.run("topics", "create", "mine", "--partitions", "2").out
+
+    millrace.stop()
+    assert shown("topics", "tail", "order.events", "--last", "2") == messages
+    assert [topic for topic in shown("topics")["topics"] if topic["topic"] != "mine"] == running["topics"]
+    assert {g["group"]: (g["state"], g["lag"]) for g in shown("groups")["groups"]} == {
+        "clickhouse-sink-orders": ("Empty", 0), "order-event-transformer": ("Empty", 0)}

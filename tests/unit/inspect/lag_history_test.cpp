@@ -49,7 +49,7 @@ TEST(LagTrend, IsSteadyWhenTheLagOnlyScatters) {
   EXPECT_EQ(trend_of(samples_of({900, 20, 850, 10, 990, 15, 800, 30})).direction, Direction::kSteady);
 }
 
-TEST(LagTrend, ForgetsWhatIsOlderThanAMinute) {
+TEST(LagTrend, ForgetsWhatIsOlderThanHalfAMinute) {
   std::vector<std::int64_t> lags(20, 0);
   for (std::int64_t lag = 0; lag < 13; ++lag) lags.push_back(10'000 - lag * 500);
   EXPECT_EQ(trend_of(samples_of(lags)).direction, Direction::kShrinking);
