@@ -81,8 +81,7 @@ class DirectSource final : public LogSource {
   base::Result<T> told(base::Result<T> result) const {
     if (!result && result.error().kind == base::ErrorKind::kUnavailable && kind_ == "kafka")
       return base::unavailable(
-          fmt::format("no answer from the Kafka brokers at {} (kafka.brokers): do they run there? ({})",
-                      brokers_, result.error().message),
+          fmt::format("Kafka at {} (kafka.brokers): {}", brokers_, result.error().message),
           result.error().vendor_code);
     return result;
   }

@@ -42,6 +42,8 @@ using ports::TopicPartition;
 constexpr std::chrono::milliseconds kPause{200};  // before a question is put to another connection
 constexpr std::chrono::milliseconds kOffsetsTime{
     3'000};  // a leader that is silent must not cost the whole answer
+constexpr std::chrono::milliseconds kNewsTime{400};
+constexpr std::chrono::milliseconds kNewsPause{50};
 constexpr std::chrono::milliseconds kQuorumTime{1'000};  // of one broker
 // Of rd_kafka_OffsetSpec_t.
 constexpr std::int64_t kEarliest = -2;
@@ -66,7 +68,7 @@ Result<Metadata> ask_metadata(const Client& client, Deadline deadline) {
   if (const auto code =
           rd_kafka_metadata(client.get(), 1, nullptr, &found, std::max(timeout_ms(deadline), 1));
       code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    rd_kafka_poll(client.get(), 0);  // hands out what the connections failed with
+    client.hear();
     return client.failed("ask the brokers what they have", code);
   }
   return Metadata(found);
@@ -447,7 +449,7 @@ Result<std::vector<ports::TopicState>> KafkaLogInspector::topics(Deadline deadli
 Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Deadline deadline) {
   // The library would ask for a topic without a name for ever.
   if (!ports::check_topic(name, 1)) return base::not_found(no_topic(name));
-  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::TopicState> {
+  const auto look = [&](const Client& client) -> Result<ports::TopicState> {
     MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
     std::vector<ports::TopicState> states;
     for (int i = 0; i < metadata->topic_cnt; ++i)
@@ -457,11 +459,21 @@ Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Dead
     add_offsets(client, states, deadline);
     MILLRACE_TRY_ASSIGN(states.front().settings, ask_settings(client, name, deadline));
     return std::move(states.front());
-  });
+  };
+  auto found = impl_->ask(deadline, look);
+  // Brokers hear of a new topic one after the other, and any of them may have been asked.
+  for (const Deadline patience = Deadline::in(kNewsTime); !found &&
+                                                          found.error().kind == base::ErrorKind::kNotFound &&
+                                                          !patience.passed() && !deadline.passed();) {
+    std::this_thread::sleep_for(kNewsPause);
+    found = impl_->ask(deadline, look);
+  }
+  return found;
 }
 
 Result<std::vector<ports::GroupState>> KafkaLogInspector::groups(Deadline deadline) {
   return impl_->ask(deadline, [&](const Client& client) -> Result<std::vector<ports::GroupState>> {
+    MILLRACE_TRY(ask_metadata(client, deadline));  // says best why nobody answers
     MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
     return ask_groups(client, names, deadline);
   });
@@ -469,6 +481,7 @@ Result<std::vector<ports::GroupState>> KafkaLogInspector::groups(Deadline deadli
 
 Result<ports::GroupState> KafkaLogInspector::group(const std::string& name, Deadline deadline) {
   return impl_->ask(deadline, [&](const Client& client) -> Result<ports::GroupState> {
+    MILLRACE_TRY(ask_metadata(client, deadline));
     MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
     const auto named = names.find(name);
     if (named == names.end()) return base::not_found(no_group(name));
