@@ -269,3 +269,27 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
   (5, '005_jobs', '186119f5cd108d92f9604b66cc39a8d6ef0698f0553e8027dcfe81d36caaa0fc');
+
+-- 006_relay_layout.sql
+-- The relay's shards: into how many the outbox is divided, and over how many partitions each of them spreads its orders. Both change
+-- under the relay's locks only; docs/specs/relay.md.
+
+CREATE TABLE IF NOT EXISTS relay_layout (
+  id         TINYINT     NOT NULL,
+  shards     INT         NOT NULL,
+  updated_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+INSERT IGNORE INTO relay_layout (id, shards, updated_at) VALUES (1, 1, UTC_TIMESTAMP(3));
+
+CREATE TABLE IF NOT EXISTS relay_topics (
+  shard       INT          NOT NULL,
+  topic       VARCHAR(249) COLLATE utf8mb4_bin NOT NULL,
+  partitions  INT          NOT NULL,
+  incarnation VARCHAR(64)  COLLATE utf8mb4_bin NOT NULL,
+  updated_at  DATETIME(3)  NOT NULL,
+  PRIMARY KEY (shard, topic)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES
+  (6, '006_relay_layout', 'e2b8b4fb4d0c68afd62dd9c44be5019d339b1410c45bf5e561135a3bb53c499e');

@@ -12,7 +12,7 @@
 // keeps that never stopped.
 #include "mc.h"
 
-constexpr int N = 4, GMAX = 6, LOGMAX = 16;
+constexpr int N = 6, GMAX = 6, LOGMAX = 16, INFLIGHT = 4;
 enum class Window { kRecords, kIds };
 enum class Again {
   kNone,             // not checked
@@ -31,12 +31,16 @@ struct Cfg {
   bool late_same_epoch =
       false;  // mutation: an owner whose append has no answer reads again under its old epoch
   Again again = Again::kNone;
+  // Of one partition of several: an owner's fetch holds any leading part of its rows, the rest is others'.
+  bool any_part = false;
+  // An owner reads on, up to twice the batch in flight, and marks what has landed.
+  bool ahead = false;
 };
 struct Task {  // pc: 1 reads, 2 sends and waits, 3 marks, 9 stopped
-  uint8_t pc, n, landed, row[2];
+  uint8_t pc, n, landed, row[INFLIGHT];
 };
 struct Ghost {  // sends that nobody waits for any more
-  uint8_t n, landed, epoch, row[2];
+  uint8_t n, landed, epoch, row[INFLIGHT];
 };
 struct S {
   uint8_t gen, processed, len;
@@ -149,7 +153,37 @@ static void next(const S& s, E emit) {
       for (int r = 0; r < c.rows && b.n < c.batch; r++)
         if (!(s.processed >> r & 1)) b.row[b.n++] = r;
       b.pc = 2;
-      emit(t, [=] { return mc::fmt("owner {} reads {} rows from row {}", g, (int)b.n, (int)b.row[0]); });
+      for (int n = c.any_part ? 1 : b.n; n <= b.n; n++) {
+        S u = t;
+        u.t[g].n = n;
+        for (int i = n; i < b.n; i++) u.t[g].row[i] = 0;
+        const int first = b.row[0];
+        emit(u, [=] { return mc::fmt("owner {} reads {} rows from row {}", g, n, first); });
+      }
+    }
+    if (a.pc == 2 && c.ahead && a.n <= c.batch) {
+      S u = t;
+      Task& d = u.t[g];
+      const int last = d.row[d.n - 1];
+      for (int r = last + 1; r < c.rows && d.n < a.n + c.batch; r++)
+        if (!(s.processed >> r & 1)) d.row[d.n++] = r;
+      const int more = d.n - a.n;
+      if (more) emit(u, [=] { return mc::fmt("owner {} reads {} rows on", g, more); });
+    }
+    if (a.pc == 2 && c.ahead && a.landed > 0 && a.landed < a.n) {
+      S u = t;
+      Task& d = u.t[g];
+      if (s.gen != g) {
+        memset(&d, 0, sizeof d);
+        d.pc = 9;
+        emit(u, [=] { return mc::fmt("owner {}: mark refused (lost the lock), stops", g); });
+      } else {
+        for (int i = 0; i < a.landed; i++) u.processed |= 1 << a.row[i];
+        memset(d.row, 0, sizeof d.row);
+        d.n = a.n - a.landed, d.landed = 0;
+        for (int i = 0; i < d.n; i++) d.row[i] = a.row[a.landed + i];
+        emit(u, [=] { return mc::fmt("owner {} marks the {} rows that have landed", g, (int)a.landed); });
+      }
     }
     if (a.pc == 2 && a.landed < a.n && room) {
       t.row[t.len] = a.row[a.landed];
@@ -218,6 +252,57 @@ int main(int argc, char** argv) {
       {"U14 ids, batch 1, W = 2, 4 owners", true, 4, 4, 1, 2, true, true, kIds},
       {"U15 ids, batch 2, W = 4, 5 owners", true, 3, 5, 2, 4, true, true, kIds},
       {"U16 ids, batch 2, W = 4, 4 owners, 4 rows", true, 4, 4, 2, 4, true, true, kIds},
+      {.name = "U17 ids, any part of batch 2, W = 1",
+       .expect_ok = false,
+       .rows = 4,
+       .gens = 3,
+       .batch = 2,
+       .w = 1,
+       .by_epoch = true,
+       .fenced_mark = true,
+       .window = kIds,
+       .any_part = true},
+      {.name = "U18 ids, any part of batch 2, W = 4, 3 owners, 5 rows",
+       .expect_ok = true,
+       .rows = 5,
+       .gens = 3,
+       .batch = 2,
+       .w = 4,
+       .by_epoch = true,
+       .fenced_mark = true,
+       .window = kIds,
+       .any_part = true},
+      {.name = "U19 ids, reading on with batch 1, W = 1",
+       .expect_ok = false,
+       .rows = 4,
+       .gens = 3,
+       .batch = 1,
+       .w = 1,
+       .by_epoch = true,
+       .fenced_mark = true,
+       .window = kIds,
+       .ahead = true},
+      {.name = "U20 ids, reading on with batch 1, W = 4, 3 owners, 5 rows",
+       .expect_ok = true,
+       .rows = 5,
+       .gens = 3,
+       .batch = 1,
+       .w = 4,
+       .by_epoch = true,
+       .fenced_mark = true,
+       .window = kIds,
+       .ahead = true},
+      {.name = "U21 ids, reading on with any part of batch 1, W = 2, 3 owners, 4 rows",
+       .expect_ok = true,
+       .rows = 4,
+       .gens = 3,
+       .batch = 1,
+       .w = 2,
+       .by_epoch = true,
+       .fenced_mark = true,
+       .window = kIds,
+       .any_part = true,
+       .ahead = true},
       {"V1 records, made again without the epoch before", false, 4, 3, 2, 2, true, true, kRecords, false,
        false, Again::kRecords},
       {"V2 records, made again with the epoch before", true, 4, 3, 2, 4, true, true, kRecords, false, false,

@@ -25,7 +25,7 @@ for m in T1 T2 T3 T4 T5 T6; do "$BUILD/transform" $m; done
 "$BUILD/rebuild"
 "$BUILD/cum1" M; for m in C4 C5 "C8 "; do "$BUILD/cum1" "$m"; done
 if [ "$1" = quick ]; then
-  for m in "U1 " U2 U3 U4 U5 U6 U7 U8 U9 U10 U11 U12 U13 U14 V; do "$BUILD/relay" "$m"; done
+  for m in "U1 " U2 U3 U4 U5 U6 U7 U8 U9 U10 U11 U12 U13 U14 U17 U18 U19 U20 U21 V; do "$BUILD/relay" "$m"; done
   exit 0
 fi
 "$BUILD/relay"

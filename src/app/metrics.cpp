@@ -1,5 +1,6 @@
 #include "app/metrics.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -46,15 +47,29 @@ double seconds_since_1970(base::UtcTime time) {
 }
 
 void add_stages(Collection& all, const Pipeline& pipeline) {
-  const relay::Stats& relay = pipeline.relay_stats();
+  const auto relays = pipeline.relay_stats();
+  const auto sum_of = [&](auto member) {
+    double sum = 0;
+    for (const relay::Stats* relay : relays) sum += number(relay->*member);
+    return sum;
+  };
+  const auto active =
+      std::ranges::count_if(relays, [](const relay::Stats* relay) { return relay->active.load(); });
   const transform::Stats& transform = pipeline.transform_stats();
   const sink::Stats& sink = pipeline.sink_stats();
   const purge::Stats& purge = pipeline.purge_stats();
-  all.gauge("relay_active", "1 while this process holds the outbox' lock.", relay.active ? 1 : 0);
+  all.gauge("relay_active", "1 while this process holds the lock of a shard of the outbox.",
+            active > 0 ? 1 : 0);
+  all.gauge("relay_active_shards", "Shards of the outbox whose lock this process holds.", number(active));
+  all.count("relay_take_overs_total", "Times that this process took a shard over.",
+            sum_of(&relay::Stats::take_overs));
+  all.count("relay_events_sent_again_total",
+            "Events that this process had sent before without being able to mark them.",
+            sum_of(&relay::Stats::events_sent_again));
   all.count("relay_events_sent_total", "Events appended to the log and marked in the outbox.",
-            number(relay.events_sent));
+            sum_of(&relay::Stats::events_sent));
   all.count("relay_rows_parked_total", "Outbox rows found that can never be sent.",
-            number(relay.rows_parked));
+            sum_of(&relay::Stats::rows_parked));
   all.count("transform_rows_written_total", "Rows appended to orders_analytics.",
             number(transform.rows_written));
   all.count("sink_rows_loaded_total", "Rows loaded into the warehouse.", number(sink.rows_loaded));

@@ -1,6 +1,15 @@
 #include "app/neighbours.h"
 
 namespace millrace::app {
+namespace {
+
+/// A relay says something to the server at least once a pause, and once a second while it sends. Three times
+/// that, so that one that is only slow keeps its shard.
+std::chrono::milliseconds relay_silence_max(const Settings& settings) {
+  return std::max(std::chrono::milliseconds(3'000), 3 * settings.relay_poll_interval);
+}
+
+}  // namespace
 
 base::Result<std::unique_ptr<Neighbours>> make_neighbours(const Settings& settings) {
   auto made = std::make_unique<Neighbours>();
@@ -15,7 +24,10 @@ base::Result<std::unique_ptr<Neighbours>> make_neighbours(const Settings& settin
   made->store = std::make_unique<adapters::mysql::MysqlOrderStore>(
       made->store_address, adapters::mysql::OrderStoreOptions{
                                .connections_max = static_cast<std::size_t>(settings.mysql_connections_max)});
-  made->outbox = std::make_unique<adapters::mysql::MysqlOutbox>(made->store_address);
+  made->outbox = std::make_unique<adapters::mysql::MysqlOutbox>(
+      made->store_address,
+      adapters::mysql::OutboxOptions{.shards = static_cast<std::int32_t>(settings.relay_shards),
+                                     .silence_max = relay_silence_max(settings)});
   made->job_store = std::make_unique<adapters::mysql::MysqlJobStore>(made->store_address);
   made->letter_book = std::make_unique<adapters::mysql::MysqlLetterBook>(made->store_address);
   return made;

@@ -33,7 +33,8 @@ base::Deadline soon() {
 
 relay::Options relay_options(const Settings& settings) {
   relay::Options options;
-  options.shard = static_cast<std::int32_t>(settings.relay_shard);
+  options.shards = static_cast<std::int32_t>(settings.relay_shards);
+  options.accepted_incarnation = settings.relay_accept_topic;
   options.partitions = static_cast<std::int32_t>(settings.event_log_partitions);
   options.batch_rows_max = static_cast<std::size_t>(settings.relay_batch_size);
   options.poll_interval_min = settings.relay_poll_interval_min;
@@ -89,7 +90,13 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   }
 
   made->tables_ = std::make_unique<sink::WarehouseTables>(*neighbours.warehouse);
-  made->relay_ = std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, relaying);
+  MILLRACE_TRY_ASSIGN(const auto shards, own_shards(settings));
+  for (const std::int32_t shard : shards) {
+    auto own = relaying;
+    own.shard = shard;
+    made->relays_.push_back(
+        std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, std::move(own)));
+  }
   made->transformer_ = std::make_unique<transform::Transformer>(*made->log_, neighbours.clock, transforming);
   made->sink_ = std::make_unique<sink::Sink>(*made->log_, *made->tables_, neighbours.clock, sinking);
   made->purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*neighbours.warehouse);
@@ -106,7 +113,8 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
     made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
       if (const auto there = pipeline->make_topics_in_time(); !there) on_refusal(there.error());
     });
-  if (stages.relay) run(*made->relay_);
+  if (stages.relay)
+    for (const auto& relay : made->relays_) run(*relay);
   if (stages.transform) run(*made->transformer_);
   if (stages.sink) {
     made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
@@ -127,9 +135,19 @@ Pipeline::~Pipeline() {
 
 void Pipeline::stop() {
   stop_.request();
-  if (relay_) relay_->wake();  // a start that failed has none
+  wake();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+}
+
+void Pipeline::wake() {
+  for (const auto& relay : relays_) relay->wake();
+}
+
+std::vector<const relay::Stats*> Pipeline::relay_stats() const {
+  std::vector<const relay::Stats*> stats;
+  for (const auto& relay : relays_) stats.push_back(&relay->stats());
+  return stats;
 }
 
 void Pipeline::hold(bool held) {

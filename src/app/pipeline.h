@@ -49,7 +49,7 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  void wake() { relay_->wake(); }
+  void wake();
   /// Waits until everything that is committed is loaded, or the deadline; true if it is.
   bool drain(base::Deadline deadline);
   void stop();
@@ -65,7 +65,8 @@ class Pipeline {
   [[nodiscard]] base::Result<ports::OutboxDepth> outbox_depth(base::Deadline deadline) {
     return neighbours_.outbox->depth(deadline);
   }
-  [[nodiscard]] const relay::Stats& relay_stats() const { return relay_->stats(); }
+  /// Of the shards that this process serves, by number.
+  [[nodiscard]] std::vector<const relay::Stats*> relay_stats() const;
   [[nodiscard]] const transform::Stats& transform_stats() const { return transformer_->stats(); }
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
   [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
@@ -88,7 +89,7 @@ class Pipeline {
   std::unique_ptr<ports::EventLog> log_;
   std::unique_ptr<ports::LogInspector> log_inspector_;
   std::unique_ptr<sink::WarehouseTables> tables_;
-  std::unique_ptr<relay::Relay> relay_;
+  std::vector<std::unique_ptr<relay::Relay>> relays_;  // one a shard
   std::unique_ptr<transform::Transformer> transformer_;
   std::unique_ptr<sink::Sink> sink_;
   std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;

@@ -66,11 +66,13 @@ const std::array kSettings = {
     SettingInfo{"kafka.session_timeout", &Settings::kafka_session_timeout, "A transformer or sink that is silent for longer gives its partitions to the others (brokers take 6s to 30m by default, ours 1s)", 1'000, 30 * 60'000},
     SettingInfo{"kafka.client", &Settings::kafka_client, "Settings of the client library, for TLS and SASL: security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;sasl.username=…", 0, 0, true},
 
-    SettingInfo{"relay.shard", &Settings::relay_shard, "The outbox shard that this relay serves", 0, 1'023},
-    SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows read at a time: the bound on repeats after a crash", 1, 100'000},
-    SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The first pause when the outbox is empty", 1, 60'000},
+    SettingInfo{"relay.shards", &Settings::relay_shards, "Into how many shards the outbox is divided; must divide the number of partitions", 1, 64},
+    SettingInfo{"relay.own_shards", &Settings::relay_own_shards, "Those that this process serves or stands by for: all, or their numbers, as in 0,2"},
+    SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows of a shard sent and not yet marked: the bound on repeats after a crash", 1, 100'000},
+    SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The pause when the outbox is empty, as long as rows came lately", 1, 60'000},
     SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
     SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
+    SettingInfo{"relay.accept_topic", &Settings::relay_accept_topic, "The id of a topic made anew that the relay may send to although events on their way to the former one may be loaded already"},
 
     SettingInfo{"transform.window", &Settings::transform_window, "Events looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},
     SettingInfo{"transform.batch_size", &Settings::transform_batch_size, "Records read at a time", 1, 1'000'000},
@@ -196,12 +198,40 @@ base::Result<void> check_together(const Settings& settings) {
         fmt::format("transform.window ({}) must be at least twice relay.batch_size ({}): with less a "
                     "repeated event could count twice",
                     settings.transform_window, settings.relay_batch_size));
+  MILLRACE_TRY(own_shards(settings));
+  if (settings.event_log_partitions % settings.relay_shards != 0)
+    return base::invalid(
+        fmt::format("relay.shards ({}) must divide event_log.partitions ({}): a shard owns whole partitions",
+                    settings.relay_shards, settings.event_log_partitions));
   if (settings.relay_poll_interval < settings.relay_poll_interval_min)
     return base::invalid("relay.poll_interval must not be below relay.poll_interval_min");
   return {};
 }
 
 }  // namespace
+
+base::Result<std::vector<std::int32_t>> own_shards(const Settings& settings) {
+  std::vector<std::int32_t> shards;
+  if (settings.relay_own_shards == "all") {
+    for (std::int32_t shard = 0; shard < settings.relay_shards; ++shard) shards.push_back(shard);
+    return shards;
+  }
+  std::string_view rest = settings.relay_own_shards;
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    const auto shard = base::parse_int<std::int32_t>(base::trim(rest.substr(0, comma)));
+    if (!shard || *shard < 0 || *shard >= settings.relay_shards ||
+        std::ranges::find(shards, *shard) != shards.end())
+      break;
+    shards.push_back(*shard);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  if (shards.empty() || !rest.empty())
+    return base::invalid(fmt::format(
+        "relay.own_shards '{}' must be all, or different numbers from 0 to {} with commas between",
+        base::printable(settings.relay_own_shards, 80), settings.relay_shards - 1));
+  return shards;
+}
 
 base::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   struct Unit {

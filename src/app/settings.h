@@ -63,13 +63,15 @@ struct Settings {
   std::int64_t ordering_queue_size = 4'096;
   std::chrono::milliseconds ordering_timeout{10'000};
 
-  std::int64_t relay_shard = 0;
-  std::int64_t relay_batch_size = 1'000;
+  std::int64_t relay_shards = 1;
+  std::string relay_own_shards = "all";
+  std::int64_t relay_batch_size = 4'000;
   std::chrono::milliseconds relay_poll_interval_min{2};
   std::chrono::milliseconds relay_poll_interval{100};
   std::chrono::milliseconds relay_retention{24 * 3'600'000LL};
+  std::string relay_accept_topic;
 
-  std::int64_t transform_window = 4'000;
+  std::int64_t transform_window = 16'000;
   std::int64_t transform_batch_size = 2'000;
   std::chrono::milliseconds transform_commit_interval{200};
 
@@ -104,6 +106,9 @@ struct SettingInfo {
 };
 
 [[nodiscard]] std::span<const SettingInfo> all_settings();
+
+/// The relay's shards that this process serves. Errors: kInvalid.
+[[nodiscard]] base::Result<std::vector<std::int32_t>> own_shards(const Settings& settings);
 
 /// Sets one setting from its text. Durations carry a unit: ms, s, m, h or d. Errors: kInvalid, naming `where`
 /// it came from.

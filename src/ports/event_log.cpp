@@ -12,6 +12,12 @@ namespace millrace::ports {
 namespace {
 
 constexpr std::size_t kTopicLengthMax = 249;
+constexpr std::size_t kAppendBytesMax = 4u << 20u;  // of one call, so that it stays within its deadline
+
+class DoneAppend final : public PendingAppend {
+ public:
+  base::Result<bool> wait(base::Deadline) override { return true; }
+};
 
 template <class AnyRecord>
 std::size_t payload_bytes_of(const AnyRecord& record) {
@@ -26,6 +32,22 @@ std::optional<std::string_view> Record::header(std::string_view name) const {
   for (const Header& entry : headers)
     if (entry.name == name) return entry.value;
   return std::nullopt;
+}
+
+base::Result<std::unique_ptr<PendingAppend>> EventLog::start_append(std::span<const PartitionRecords> batches,
+                                                                    base::Deadline deadline) {
+  for (const auto& [partition, records] : batches) {
+    std::size_t first = 0;
+    while (first < records.size()) {
+      std::size_t last = first;
+      std::size_t bytes = 0;
+      while (last < records.size() && (last == first || bytes + bytes_of(records[last]) <= kAppendBytesMax))
+        bytes += bytes_of(records[last++]);
+      MILLRACE_TRY(append(partition, std::span(records).subspan(first, last - first), deadline));
+      first = last;
+    }
+  }
+  return std::make_unique<DoneAppend>();
 }
 
 base::Result<void> check_topic(std::string_view name, std::int32_t partitions) {

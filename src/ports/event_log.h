@@ -73,6 +73,12 @@ struct ReadLimit {
       1;  ///< Of keys, values and headers; the first record comes even if it alone is larger.
 };
 
+/// Records for one partition, in order.
+struct PartitionRecords {
+  TopicPartition partition;
+  std::vector<NewRecord> records;
+};
+
 struct CommittedOffset {
   std::int64_t offset = 0;  ///< The next record to read.
   std::string metadata;     ///< Free text of the group's own, at most 4,096 bytes.
@@ -106,6 +112,16 @@ class GroupMember {
                                                   base::Deadline deadline) = 0;
 };
 
+/// An append under way. One caller. Destroyed before it is done it is an append whose answer was lost.
+class PendingAppend {
+ public:
+  virtual ~PendingAppend() = default;
+
+  /// True when all records are durable; false when the deadline passed first (ask again). Errors: as
+  /// EventLog::append; of each partition any leading part may have been appended, or may be later.
+  [[nodiscard]] virtual base::Result<bool> wait(base::Deadline deadline) = 0;
+};
+
 /// Thread-safe, also its readers: any thread may append, read and ask at any time.
 class EventLog {
  public:
@@ -133,6 +149,13 @@ class EventLog {
   [[nodiscard]] virtual base::Result<std::int64_t> append(const TopicPartition& partition,
                                                           std::span<const NewRecord> records,
                                                           base::Deadline deadline) = 0;
+  /// Starts to append to several partitions at once. What is started later, by the same thread, comes later
+  /// in each partition, and does not come at all behind a gap: when an append fails in part, those started
+  /// after it fail too as far as they had not been acknowledged. A log without such appends carries them out
+  /// at once. Takes copies. Errors: as append; then a leading part of each partition's records may have been
+  /// appended.
+  [[nodiscard]] virtual base::Result<std::unique_ptr<PendingAppend>> start_append(
+      std::span<const PartitionRecords> batches, base::Deadline deadline);
   /// The largest record (key + value + headers) that `append` takes.
   [[nodiscard]] virtual std::size_t record_bytes_max() const = 0;
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,17 +25,25 @@ struct OutboxRow {
   base::UtcTime created_at;
 };
 
+/// What the relay has recorded about a topic that it sends to.
+struct RelayedTopic {
+  std::int32_t partitions = 0;  ///< Those it spreads orders over; the topic itself may have more by now.
+  std::string incarnation;
+  friend bool operator==(const RelayedTopic&, const RelayedTopic&) = default;
+};
+
 /// The right to relay one shard. One caller thread. Gives the lock back when destroyed.
 class OutboxLease {
  public:
   virtual ~OutboxLease() = default;
 
-  /// This take-over's number: higher than that of every earlier owner of the shard.
+  /// This take-over's number: higher than that of every earlier owner of any shard, so also of every earlier
+  /// owner of a partition that has passed from another shard to this one.
   [[nodiscard]] virtual std::uint64_t epoch() const = 0;
 
-  /// Up to `rows_max` rows that are neither processed nor parked, by id. Errors: kUnavailable; kConflict (the
-  /// lock is lost).
-  [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::size_t rows_max,
+  /// Up to `rows_max` rows of the shard that are neither processed nor parked and whose id lies above
+  /// `after`, by id. Errors: kUnavailable; kConflict (the lock is lost).
+  [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max,
                                                                    base::Deadline deadline) = 0;
 
   /// Marks rows as processed, in a transaction that checks the epoch. Errors: kConflict (another owner has a
@@ -46,6 +55,17 @@ class OutboxLease {
   /// aggregate; they stay in the table with the reason in the log. Same errors as mark_processed.
   [[nodiscard]] virtual base::Result<void> park(std::uint64_t id, const std::string& aggregate_id,
                                                 base::Deadline deadline) = 0;
+
+  /// Tells the store that the owner lives, where nothing else was asked of it for long: it takes the shard
+  /// away from one that is silent. Errors: kConflict (the lock is lost), kUnavailable.
+  [[nodiscard]] virtual base::Result<void> keep(base::Deadline deadline) = 0;
+
+  /// What this shard has recorded about the topic, under whichever owner. Errors: kUnavailable, kConflict.
+  [[nodiscard]] virtual base::Result<std::optional<RelayedTopic>> topic(const std::string& topic,
+                                                                        base::Deadline deadline) = 0;
+  /// Durable when it returns. Same errors as mark_processed.
+  [[nodiscard]] virtual base::Result<void> record_topic(const std::string& topic, const RelayedTopic& now,
+                                                        base::Deadline deadline) = 0;
 
   /// Removes up to `rows_max` processed rows older than `before`; how many went. Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
@@ -62,8 +82,8 @@ class Outbox {
  public:
   virtual ~Outbox() = default;
 
-  /// Takes the shard's lock and raises its epoch. Errors: kConflict (another relay holds it: stand by and try
-  /// again), kUnavailable.
+  /// Takes the shard's lock and raises its epoch. Errors: kConflict (another relay holds it, or relays of
+  /// another number of shards are at work: stand by and try again), kUnavailable.
   [[nodiscard]] virtual base::Result<std::unique_ptr<OutboxLease>> acquire(std::int32_t shard,
                                                                            base::Deadline deadline) = 0;
 

@@ -1,6 +1,6 @@
 #include "relay/relay.h"
 
-#include <set>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -18,7 +18,15 @@ constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the store is felt after its end
 constexpr std::chrono::milliseconds kRemovalInterval{10'000};
-constexpr std::size_t kAppendBytesMax = 4u << 20u;
+constexpr std::size_t kAppendsMax = 16;
+constexpr std::chrono::milliseconds kVerdictTime{2'000};
+// Rows that were acknowledged wait so long for others to be marked with them.
+constexpr std::chrono::milliseconds kMarkDelay{10};
+constexpr std::chrono::milliseconds kKeepInterval{1'000};
+// So long after a row the outbox is looked at in the shortest pauses.
+constexpr std::chrono::milliseconds kQuickTime{1'000};
+constexpr std::chrono::milliseconds kTopicInterval{30'000};
+constexpr std::chrono::milliseconds kTopicLookTime{1'000};
 
 ports::NewRecord record_of(const ports::OutboxRow& row, std::uint64_t epoch, base::UtcTime now) {
   ports::NewRecord record;
@@ -31,24 +39,6 @@ ports::NewRecord record_of(const ports::OutboxRow& row, std::uint64_t epoch, bas
   return record;
 }
 
-/// Records for one partition, sent in calls of bounded size.
-base::Result<void> append_all(ports::EventLog& log, const ports::TopicPartition& partition,
-                              const std::vector<ports::NewRecord>& records,
-                              std::chrono::milliseconds timeout) {
-  std::size_t first = 0;
-  while (first < records.size()) {
-    std::size_t last = first;
-    std::size_t bytes = 0;
-    while (last < records.size() &&
-           (last == first || bytes + ports::bytes_of(records[last]) <= kAppendBytesMax))
-      bytes += ports::bytes_of(records[last++]);
-    MILLRACE_TRY(
-        log.append(partition, std::span(records).subspan(first, last - first), base::Deadline::in(timeout)));
-    first = last;
-  }
-  return {};
-}
-
 }  // namespace
 
 std::string topic_of(std::string_view aggregate_type) {
@@ -56,34 +46,116 @@ std::string topic_of(std::string_view aggregate_type) {
 }
 
 Relay::Relay(ports::Outbox& outbox, ports::EventLog& log, const ports::Clock& clock, Options options)
-    : outbox_(outbox), log_(log), clock_(clock), options_(options) {}
+    : outbox_(outbox), log_(log), clock_(clock), options_(std::move(options)) {}
 
-base::Result<std::int32_t> Relay::partitions_of(const std::string& topic) {
-  if (const auto known = partitions_.find(topic); known != partitions_.end()) return known->second;
+std::size_t Relay::rows_in_flight() const {
+  return flying_.size();
+}
+
+/// Under this lease nothing is known yet.
+void Relay::start_lease() {
+  drop_flight();
+  topics_.clear();
+  grown_.clear();
+  sent_since_.clear();
+  was_empty_ = false;
+}
+
+/// What is in flight stays unmarked, and is sent again.
+void Relay::drop_flight() {
+  // Others may have marked what an earlier lease left.
+  if (unmarked_.size() > 4 * options_.batch_rows_max) unmarked_.clear();
+  unmarked_.insert(flying_.begin(), flying_.end());
+  flight_.clear();
+  flying_.clear();
+  look_back_ = true;
+}
+
+/// Decides over how many partitions a topic's orders are spread. A row may stand unmarked in the outbox
+/// although a former owner has sent it; its repeat is recognized only in the partition of the first copy. So
+/// what was recorded is kept until no such row can be there.
+base::Result<std::int32_t> Relay::settle(ports::OutboxLease& lease, const ports::TopicInfo& info) {
+  const auto deadline = base::Deadline::in(options_.call_timeout);
+  const ports::RelayedTopic now{info.partitions, info.incarnation};
+  MILLRACE_TRY_ASSIGN(const auto recorded, lease.topic(info.topic, deadline));
+  grown_.erase(info.topic);
+  if (recorded && *recorded == now) return topics_[info.topic] = now.partitions;
+  const bool divides = now.partitions % options_.shards == 0;
+  const bool is_grown = recorded && recorded->incarnation == now.incarnation;
+  const bool nothing_on_its_way = !recorded || (was_empty_ && !sent_since_.contains(info.topic)) ||
+                                  now.incarnation == options_.accepted_incarnation;
+  if (is_grown && (!nothing_on_its_way || !divides)) {
+    if (!divides)
+      spdlog::warn("relay: {} has {} partitions now, which {} shards do not divide: going on with {} of them",
+                   info.topic, now.partitions, options_.shards, recorded->partitions);
+    if (divides)
+      spdlog::info("relay: {} has {} partitions now: going on with {} until the outbox is empty once",
+                   info.topic, now.partitions, recorded->partitions);
+    grown_.insert(info.topic);
+    return topics_[info.topic] = recorded->partitions;
+  }
+  if (!divides)
+    return base::fatal(
+        fmt::format("relay.shards ({}) does not divide the {} partitions of {}: set it to 1, or to another "
+                    "divisor",
+                    options_.shards, now.partitions, info.topic));
+  if (!nothing_on_its_way)
+    return base::fatal(fmt::format(
+        "topic {} is another one than before (it was made anew, as {}), and up to {} events may have been on "
+        "their way to the former one: whether they are loaded cannot be known. Set relay.accept_topic = {} "
+        "to "
+        "send them again, and rebuild the warehouse then (millrace rebuild)",
+        info.topic, now.incarnation, options_.batch_rows_max, now.incarnation));
+  MILLRACE_TRY(lease.record_topic(info.topic, now, deadline));
+  return topics_[info.topic] = now.partitions;
+}
+
+base::Result<std::int32_t> Relay::partitions_of(ports::OutboxLease& lease, const std::string& topic) {
+  if (const auto known = topics_.find(topic); known != topics_.end()) return known->second;
   const auto deadline = base::Deadline::in(options_.call_timeout);
   auto info = log_.describe_topic(topic, deadline);
   if (!info && info.error().kind == base::ErrorKind::kNotFound)
     info = log_.ensure_topic(topic, options_.partitions, deadline);
   if (!info) return std::unexpected(std::move(info).error());
-  partitions_[topic] = info->partitions;
-  return info->partitions;
+  return settle(lease, *info);
 }
 
-base::Result<std::size_t> Relay::relay_once(ports::OutboxLease& lease) {
-  append_open_ = false;
-  MILLRACE_TRY_ASSIGN(const auto rows,
-                      lease.fetch(options_.batch_rows_max, base::Deadline::in(options_.call_timeout)));
-  if (rows.empty()) return 0;
+/// Nothing waits and nothing is on its way: the moment to look at the topics again.
+base::Result<void> Relay::found_empty(ports::OutboxLease& lease) {
+  const bool first = !was_empty_;
+  was_empty_ = true;
+  sent_since_.clear();
+  if (!next_topic_look_.passed() && !(first && !grown_.empty())) return {};
+  next_topic_look_ = base::Deadline::in(kTopicInterval);
+  for (const auto& [topic, partitions] : std::map(topics_)) {
+    const auto info = log_.describe_topic(topic, base::Deadline::in(kTopicLookTime));
+    if (info) MILLRACE_TRY(settle(lease, *info));
+    if (!info && info.error().kind == base::ErrorKind::kNotFound) topics_.erase(topic);
+  }
+  return {};
+}
 
-  std::map<ports::TopicPartition, std::vector<ports::NewRecord>> outgoing;
-  std::vector<std::uint64_t> ids;
-  ids.reserve(rows.size());
+base::Result<void> Relay::park(ports::OutboxLease& lease, std::uint64_t id, const std::string& aggregate_id,
+                               const std::string& reason) {
+  spdlog::error("outbox row {} of {} is parked with the later rows of the same order: {}", id, aggregate_id,
+                reason);
+  MILLRACE_TRY(lease.park(id, aggregate_id, base::Deadline::in(options_.call_timeout)));
+  ++stats_.rows_parked;
+  return {};
+}
+
+base::Result<Relay::Outgoing> Relay::prepare(ports::OutboxLease& lease,
+                                             const std::vector<ports::OutboxRow>& rows,
+                                             std::size_t rows_max) {
+  Outgoing outgoing;
+  outgoing.ids.reserve(rows.size());
   std::set<std::string> held_back;  // aggregates with a parked row: their later rows were parked with it
   const base::UtcTime now = clock_.now();
   for (const ports::OutboxRow& row : rows) {
-    if (held_back.contains(row.aggregate_id)) continue;
+    if (outgoing.ids.size() == rows_max) break;
+    if (flying_.contains(row.id) || held_back.contains(row.aggregate_id)) continue;
     const std::string topic = topic_of(row.aggregate_type);
-    auto partitions = partitions_of(topic);
+    auto partitions = partitions_of(lease, topic);
     if (!partitions && partitions.error().kind != base::ErrorKind::kInvalid)
       return std::unexpected(std::move(partitions).error());
     ports::NewRecord record = record_of(row, lease.epoch(), now);
@@ -93,28 +165,120 @@ base::Result<std::size_t> Relay::relay_once(ports::OutboxLease& lease) {
       reason = fmt::format("the event has {} bytes, the log takes {}", ports::bytes_of(record),
                            log_.record_bytes_max());
     if (!reason.empty()) {
-      spdlog::error("outbox row {} of {} is parked with the later rows of the same order: {}", row.id,
-                    row.aggregate_id, reason);
-      MILLRACE_TRY(lease.park(row.id, row.aggregate_id, base::Deadline::in(options_.call_timeout)));
+      MILLRACE_TRY(park(lease, row.id, row.aggregate_id, reason));
       held_back.insert(row.aggregate_id);
-      ++stats_.rows_parked;
       continue;
     }
-    outgoing[{topic, ports::partition_of(row.aggregate_id, *partitions)}].push_back(std::move(record));
-    ids.push_back(row.id);
+    outgoing.records[{topic, ports::partition_of(row.aggregate_id, *partitions)}].push_back(
+        std::move(record));
+    outgoing.ids.push_back(row.id);
   }
+  return outgoing;
+}
 
-  append_open_ = true;
-  for (const auto& [partition, records] : outgoing)
-    MILLRACE_TRY(append_all(log_, partition, records, options_.call_timeout));
-  append_open_ = false;
+base::Result<void> Relay::send(Outgoing outgoing) {
+  // The log's own verdict comes first: it knows why.
+  const auto deadline = base::Deadline::in(options_.call_timeout + kVerdictTime);
+  std::vector<ports::PartitionRecords> batches;
+  batches.reserve(outgoing.records.size());
+  for (auto& [partition, records] : outgoing.records) {
+    sent_since_.insert(partition.topic);
+    batches.push_back({partition, std::move(records)});
+  }
+  for (const std::uint64_t id : outgoing.ids)
+    if (unmarked_.erase(id) > 0) ++stats_.events_sent_again;
+  // In flight from here on, whatever the answer is.
+  flying_.insert(outgoing.ids.begin(), outgoing.ids.end());
+  flight_.push_back({std::move(outgoing.ids), nullptr, deadline, false});
+  auto started = log_.start_append(batches, deadline);
+  if (!started) return std::unexpected(std::move(started).error());
+  flight_.back().append = std::move(*started);
+  return {};
+}
+
+/// Takes the answers that are there.
+base::Result<void> Relay::hear(base::Deadline until) {
+  for (Sent& sent : flight_) {
+    if (sent.acknowledged) continue;
+    auto done = sent.append->wait(until);
+    if (!done) return std::unexpected(std::move(done).error());
+    if (!*done && sent.deadline.passed())
+      return base::unavailable(fmt::format("the log has not acknowledged {} events within {} ms",
+                                           sent.ids.size(), options_.call_timeout.count()));
+    if (!*done) return {};
+    sent.acknowledged = true;
+    sent.append.reset();
+    if (&sent == &flight_.front()) mark_by_ = base::Deadline::in(kMarkDelay);
+    until = base::Deadline::in(std::chrono::milliseconds(0));
+  }
+  return {};
+}
+
+/// Marks what is acknowledged.
+base::Result<void> Relay::mark(ports::OutboxLease& lease) {
+  std::vector<std::uint64_t> ids;
+  std::size_t appends = 0;
+  for (const Sent& sent : flight_) {
+    if (!sent.acknowledged) break;
+    ids.insert(ids.end(), sent.ids.begin(), sent.ids.end());
+    ++appends;
+  }
   MILLRACE_TRY(lease.mark_processed(ids, base::Deadline::in(options_.call_timeout)));
+  flight_.erase(flight_.begin(), flight_.begin() + static_cast<std::ptrdiff_t>(appends));
+  for (const std::uint64_t id : ids) flying_.erase(id);
   stats_.events_sent += ids.size();
-  return ids.size();
+  look_back_ = true;
+  keep_by_ = base::Deadline::in(kKeepInterval);
+  return {};
+}
+
+/// Reads the next rows and starts to send them; how many there were that are not in flight.
+base::Result<std::size_t> Relay::send_next(ports::OutboxLease& lease) {
+  const std::size_t half = std::max<std::size_t>(1, options_.batch_rows_max / 2);
+  // Rows in flight are read again only when the look starts at the first row: from time to time, because a
+  // row with a lower id may be committed later.
+  const bool look_back = look_back_ || flight_.empty();
+  std::uint64_t after = 0;
+  if (!look_back)
+    for (const Sent& sent : flight_) after = std::max(after, sent.ids.back());
+  MILLRACE_TRY_ASSIGN(const auto rows, lease.fetch(after, half + (look_back ? rows_in_flight() : 0),
+                                                   base::Deadline::in(options_.call_timeout)));
+  look_back_ = false;
+  keep_by_ = base::Deadline::in(kKeepInterval);
+  if (rows.empty()) {
+    if (flight_.empty()) MILLRACE_TRY(found_empty(lease));
+    return 0;
+  }
+  MILLRACE_TRY_ASSIGN(Outgoing outgoing, prepare(lease, rows, half));
+  const std::size_t sent = outgoing.ids.size();
+  if (sent > 0) MILLRACE_TRY(send(std::move(outgoing)));
+  return sent;
+}
+
+/// One round of hearing, sending and marking; true if there may be more to do at once.
+base::Result<bool> Relay::turn(ports::OutboxLease& lease, bool stopping) {
+  const auto now = base::Deadline::in(std::chrono::milliseconds(0));
+  MILLRACE_TRY(hear(now));
+  const std::size_t half = std::max<std::size_t>(1, options_.batch_rows_max / 2);
+  const std::size_t room = options_.batch_rows_max - std::min(options_.batch_rows_max, rows_in_flight());
+  const bool may_send = !stopping && flight_.size() < kAppendsMax && room >= half;
+  std::size_t sent = 0;
+  if (may_send) {
+    MILLRACE_TRY_ASSIGN(sent, send_next(lease));
+  }
+  if (sent > 0) quick_until_ = base::Deadline::in(kQuickTime);
+  // While rows keep coming those that are acknowledged wait a little, to be marked together.
+  const bool acknowledged = !flight_.empty() && flight_.front().acknowledged;
+  if (acknowledged && (sent == 0 || mark_by_.passed())) {
+    MILLRACE_TRY(mark(lease));
+    return true;
+  }
+  return sent >= half;
 }
 
 base::Result<void> Relay::remove_old(ports::OutboxLease& lease) {
-  if (!next_removal_.passed()) return {};
+  // Rows of all shards are removed by one, so that no two removals meet.
+  if (options_.shard != 0 || !next_removal_.passed()) return {};
   const auto before = clock_.now() - options_.retention;
   MILLRACE_TRY_ASSIGN(
       const std::size_t removed,
@@ -126,42 +290,61 @@ base::Result<void> Relay::remove_old(ports::OutboxLease& lease) {
   return {};
 }
 
+base::Result<void> Relay::rest(ports::OutboxLease& lease, std::chrono::milliseconds& pause) {
+  if (!flight_.empty()) {
+    // Rows that come meanwhile are sent without waiting for the answer.
+    const auto span = std::min(options_.poll_interval_min, kKeepInterval);
+    MILLRACE_TRY(hear(base::Deadline::in(span)));
+    if (keep_by_.passed()) {
+      MILLRACE_TRY(lease.keep(base::Deadline::in(options_.call_timeout)));
+      keep_by_ = base::Deadline::in(kKeepInterval);
+    }
+    return {};
+  }
+  if (!quick_until_.passed()) pause = options_.poll_interval_min;
+  const bool rang = bell_.wait_for(pause);
+  pause = rang ? options_.poll_interval_min : std::min(options_.poll_interval_max, pause * 2);
+  return {};
+}
+
 base::Result<void> Relay::serve(ports::OutboxLease& lease, const base::StopSignal& stop) {
   std::chrono::milliseconds pause = options_.poll_interval_min;
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
-  while (!stop.requested()) {
-    const auto moved = relay_once(lease);
-    if (!moved) {
+  for (;;) {
+    const bool stopping = stop.requested();
+    if (stopping && flight_.empty()) return {};
+    auto more = turn(lease, stopping);
+    if (more && !*more) {
+      if (auto rested = rest(lease, pause); !rested) more = std::unexpected(std::move(rested).error());
+    } else if (more) {
+      pause = options_.poll_interval_min;
+    }
+    if (!more) {
       // Whatever was appended stays unmarked and is sent again. After an append with no answer it goes on
       // under a new epoch: records of this one may reach the log long after their repeats, and are told by
       // it.
-      partitions_.clear();
-      if (moved.error().kind != base::ErrorKind::kUnavailable || append_open_)
-        return std::unexpected(moved.error());
-      spdlog::warn("relay: {}; trying again", moved.error().message);
+      const bool is_open = std::ranges::any_of(flight_, [](const Sent& sent) { return !sent.acknowledged; });
+      drop_flight();
+      topics_.clear();
+      if (more.error().kind != base::ErrorKind::kUnavailable || is_open || stopping)
+        return std::unexpected(std::move(more).error());
+      spdlog::warn("relay: {}; trying again", more.error().message);
       if (stop.wait_for(backoff.next())) return {};
       continue;
     }
     backoff.reset();
-    if (auto removed = remove_old(lease); !removed) return removed;
-    if (*moved > 0) {
-      pause = options_.poll_interval_min;
-      continue;
-    }
-    pause =
-        bell_.wait_for(pause) ? options_.poll_interval_min : std::min(options_.poll_interval_max, pause * 2);
+    MILLRACE_TRY(remove_old(lease));
   }
-  return {};
 }
 
 base::Result<void> Relay::run(const base::StopSignal& stop) {
   base::Backoff backoff(kBackoffFirst, kBackoffLongest);
-  bool standing_by = false;
+  std::string standing_by;
   while (!stop.requested()) {
     auto lease = outbox_.acquire(options_.shard, base::Deadline::in(options_.call_timeout));
     if (!lease && lease.error().kind == base::ErrorKind::kConflict) {
-      if (!standing_by) spdlog::info("relay: another relay has shard {}; standing by", options_.shard);
-      standing_by = true;
+      if (standing_by != lease.error().message) spdlog::info("relay: {}; standing by", lease.error().message);
+      standing_by = lease.error().message;
       stop.wait_for(options_.standby_interval);
       continue;
     }
@@ -170,11 +353,14 @@ base::Result<void> Relay::run(const base::StopSignal& stop) {
       stop.wait_for(backoff.next());
       continue;
     }
-    standing_by = false;
+    standing_by.clear();
     stats_.active = true;
+    ++stats_.take_overs;
     spdlog::info("relay: shard {} taken with epoch {}", options_.shard, (*lease)->epoch());
     const std::uint64_t sent_before = stats_.events_sent;
+    start_lease();
     auto served = serve(**lease, stop);
+    drop_flight();
     stats_.active = false;
     if (served) continue;
     if (stats_.events_sent > sent_before) backoff.reset();

@@ -47,6 +47,14 @@ std::vector<std::string> values(const Records& records) {
   return texts;
 }
 
+/// Asks until it is done.
+base::Result<bool> finished(ports::PendingAppend& append) {
+  const Deadline deadline = soon();
+  auto done = append.wait(Deadline::in(std::chrono::milliseconds(5)));
+  while (done && !*done && !deadline.passed()) done = append.wait(Deadline::in(std::chrono::milliseconds(5)));
+  return done;
+}
+
 /// The error's kind; kFatal's neighbour for a success would hide it, so a success is a failure of the test.
 template <class T>
 ErrorKind kind_of(const base::Result<T>& result) {
@@ -236,6 +244,41 @@ TEST_P(EventLogContract, RejectsARecordThatIsTooLargeAndAppendsNothingOfItsBatch
   records[2].value.pop_back();
   must(log().append(partition, records, soon()));
   EXPECT_EQ(read_all(log(), partition).at(2).value, records[2].value);
+}
+
+TEST_P(EventLogContract, AppendsToSeveralPartitionsAtOnceEachInTheOrderOfTheStarts) {
+  const std::string topic = make_topic(3);
+  std::vector<std::unique_ptr<ports::PendingAppend>> pending;
+  for (int round = 0; round < 5; ++round)
+    pending.push_back(
+        must(log().start_append(std::vector<ports::PartitionRecords>{{{topic, 0}, numbered(round * 2, 2)},
+                                                                     {{topic, 2}, numbered(round * 3, 3)}},
+                                soon())));
+  for (const auto& append : pending) EXPECT_TRUE(must(finished(*append)));
+  EXPECT_EQ(values(read_all(log(), {topic, 0})), values(numbered(0, 10)));
+  EXPECT_EQ(read_all(log(), {topic, 1}).size(), 0u);
+  EXPECT_EQ(values(read_all(log(), {topic, 2})), values(numbered(0, 15)));
+}
+
+TEST_P(EventLogContract, CarriesOutAnAppendThatNobodyWaitsFor) {
+  const std::string topic = make_topic(2);
+  must(log().start_append(std::vector<ports::PartitionRecords>{{{topic, 1}, numbered(0, 100)}}, soon()))
+      .reset();
+  const auto last =
+      must(log().start_append(std::vector<ports::PartitionRecords>{{{topic, 1}, numbered(100, 1)}}, soon()));
+  EXPECT_TRUE(must(finished(*last)));
+  EXPECT_EQ(values(read_all(log(), {topic, 1})), values(numbered(0, 101)));
+}
+
+TEST_P(EventLogContract, SaysWhatIsWrongWithAnAppendToSeveralPartitions) {
+  const std::string topic = make_topic(2);
+  const auto start = [&](std::int32_t partition, NewRecord entry) {
+    return kind_of(log().start_append(
+        std::vector<ports::PartitionRecords>{{{topic, partition}, {std::move(entry)}}}, soon()));
+  };
+  EXPECT_EQ(start(2, record("x")), ErrorKind::kNotFound);
+  EXPECT_EQ(start(0, record(std::string(log().record_bytes_max(), 'x'))), ErrorKind::kRejected);
+  EXPECT_TRUE(must(finished(*must(log().start_append({}, soon())))));
 }
 
 TEST_P(EventLogContract, ReadsNoMoreRecordsThanAskedFor) {

@@ -81,7 +81,7 @@ BAD_FILES = {
     "a key twice": ('[api]\nport = 1\nport = 2\n', ["3"]),
     "a text that is not closed": ('[api]\nhost = "127.0.0.1\n', ["2"]),
     "no TOML at all": ("<xml/>\n", ["1"]),
-    "settings that contradict each other": ('[relay]\nbatch_size = 4000\n', ["transform.window", "relay.batch_size"]),
+    "settings that contradict each other": ('[relay]\nbatch_size = 9000\n', ["transform.window", "relay.batch_size"]),
     "an event log that is not there": ('[event_log]\nkind = "papyrus"\n', ["event_log.kind", "papyrus"]),
 }
 
@@ -106,7 +106,7 @@ BAD_WORDS = {
     "a switch that is neither": (["--mysql-embedded", "maybe"], None, "--mysql-embedded"),
     "an environment variable out of range": ([], {"MILLRACE_API_BODY_BYTES_MAX": "1"}, "MILLRACE_API_BODY_BYTES_MAX"),
     "an empty environment variable": ([], {"MILLRACE_API_CONNECTIONS_MAX": ""}, "MILLRACE_API_CONNECTIONS_MAX"),
-    "a window that is too small": (["--transform-window", "1999"], None, "transform.window"),
+    "a window that is too small": (["--transform-window", "7999"], None, "transform.window"),
     "pauses in the wrong order": (["--relay-poll-interval", "1ms"], None, "relay.poll_interval"),
     "a log level that is none": (["--log-level", "loud"], None, "loud"),
     "a server of one's own beside the embedded one": (

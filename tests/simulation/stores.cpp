@@ -201,9 +201,16 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
 
   [[nodiscard]] std::uint64_t epoch() const override { return lease_->epoch(); }
 
-  Result<std::vector<ports::OutboxRow>> fetch(std::size_t rows_max, Deadline) override {
-    return calls_.read<std::vector<ports::OutboxRow>>("fetch",
-                                                      [&] { return lease_->fetch(rows_max, at_once()); });
+  Result<std::vector<ports::OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max, Deadline) override {
+    return calls_.read<std::vector<ports::OutboxRow>>(
+        "fetch", [&] { return lease_->fetch(after, rows_max, at_once()); });
+  }
+  Result<void> keep(Deadline) override { return {}; }
+  Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic, Deadline) override {
+    return lease_->topic(topic, at_once());
+  }
+  Result<void> record_topic(const std::string& topic, const ports::RelayedTopic& now, Deadline) override {
+    return lease_->record_topic(topic, now, at_once());
   }
   Result<void> mark_processed(std::span<const std::uint64_t> ids, Deadline deadline) override {
     const auto refuse_or_mark = [&calls = calls_, &outbox = outbox_,
@@ -386,6 +393,36 @@ Result<std::int64_t> SimulatedLog::append(const ports::TopicPartition& partition
           (void)append_some(all, portion);
         };
       });
+}
+
+/// The partitions' records are on their way side by side: a fault leaves another part of each.
+Result<std::unique_ptr<ports::PendingAppend>> SimulatedLog::start_append(
+    std::span<const ports::PartitionRecords> batches, Deadline deadline) {
+  struct Done final : ports::PendingAppend {
+    Result<bool> wait(Deadline) override { return true; }
+  };
+  const auto append_some = [state = state_.get()](std::span<const ports::PartitionRecords> all,
+                                                  Calls::Portion portion) -> Result<void> {
+    ++state->appends;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::span<const ports::NewRecord> records = all[i].records;
+      portion.seed = portion.seed * 6364136223846793005ull + 1442695040888963407ull;
+      const Calls::Portion own{portion.all, portion.seed >> 33u};
+      MILLRACE_TRY(
+          state->log.append(all[i].partition, records.first(own.leading(records.size())), at_once()));
+    }
+    return {};
+  };
+  MILLRACE_TRY(calls_.write<void>(
+      "append", {}, deadline, [&](Calls::Portion portion) { return append_some(batches, portion); },
+      [&] {
+        return [append_some, all = std::vector<ports::PartitionRecords>(batches.begin(), batches.end()),
+                &counts = calls_.counts](Calls::Portion portion) {
+          ++counts.late_appends;
+          (void)append_some(all, portion);
+        };
+      }));
+  return std::make_unique<Done>();
 }
 
 std::size_t SimulatedLog::record_bytes_max() const {

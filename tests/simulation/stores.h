@@ -182,6 +182,8 @@ class SimulatedLog final : public ports::EventLog {
   base::Result<std::int64_t> append(const ports::TopicPartition& partition,
                                     std::span<const ports::NewRecord> records,
                                     base::Deadline deadline) override;
+  base::Result<std::unique_ptr<ports::PendingAppend>> start_append(
+      std::span<const ports::PartitionRecords> batches, base::Deadline deadline) override;
   [[nodiscard]] std::size_t record_bytes_max() const override;
   base::Result<std::vector<ports::Record>> read(const ports::TopicPartition& partition, std::int64_t offset,
                                                 ports::ReadLimit limit, base::Deadline deadline) override;

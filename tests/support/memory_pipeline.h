@@ -119,12 +119,14 @@ class MemoryOutbox final : public ports::Outbox {
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     [[nodiscard]] std::uint64_t epoch() const override { return epoch_; }
-    base::Result<std::vector<ports::OutboxRow>> fetch(std::size_t rows_max, base::Deadline) override {
+    base::Result<std::vector<ports::OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max,
+                                                      base::Deadline) override {
       if (outbox_.dial_.next() != Fault::kNone) return away();
       const std::lock_guard lock(outbox_.mutex_);
       std::vector<ports::OutboxRow> fetched;
       for (const Row& row : outbox_.rows_)
-        if (!row.processed && !row.parked && fetched.size() < rows_max) fetched.push_back(row.row);
+        if (!row.processed && !row.parked && row.row.id > after && fetched.size() < rows_max)
+          fetched.push_back(row.row);
       return fetched;
     }
     base::Result<void> mark_processed(std::span<const std::uint64_t> ids, base::Deadline) override {
@@ -137,6 +139,24 @@ class MemoryOutbox final : public ports::Outbox {
     }
     base::Result<std::size_t> remove_processed(base::UtcTime, std::size_t, base::Deadline) override {
       return 0;
+    }
+    base::Result<void> keep(base::Deadline) override { return {}; }
+    base::Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic,
+                                                           base::Deadline) override {
+      if (outbox_.dial_.next() != Fault::kNone) return away();
+      const std::lock_guard lock(outbox_.mutex_);
+      const auto found = outbox_.topics_.find(topic);
+      return found == outbox_.topics_.end() ? std::nullopt : std::optional(found->second);
+    }
+    base::Result<void> record_topic(const std::string& topic, const ports::RelayedTopic& now,
+                                    base::Deadline) override {
+      const Fault fault = outbox_.dial_.next();
+      const std::lock_guard lock(outbox_.mutex_);
+      if (outbox_.epoch_ != epoch_) return base::conflict("another relay has a higher epoch");
+      if (fault == Fault::kFail || fault == Fault::kDoHalf) return away();
+      outbox_.topics_[topic] = now;
+      if (fault == Fault::kLoseAnswer) return away();
+      return {};
     }
 
    private:
@@ -156,8 +176,9 @@ class MemoryOutbox final : public ports::Outbox {
 
   CallDial& dial_;
   mutable std::mutex mutex_;
-  std::vector<Row> rows_;     // guarded by mutex_
-  std::uint64_t epoch_ = 0;   // guarded by mutex_
+  std::vector<Row> rows_;                              // guarded by mutex_
+  std::map<std::string, ports::RelayedTopic> topics_;  // guarded by mutex_
+  std::uint64_t epoch_ = 0;                            // guarded by mutex_
   std::uint64_t holder_ = 0;  // guarded by mutex_; the epoch of the lease that has the lock, 0: none
 };
 

@@ -88,15 +88,20 @@ std::array<rd_kafka_vu_t, 8> fields_of(const TopicPartition& partition, const po
   return fields;
 }
 
-/// What an append waits for: the reports of all of its records.
-class Delivery {
+/// What an append waits for: the reports of all of its records. It lives until the last report, whoever
+/// waits.
+class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
-  /// For one record: its report frees it.
-  static std::shared_ptr<Delivery>* opaque(const std::shared_ptr<Delivery>& delivery) {
-    return new std::shared_ptr<Delivery>(delivery);
+  /// Before the first record is handed over; then `expect` says how many there were.
+  void start() { self_ = shared_from_this(); }
+  void expect(std::size_t records) {
+    const std::lock_guard lock(mutex_);
+    expected_ = records;
+    finish_if_complete();
   }
 
   void report(const rd_kafka_message_t& message) {
+    std::shared_ptr<Delivery> kept;
     const std::lock_guard lock(mutex_);
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       if (error_ == RD_KAFKA_RESP_ERR_NO_ERROR) error_ = message.err;
@@ -105,34 +110,39 @@ class Delivery {
       first_ = message.offset - static_cast<std::int64_t>(reported_);
     }
     ++reported_;
-    if (reported_ == expected_) done_.notify_all();
+    kept = self_;
+    finish_if_complete();
   }
 
   struct Outcome {
     bool complete = false;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-    std::int64_t first = -1;
+    std::int64_t first = -1;  // of an append to one partition
   };
-  Outcome wait(std::size_t records, Deadline deadline) {
+  Outcome wait(Deadline deadline) {
     std::unique_lock lock(mutex_);
-    expected_ = records;
     done_.wait_until(lock, deadline.moment(), [&] { return reported_ == expected_; });
     return {reported_ == expected_, error_, first_};
   }
 
  private:
+  void finish_if_complete() {
+    if (reported_ != expected_) return;
+    done_.notify_all();
+    self_.reset();
+  }
+
   std::mutex mutex_;
   std::condition_variable done_;
   std::size_t expected_ = SIZE_MAX;  // guarded by mutex_, as all below
   std::size_t reported_ = 0;
   std::int64_t first_ = -1;
   rd_kafka_resp_err_t error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
+  std::shared_ptr<Delivery> self_;  // as long as reports are to come
 };
 
 void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void* /*opaque*/) {
-  const std::unique_ptr<std::shared_ptr<Delivery>> delivery(
-      static_cast<std::shared_ptr<Delivery>*>(message->_private));
-  (*delivery)->report(*message);
+  static_cast<Delivery*>(message->_private)->report(*message);
 }
 
 /// An idempotent producer and the thread that hears its reports.
@@ -433,6 +443,10 @@ class KafkaEventLog::Impl {
     return base::not_found(fmt::format("topic {} has no partition {}", partition.topic, partition.partition));
   }
 
+  /// What can be said before anything is sent.
+  Result<void> check_records(const TopicPartition& partition, std::span<const ports::NewRecord> records,
+                             Deadline deadline);
+
   /// A partition that is gone is looked for anew at the next call.
   template <class T>
   Result<T> noted(const std::string& topic, Result<T> result) {
@@ -617,35 +631,31 @@ std::size_t KafkaEventLog::record_bytes_max() const {
   return impl_->record_bytes_max_;
 }
 
-Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
-                                           std::span<const ports::NewRecord> records, Deadline deadline) {
-  std::size_t largest = 0;
-  for (const ports::NewRecord& record : records) largest = std::max(largest, ports::bytes_of(record));
-  for (const ports::NewRecord& record : records)
-    if (ports::bytes_of(record) > record_bytes_max())
-      return base::rejected(fmt::format("a record of {} bytes is larger than the {} that {} takes",
-                                        ports::bytes_of(record), record_bytes_max(), partition.topic));
-  MILLRACE_TRY(impl_->check_partition(partition, deadline));
-  impl_->look_at_limits(deadline);
-  if (records.empty()) {
-    MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
-    return range.end;
+/// Hands records to the client and waits for its reports.
+class KafkaEventLog::Pending final : public ports::PendingAppend {
+ public:
+  /// `first` is the partition that is looked at when nothing is acknowledged.
+  Pending(Impl& impl, TopicPartition first, std::string doing)
+      : impl_(impl), first_(std::move(first)), doing_(std::move(doing)), producer_(impl.producer()) {
+    delivery_->start();
   }
-  const auto producer = impl_->producer();
-  rd_kafka_t* const handle = producer->client().get();
-  const std::string doing = "append to " + shown(partition);
-  const auto delivery = std::make_shared<Delivery>();
-  std::size_t sent = 0;
-  rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_NO_ERROR;
-  {
-    const std::lock_guard lock(impl_->append_mutex_);
+  ~Pending() override {
+    if (!is_whole_) delivery_->expect(sent_);
+  }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+
+  /// The caller holds the lock that keeps the records of one append together.
+  Result<void> hand_over(const TopicPartition& partition, std::span<const ports::NewRecord> records,
+                         Deadline deadline) {
+    rd_kafka_t* const handle = producer_->client().get();
     for (const ports::NewRecord& record : records) {
       rd_kafka_headers_t* const headers = rd_kafka_headers_new(record.headers.size());
       for (const ports::Header& header : record.headers)
         rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
                             header.value.data(), static_cast<ssize_t>(header.value.size()));
-      auto* const opaque = Delivery::opaque(delivery);
-      const auto fields = fields_of(partition, record, headers, opaque);
+      const auto fields = fields_of(partition, record, headers, delivery_.get());
+      rd_kafka_resp_err_t refused = RD_KAFKA_RESP_ERR_NO_ERROR;
       for (;;) {
         const VendorError error(rd_kafka_produceva(handle, fields.data(), fields.size()));
         refused = error ? rd_kafka_error_code(error.get()) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -654,26 +664,105 @@ Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
       }
       if (refused != RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_headers_destroy(headers);
-        delete opaque;
-        break;
+        return failed<void>(refused);
       }
-      ++sent;
+      ++sent_;
+      largest_ = std::max(largest_, ports::bytes_of(record));
     }
+    return {};
   }
-  const Delivery::Outcome outcome = delivery->wait(sent, deadline);
-  const rd_kafka_resp_err_t code = refused != RD_KAFKA_RESP_ERR_NO_ERROR ? refused
-                                   : !outcome.complete                   ? RD_KAFKA_RESP_ERR__TIMED_OUT
-                                                                         : outcome.error;
-  if (sort_of(code).kind == base::ErrorKind::kRejected)
-    return impl_->learn_limit(doing, partition.topic, largest);
-  if (is_silence(code))
-    return impl_->noted<std::int64_t>(partition.topic,
-                                      impl_->not_acknowledged(producer->client(), doing, partition, code));
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return impl_->noted<std::int64_t>(partition.topic, producer->client().failed(doing, code));
-  if (outcome.first < 0)
-    return base::unavailable(doing + ": appended, but the brokers did not say where; it will be repeated");
-  return outcome.first;
+  /// No record is handed over any more.
+  void complete() {
+    delivery_->expect(sent_);
+    is_whole_ = true;
+  }
+
+  Result<bool> wait(Deadline deadline) override {
+    MILLRACE_TRY_ASSIGN(const Delivery::Outcome outcome, outcome_by(deadline));
+    return outcome.complete;
+  }
+  Result<std::int64_t> first_offset(Deadline deadline) {
+    MILLRACE_TRY_ASSIGN(const Delivery::Outcome outcome, outcome_by(deadline));
+    if (!outcome.complete) return failed<std::int64_t>(RD_KAFKA_RESP_ERR__TIMED_OUT);
+    if (outcome.first < 0)
+      return base::unavailable(doing_ + ": appended, but the brokers did not say where; it will be repeated");
+    return outcome.first;
+  }
+
+ private:
+  Result<Delivery::Outcome> outcome_by(Deadline deadline) {
+    const Delivery::Outcome outcome = delivery_->wait(deadline);
+    if (outcome.complete && outcome.error != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return failed<Delivery::Outcome>(outcome.error);
+    return outcome;
+  }
+  template <class T>
+  Result<T> failed(rd_kafka_resp_err_t code) {
+    if (sort_of(code).kind == base::ErrorKind::kRejected)
+      return impl_.learn_limit(doing_, first_.topic, largest_);
+    if (is_silence(code))
+      return impl_.noted<T>(first_.topic, impl_.not_acknowledged(producer_->client(), doing_, first_, code));
+    return impl_.noted<T>(first_.topic, producer_->client().failed(doing_, code));
+  }
+
+  Impl& impl_;
+  const TopicPartition first_;
+  const std::string doing_;
+  const std::shared_ptr<Producer> producer_;
+  const std::shared_ptr<Delivery> delivery_ = std::make_shared<Delivery>();
+  std::size_t sent_ = 0;
+  std::size_t largest_ = 0;
+  bool is_whole_ = false;
+};
+
+Result<void> KafkaEventLog::Impl::check_records(const TopicPartition& partition,
+                                                std::span<const ports::NewRecord> records,
+                                                Deadline deadline) {
+  for (const ports::NewRecord& record : records)
+    if (ports::bytes_of(record) > record_bytes_max_)
+      return base::rejected(fmt::format("a record of {} bytes is larger than the {} that {} takes",
+                                        ports::bytes_of(record), record_bytes_max_.load(), partition.topic));
+  return check_partition(partition, deadline);
+}
+
+Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
+                                           std::span<const ports::NewRecord> records, Deadline deadline) {
+  MILLRACE_TRY(impl_->check_records(partition, records, deadline));
+  impl_->look_at_limits(deadline);
+  if (records.empty()) {
+    MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
+    return range.end;
+  }
+  Pending pending(*impl_, partition, "append to " + shown(partition));
+  Result<void> handed;
+  {
+    const std::lock_guard lock(impl_->append_mutex_);
+    handed = pending.hand_over(partition, records, deadline);
+  }
+  pending.complete();
+  // What was handed over is waited for, so that an error says all.
+  auto first = pending.first_offset(deadline);
+  if (!handed) return std::unexpected(std::move(handed).error());
+  return first;
+}
+
+Result<std::unique_ptr<ports::PendingAppend>> KafkaEventLog::start_append(
+    std::span<const ports::PartitionRecords> batches, Deadline deadline) {
+  for (const auto& [partition, records] : batches)
+    MILLRACE_TRY(impl_->check_records(partition, records, deadline));
+  impl_->look_at_limits(deadline);
+  const bool one = batches.size() == 1;
+  auto pending =
+      std::make_unique<Pending>(*impl_, batches.empty() ? TopicPartition{} : batches.front().partition,
+                                one ? "append to " + shown(batches.front().partition)
+                                    : fmt::format("append to {} partitions", batches.size()));
+  {
+    const std::lock_guard lock(impl_->append_mutex_);
+    for (const auto& [partition, records] : batches)
+      MILLRACE_TRY(pending->hand_over(partition, records, deadline));
+  }
+  pending->complete();
+  return pending;
 }
 
 Result<std::vector<ports::Record>> KafkaEventLog::read(const TopicPartition& partition, std::int64_t offset,

@@ -1,5 +1,7 @@
 #include "adapters/mysql/mysql_outbox.h"
 
+#include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,10 +23,36 @@ using ParkedFrom = std::unordered_map<std::string, std::uint64_t>;
 
 constexpr std::size_t kRemoveRowsMax = 1'024;  // of one DELETE, so that it holds its locks for a moment only
 
+constexpr std::size_t kRunMin = 8;  // consecutive ids from this many on are marked as a range
+
 std::string lock_name(const std::string& database, std::int32_t shard) {
   std::string name = fmt::format("millrace-relay {} {}", database, shard);
   // MySQL takes 64 characters.
   return name.size() <= 64 ? name : "millrace-relay " + base::uuid_v5_url(name);
+}
+
+/// The one number that a query answers with; `missing` if it has no row or NULL.
+template <class Number>
+base::Result<Number> read_number(Connection& connection, std::string_view sql, std::span<const Value> values,
+                                 Number missing, base::Deadline deadline) {
+  Number number = missing;
+  MILLRACE_TRY(connection.query(
+      sql, values,
+      [&](Row row) -> base::Result<void> {
+        number = base::parse_int<Number>(row[0].value_or("")).value_or(missing);
+        return {};
+      },
+      deadline));
+  return number;
+}
+
+/// A lock of the server's, which lives as long as the connection.
+base::Result<bool> take_lock(Connection& connection, const std::string& database, std::int32_t shard,
+                             base::Deadline deadline) {
+  const Value name = lock_name(database, shard);
+  MILLRACE_TRY_ASSIGN(const int locked,
+                      read_number<int>(connection, "SELECT GET_LOCK(?, 0)", {&name, 1}, 0, deadline));
+  return locked == 1;
 }
 
 base::Result<ports::OutboxRow> read_outbox_row(Row row) {
@@ -44,17 +72,113 @@ base::Result<ports::OutboxRow> read_outbox_row(Row row) {
 
 base::Result<std::uint64_t> read_epoch(Connection& connection, std::int32_t shard, std::string_view locking,
                                        base::Deadline deadline) {
-  std::uint64_t epoch = 0;
   const Value key = std::int64_t{shard};
+  return read_number<std::uint64_t>(connection,
+                                    fmt::format("SELECT epoch FROM relay_shards WHERE shard = ?{}", locking),
+                                    {&key, 1}, 0, deadline);
+}
+
+/// Every take-over and every change of the layout holds this row, so that they come one after the other.
+base::Result<std::int32_t> lock_layout(Connection& connection, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(
+      const auto shards,
+      read_number<std::int32_t>(connection, "SELECT shards FROM relay_layout WHERE id = 1 FOR UPDATE", {}, 0,
+                                deadline));
+  if (shards < 1) return base::fatal("the outbox has no layout: run millrace init-db");
+  return shards;
+}
+
+base::Result<std::uint64_t> next_epoch(Connection& connection, base::Deadline deadline) {
+  return read_number<std::uint64_t>(connection, "SELECT MAX(epoch) + 1 FROM relay_shards", {}, 1, deadline);
+}
+
+/// What the shards have recorded about each topic must be one thing when its partitions pass between them.
+base::Result<std::map<std::string, ports::RelayedTopic>> common_topics(Connection& connection,
+                                                                       base::Deadline deadline) {
+  std::map<std::string, ports::RelayedTopic> topics;
+  std::string differing;
   MILLRACE_TRY(connection.query(
-      fmt::format("SELECT epoch FROM relay_shards WHERE shard = ?{}", locking), {&key, 1},
+      "SELECT topic, partitions, incarnation FROM relay_topics", {},
       [&](Row row) -> base::Result<void> {
-        epoch = base::parse_int<std::uint64_t>(row[0].value_or("")).value_or(0);
+        const ports::RelayedTopic topic{base::parse_int<std::int32_t>(row[1].value_or("")).value_or(0),
+                                        std::string(row[2].value_or(""))};
+        const auto known = topics.try_emplace(std::string(row[0].value_or("")), topic).first;
+        if (known->second != topic) differing = known->first;
         return {};
       },
       deadline));
-  return epoch;
+  if (!differing.empty())
+    return base::conflict(
+        fmt::format("the shards do not yet agree on the partitions of {}: run the relay with its former "
+                    "relay.shards until the outbox is empty",
+                    differing));
+  return topics;
 }
+
+/// Divides the outbox anew: with the locks of all shards of the former layout, so that none of their owners
+/// is at work, and with epochs that no former owner has, so that one that lost its lock cannot mark.
+base::Result<void> change_layout(Connection& connection, const std::string& database, std::int32_t from,
+                                 std::int32_t to, base::Deadline deadline) {
+  // In this order everywhere: of several that try, the one with the first lock gets the others.
+  for (std::int32_t shard = 0; shard < from; ++shard) {
+    MILLRACE_TRY_ASSIGN(const bool locked, take_lock(connection, database, shard, deadline));
+    if (!locked)
+      return base::conflict(fmt::format(
+          "the outbox is divided into {} shards, not {}, and a relay still serves shard {} of them: stop the "
+          "relays with relay.shards = {}, or set this one to it",
+          from, to, shard, from));
+  }
+  MILLRACE_TRY(connection.command("START TRANSACTION", deadline));
+  MILLRACE_TRY_ASSIGN(const std::int32_t recorded, lock_layout(connection, deadline));
+  if (recorded != from) return base::conflict("another relay has just divided the outbox anew");
+  MILLRACE_TRY_ASSIGN(const auto topics, common_topics(connection, deadline));
+  MILLRACE_TRY_ASSIGN(const std::uint64_t epoch, next_epoch(connection, deadline));
+  const Value raised = epoch;
+  MILLRACE_TRY(connection.execute("UPDATE relay_shards SET epoch = ?, updated_at = UTC_TIMESTAMP(3)",
+                                  {&raised, 1}, deadline));
+  MILLRACE_TRY(connection.execute("DELETE FROM relay_topics", {}, deadline));
+  for (const auto& [name, topic] : topics)
+    for (std::int32_t shard = 0; shard < to; ++shard) {
+      const Value values[] = {std::int64_t{shard}, std::string_view(name), std::int64_t{topic.partitions},
+                              std::string_view(topic.incarnation)};
+      MILLRACE_TRY(
+          connection.execute("INSERT INTO relay_topics (shard, topic, partitions, incarnation, "
+                             "updated_at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))",
+                             values, deadline));
+    }
+  const Value shards = std::int64_t{to};
+  MILLRACE_TRY(
+      connection.execute("UPDATE relay_layout SET shards = ?, updated_at = UTC_TIMESTAMP(3) WHERE id = 1",
+                         {&shards, 1}, deadline));
+  MILLRACE_TRY(connection.command("COMMIT", deadline));
+  spdlog::info("relay: the outbox is divided into {} shards from now on, before into {}", to, from);
+  for (std::int32_t shard = 0; shard < from; ++shard) {
+    const Value name = lock_name(database, shard);
+    MILLRACE_TRY(read_number<int>(connection, "SELECT RELEASE_LOCK(?)", {&name, 1}, 0, deadline));
+  }
+  return {};
+}
+
+/// A range of consecutive ids, or single ones.
+struct IdRuns {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;
+  std::vector<std::uint64_t> single;
+  explicit IdRuns(std::span<const std::uint64_t> ids) {
+    std::vector<std::uint64_t> sorted(ids.begin(), ids.end());
+    std::ranges::sort(sorted);
+    for (std::size_t first = 0; first < sorted.size();) {
+      std::size_t last = first + 1;
+      while (last < sorted.size() && sorted[last] == sorted[last - 1] + 1) ++last;
+      if (last - first >= kRunMin) {
+        runs.emplace_back(sorted[first], sorted[last - 1]);
+      } else {
+        single.insert(single.end(), sorted.begin() + static_cast<std::ptrdiff_t>(first),
+                      sorted.begin() + static_cast<std::ptrdiff_t>(last));
+      }
+      first = last;
+    }
+  }
+};
 
 class Lease final : public ports::OutboxLease {
  public:
@@ -69,12 +193,13 @@ class Lease final : public ports::OutboxLease {
 
   std::uint64_t epoch() const override { return epoch_; }
 
-  base::Result<std::vector<ports::OutboxRow>> fetch(std::size_t rows_max, base::Deadline deadline) override {
+  base::Result<std::vector<ports::OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max,
+                                                    base::Deadline deadline) override {
     MILLRACE_TRY(check_lock());
     std::vector<ports::OutboxRow> rows;
     // Parking an order can empty the batch; the bound is the number of parked orders.
     while (true) {
-      MILLRACE_TRY_ASSIGN(rows, read_rows(rows_max, deadline));
+      MILLRACE_TRY_ASSIGN(rows, read_rows(after, rows_max, deadline));
       std::vector<std::pair<std::uint64_t, std::string>> behind;
       for (const ports::OutboxRow& row : rows)
         if (const auto first = parked_.find(row.aggregate_id);
@@ -87,15 +212,24 @@ class Lease final : public ports::OutboxLease {
 
   base::Result<void> mark_processed(std::span<const std::uint64_t> ids, base::Deadline deadline) override {
     if (ids.empty()) return {};
-    return under_epoch(deadline, [&](Connection& connection) {
+    const IdRuns sorted(ids);
+    return under_epoch(deadline, [&]() -> base::Result<void> {
+      // Every id of a run is one of ours: a row that was committed late between them would be marked unsent.
+      for (const auto& [first, last] : sorted.runs) {
+        const Value values[] = {first, last};
+        MILLRACE_TRY(
+            connection_->execute("UPDATE outbox SET processed = 1, processed_at = UTC_TIMESTAMP(3) WHERE "
+                                 "processed = 0 AND id BETWEEN ? AND ?",
+                                 values, deadline));
+      }
       return in_chunks(
-          ids, [](std::uint64_t id) { return id; },
+          sorted.single, [](std::uint64_t id) { return id; },
           [&](std::span<const Value> values, const std::string& list) -> base::Result<void> {
             MILLRACE_TRY(
-                connection.execute("UPDATE outbox SET processed = 1, processed_at = UTC_TIMESTAMP(3) WHERE "
-                                   "processed = 0 AND id IN " +
-                                       list,
-                                   values, deadline));
+                connection_->execute("UPDATE outbox SET processed = 1, processed_at = UTC_TIMESTAMP(3) WHERE "
+                                     "processed = 0 AND id IN " +
+                                         list,
+                                     values, deadline));
             return {};
           });
     });
@@ -104,13 +238,13 @@ class Lease final : public ports::OutboxLease {
   base::Result<void> park(std::uint64_t id, const std::string& aggregate_id,
                           base::Deadline deadline) override {
     std::uint64_t parked = 0;
-    const auto change = [&](Connection& connection) -> base::Result<void> {
+    const auto change = [&]() -> base::Result<void> {
       const Value values[] = {id, std::string_view(aggregate_id)};
       MILLRACE_TRY_ASSIGN(
           parked,
-          connection.execute("UPDATE outbox SET parked = 1 WHERE processed = 0 AND parked = 0 AND id >= ? "
-                             "AND aggregate_id = ?",
-                             values, deadline));
+          connection_->execute("UPDATE outbox SET parked = 1 WHERE processed = 0 AND parked = 0 AND id >= ? "
+                               "AND aggregate_id = ?",
+                               values, deadline));
       return {};
     };
     MILLRACE_TRY(under_epoch(deadline, change));
@@ -119,6 +253,42 @@ class Lease final : public ports::OutboxLease {
     spdlog::warn("outbox: parked {} rows of {} from row {} on", parked, base::printable(aggregate_id, 80),
                  id);
     return {};
+  }
+
+  base::Result<void> keep(base::Deadline deadline) override {
+    MILLRACE_TRY(check_lock());
+    return connection_->command("DO 0", deadline);
+  }
+
+  base::Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic,
+                                                         base::Deadline deadline) override {
+    MILLRACE_TRY(check_lock());
+    std::optional<ports::RelayedTopic> found;
+    const Value values[] = {std::int64_t{shard_}, std::string_view(topic)};
+    MILLRACE_TRY(connection_->query(
+        "SELECT partitions, incarnation FROM relay_topics WHERE shard = ? AND topic = ?", values,
+        [&](Row row) -> base::Result<void> {
+          found = {base::parse_int<std::int32_t>(row[0].value_or("")).value_or(0),
+                   std::string(row[1].value_or(""))};
+          return {};
+        },
+        deadline));
+    return found;
+  }
+
+  base::Result<void> record_topic(const std::string& topic, const ports::RelayedTopic& now,
+                                  base::Deadline deadline) override {
+    return under_epoch(deadline, [&]() -> base::Result<void> {
+      const Value values[] = {std::int64_t{shard_},         std::string_view(topic),
+                              std::int64_t{now.partitions}, std::string_view(now.incarnation),
+                              std::int64_t{now.partitions}, std::string_view(now.incarnation)};
+      MILLRACE_TRY(connection_->execute(
+          "INSERT INTO relay_topics (shard, topic, partitions, incarnation, updated_at) VALUES (?, ?, ?, ?, "
+          "UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE partitions = ?, incarnation = ?, updated_at = "
+          "UTC_TIMESTAMP(3)",
+          values, deadline));
+      return {};
+    });
   }
 
   base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
@@ -158,20 +328,21 @@ class Lease final : public ports::OutboxLease {
         fmt::format("the lock of outbox shard {} is lost with its connection: acquire it again", shard_));
   }
 
-  base::Result<std::vector<ports::OutboxRow>> read_rows(std::size_t rows_max, base::Deadline deadline) {
+  base::Result<std::vector<ports::OutboxRow>> read_rows(std::uint64_t after, std::size_t rows_max,
+                                                        base::Deadline deadline) {
     std::vector<ports::OutboxRow> rows;
     std::size_t bytes = 0;
-    std::vector<Value> values;
+    std::vector<Value> values{after};
     std::string_view of_shard;
     if (options_.shards > 1) {
-      of_shard = "AND MOD(MOD(CRC32(aggregate_id), ?), ?) = ? ";
-      values = {std::int64_t{options_.partitions}, std::int64_t{options_.shards}, std::int64_t{shard_}};
+      of_shard = "AND MOD(CRC32(aggregate_id), ?) = ? ";
+      values.insert(values.end(), {std::int64_t{options_.shards}, std::int64_t{shard_}});
     }
     values.emplace_back(std::uint64_t{rows_max});
     MILLRACE_TRY(connection_->query(
         fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, retry_count, created_at "
                     "FROM outbox "
-                    "WHERE processed = 0 AND parked = 0 {}ORDER BY id LIMIT ?",
+                    "WHERE processed = 0 AND parked = 0 AND id > ? {}ORDER BY id LIMIT ?",
                     of_shard),
         values,
         [&](Row row) -> base::Result<void> {
@@ -187,16 +358,20 @@ class Lease final : public ports::OutboxLease {
     return rows;
   }
 
-  /// Runs `change` in a transaction that holds the shard's epoch row and has found our epoch in it. Needs no
-  /// lock of ours: even after its connection is lost, nobody else has taken over as long as the epoch stands.
+  /// Runs `change` in a transaction that holds the shard's epoch row and has found our epoch in it; on the
+  /// connection that has the lock, so that the server which takes the lock from a silent owner also rolls
+  /// back what that one has begun.
   template <class Change>
   base::Result<void> under_epoch(base::Deadline deadline, Change change) {
-    MILLRACE_TRY_ASSIGN(Lent connection, pool_.take(deadline));
-    MILLRACE_TRY(connection->command("START TRANSACTION", deadline));
-    base::Result<void> changed = check_epoch(*connection, deadline);
-    if (changed) changed = change(*connection);
-    if (changed) changed = connection->command("COMMIT", deadline);
-    if (!changed) connection.discard();
+    MILLRACE_TRY(check_lock());
+    MILLRACE_TRY(connection_->command("START TRANSACTION", deadline));
+    base::Result<void> changed = check_epoch(*connection_, deadline);
+    if (changed) changed = change();
+    if (changed) changed = connection_->command("COMMIT", deadline);
+    if (!changed && connection_->usable()) {
+      if (const auto undone = connection_->command("ROLLBACK", deadline); !undone)
+        spdlog::debug("outbox: {}", undone.error().message);
+    }
     return changed;
   }
 
@@ -208,7 +383,7 @@ class Lease final : public ports::OutboxLease {
   }
 
   Pool& pool_;
-  std::unique_ptr<Connection> connection_;  // holds the named lock
+  std::unique_ptr<Connection> connection_;  // holds the named lock, and does all that needs it
   const OutboxOptions options_;
   const std::int32_t shard_;
   const std::uint64_t epoch_;
@@ -219,10 +394,9 @@ class Lease final : public ports::OutboxLease {
 
 class MysqlOutbox::Impl {
  public:
-  // Leases write one after the other; the others are for depth and a stand-by.
-  Impl(ServerAddress address, OutboxOptions given)
-      : pool(std::move(address), static_cast<std::size_t>(given.shards) + 2), options(given) {
-    MILLRACE_ASSERT(options.shards >= 1 && options.partitions >= 1);
+  // For what needs no lock: the depth and the removal of old rows.
+  Impl(ServerAddress address, OutboxOptions given) : pool(std::move(address), 3), options(given) {
+    MILLRACE_ASSERT(options.shards >= 1 && options.silence_max > std::chrono::milliseconds(0));
   }
 
   Pool pool;
@@ -236,26 +410,33 @@ MysqlOutbox::~MysqlOutbox() = default;
 base::Result<std::unique_ptr<ports::OutboxLease>> MysqlOutbox::acquire(std::int32_t shard,
                                                                        base::Deadline deadline) {
   const ServerAddress& address = impl_->pool.address();
+  const OutboxOptions& options = impl_->options;
+  MILLRACE_ASSERT(shard >= 0 && shard < options.shards);
   MILLRACE_TRY_ASSIGN(auto connection,
                       Connection::open(address, address.database, Isolation::kReadCommitted, deadline));
-  bool locked = false;
-  const Value name = lock_name(address.database, shard);
-  MILLRACE_TRY(connection->query(
-      "SELECT GET_LOCK(?, 0)", {&name, 1},
-      [&](Row row) -> base::Result<void> {
-        locked = row[0] == "1";
-        return {};
-      },
+  // The server itself drops an owner that is silent, also one that stopped in the middle of an answer.
+  const auto silence = std::chrono::ceil<std::chrono::seconds>(options.silence_max).count();
+  MILLRACE_TRY(connection->command(
+      fmt::format("SET SESSION wait_timeout = {0}, net_write_timeout = {0}, net_read_timeout = {0}", silence),
       deadline));
-  if (!locked) return base::conflict(fmt::format("another relay holds outbox shard {}", shard));
+  MILLRACE_TRY_ASSIGN(const auto recorded,
+                      read_number<std::int32_t>(*connection, "SELECT shards FROM relay_layout WHERE id = 1",
+                                                {}, options.shards, deadline));
+  if (recorded != options.shards)
+    MILLRACE_TRY(change_layout(*connection, address.database, recorded, options.shards, deadline));
+  MILLRACE_TRY_ASSIGN(const bool locked, take_lock(*connection, address.database, shard, deadline));
+  if (!locked) return base::conflict(fmt::format("another relay has shard {}", shard));
 
   MILLRACE_TRY(connection->command("START TRANSACTION", deadline));
-  const Value key = std::int64_t{shard};
+  MILLRACE_TRY_ASSIGN(const std::int32_t shards, lock_layout(*connection, deadline));
+  if (shards != options.shards)
+    return base::conflict(fmt::format("another relay has divided the outbox into {} shards", shards));
+  MILLRACE_TRY_ASSIGN(const std::uint64_t epoch, next_epoch(*connection, deadline));
+  const Value values[] = {std::int64_t{shard}, epoch, epoch};
   MILLRACE_TRY(connection->execute(
-      "INSERT INTO relay_shards (shard, epoch, updated_at) VALUES (?, 1, UTC_TIMESTAMP(3)) "
-      "ON DUPLICATE KEY UPDATE epoch = epoch + 1, updated_at = UTC_TIMESTAMP(3)",
-      {&key, 1}, deadline));
-  MILLRACE_TRY_ASSIGN(const std::uint64_t epoch, read_epoch(*connection, shard, "", deadline));
+      "INSERT INTO relay_shards (shard, epoch, updated_at) VALUES (?, ?, UTC_TIMESTAMP(3)) "
+      "ON DUPLICATE KEY UPDATE epoch = ?, updated_at = UTC_TIMESTAMP(3)",
+      values, deadline));
   MILLRACE_TRY(connection->command("COMMIT", deadline));
 
   ParkedFrom parked;
@@ -266,7 +447,7 @@ base::Result<std::unique_ptr<ports::OutboxLease>> MysqlOutbox::acquire(std::int3
         return {};
       },
       deadline));
-  return std::make_unique<Lease>(impl_->pool, std::move(connection), impl_->options, shard, epoch,
+  return std::make_unique<Lease>(impl_->pool, std::move(connection), options, shard, epoch,
                                  std::move(parked));
 }
 

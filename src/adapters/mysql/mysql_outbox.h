@@ -1,7 +1,8 @@
 // Port Outbox over the MySQL protocol: a named lock per shard keeps one relay active, an epoch in
-// relay_shards fences the others.
+// relay_shards fences the others, relay_layout says into how many shards the outbox is divided.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
@@ -11,10 +12,12 @@
 namespace millrace::adapters::mysql {
 
 struct OutboxOptions {
-  /// A row belongs to the shard CRC32(aggregate id) mod `partitions` mod `shards`, so that a shard owns whole
-  /// partitions of the topic. With one shard `partitions` is not used.
+  /// Into how many shards the outbox is divided: a row belongs to CRC-32 of its aggregate id modulo this.
+  /// With a number of partitions that it divides, a shard owns whole partitions (ports::partition_of).
   std::int32_t shards = 1;
-  std::int32_t partitions = 1;
+  /// The server drops an owner from which it hears nothing for so long, and with it the lock. Above the
+  /// longest pause between two calls of a lease. Whole seconds count, rounded up.
+  std::chrono::milliseconds silence_max{5'000};
   std::size_t fetch_bytes_max = std::size_t{32}
                                 << 20;  ///< Payload of one fetch; the first row comes whatever its size.
 };

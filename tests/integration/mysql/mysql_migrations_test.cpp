@@ -31,9 +31,8 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
   EXPECT_EQ(
       database.value("SELECT GROUP_CONCAT(table_name ORDER BY table_name) FROM information_schema.tables "
                      "WHERE table_schema = DATABASE()"),
-      "dead_letters,inventory,jobs,orders,order_items,outbox,payments,products,relay_shards,schema_"
-      "migrations,"
-      "users");
+      "dead_letters,inventory,jobs,orders,order_items,outbox,payments,products,relay_layout,relay_"
+      "shards,relay_topics,schema_migrations,users");
   EXPECT_EQ(
       database.value(
           "SELECT GROUP_CONCAT(CONCAT(name, ' ', ROUND(price, 2)) ORDER BY id SEPARATOR ', ') FROM products"),
@@ -44,7 +43,7 @@ TEST(MysqlMigrations, MakeTheTablesAndTheSampleShop) {
       database.value("SELECT CONCAT(COUNT(*), ' ', MIN(available), ' ', MAX(available)) FROM inventory"),
       "6 100 100");
   EXPECT_EQ(database.value("SELECT GROUP_CONCAT(name ORDER BY version) FROM schema_migrations"),
-            "001_tables,002_sample_shop,003_existing_shop,004_dead_letters,005_jobs");
+            "001_tables,002_sample_shop,003_existing_shop,004_dead_letters,005_jobs,006_relay_layout");
 }
 
 /// The tables as a shop may have them that never heard of Millrace.

@@ -1,5 +1,7 @@
 #include "adapters/mysql/mysql_outbox.h"
 
+#include <thread>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -30,6 +32,18 @@ class MysqlOutboxTest : public testing::Test {
     return found;
   }
 
+  /// The server frees the locks of a connection a moment after its end.
+  static base::Result<std::unique_ptr<ports::OutboxLease>> acquire(ports::Outbox& outbox,
+                                                                   std::int32_t shard) {
+    const base::Deadline deadline = soon();
+    auto lease = outbox.acquire(shard, soon());
+    while (!lease && !deadline.passed()) {
+      std::this_thread::sleep_for(20ms);
+      lease = outbox.acquire(shard, soon());
+    }
+    return lease;
+  }
+
   support::TestDatabase database_;
   adapters::mysql::MysqlOutbox outbox_{database_.address()};
 };
@@ -39,7 +53,7 @@ TEST_F(MysqlOutboxTest, HandsOutUnprocessedRowsByIdAndNotThoseThatAreMarked) {
   const auto lease = outbox_.acquire(0, soon());
   ASSERT_TRUE(lease) << lease.error().message;
 
-  const auto first = (*lease)->fetch(2, soon());
+  const auto first = (*lease)->fetch(0, 2, soon());
   ASSERT_TRUE(first) << first.error().message;
   EXPECT_EQ(ids(*first), (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ((*first)[0].aggregate_id, "a");
@@ -49,7 +63,7 @@ TEST_F(MysqlOutboxTest, HandsOutUnprocessedRowsByIdAndNotThoseThatAreMarked) {
   EXPECT_GT(base::to_ms((*first)[0].created_at), 0);
   ASSERT_TRUE((*lease)->mark_processed(ids(*first), soon()));
 
-  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{3}));
+  EXPECT_EQ(ids((*lease)->fetch(0, 10, soon()).value()), (std::vector<std::uint64_t>{3}));
   EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox WHERE processed = 1 AND processed_at IS NOT NULL"),
             "2");
   const auto depth = outbox_.depth(soon());
@@ -65,7 +79,6 @@ TEST_F(MysqlOutboxTest, GivesAShardToOneRelayAtATimeAndRaisesTheEpochOnEachTakeO
   const auto second = outbox_.acquire(0, soon());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, ErrorKind::kConflict);
-  EXPECT_TRUE(outbox_.acquire(1, soon()));
 
   first->reset();
   const base::Deadline deadline = soon();
@@ -88,24 +101,98 @@ TEST_F(MysqlOutboxTest, RefusesMarksOfARelayThatHasBeenOvertaken) {
   append("a", 2);
   const auto old = outbox_.acquire(0, soon());
   ASSERT_TRUE(old);
-  const auto rows = (*old)->fetch(10, soon());
+  const auto rows = (*old)->fetch(0, 10, soon());
   ASSERT_TRUE(rows);
-  // The server loses the old relay's connection, and with it the lock, while the relay is busy elsewhere.
-  database_.run(
-      fmt::format("KILL {}", database_.value(fmt::format("SELECT IS_USED_LOCK('millrace-relay {} 0')",
-                                                         database_.address().database))));
-  const base::Deadline deadline = soon();
-  auto fresh = outbox_.acquire(0, soon());
-  while (!fresh && !deadline.passed()) fresh = outbox_.acquire(0, soon());
-  ASSERT_TRUE(fresh);
+  // Another one has taken over, and the old one's connection has not noticed that its lock is gone.
+  database_.run("UPDATE relay_shards SET epoch = epoch + 1");
 
   const auto marked = (*old)->mark_processed(ids(*rows), soon());
   ASSERT_FALSE(marked);
   EXPECT_EQ(marked.error().kind, ErrorKind::kConflict);
   EXPECT_EQ((*old)->park(1, "a", soon()).error().kind, ErrorKind::kConflict);
-  EXPECT_EQ((*old)->fetch(10, soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->record_topic("order.events", {3, "x"}, soon()).error().kind, ErrorKind::kConflict);
   EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox WHERE processed = 1 OR parked = 1"), "0");
-  EXPECT_TRUE((*fresh)->mark_processed(ids(*rows), soon()));
+}
+
+TEST_F(MysqlOutboxTest, NoticesThatItsConnectionAndSoItsLockIsGone) {
+  append("a", 2);
+  const auto old = outbox_.acquire(0, soon());
+  ASSERT_TRUE(old);
+  database_.run(
+      fmt::format("KILL {}", database_.value(fmt::format("SELECT IS_USED_LOCK('millrace-relay {} 0')",
+                                                         database_.address().database))));
+  const auto fresh = acquire(outbox_, 0);
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ((*old)->fetch(0, 10, soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->mark_processed(std::vector<std::uint64_t>{1}, soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->keep(soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_TRUE((*fresh)->mark_processed(std::vector<std::uint64_t>{1, 2}, soon()));
+}
+
+TEST_F(MysqlOutboxTest, TakesTheShardFromAnOwnerThatIsSilent) {
+  using adapters::mysql::MysqlOutbox;
+  MysqlOutbox brief(database_.address(), {.silence_max = 1s});
+  const auto old = brief.acquire(0, soon());
+  ASSERT_TRUE(old);
+  EXPECT_FALSE(outbox_.acquire(0, soon()));
+  const auto fresh = acquire(outbox_, 0);
+  ASSERT_TRUE(fresh);
+  EXPECT_GT((*fresh)->epoch(), (*old)->epoch());
+  EXPECT_EQ((*old)->keep(soon()).error().kind, ErrorKind::kConflict);
+}
+
+TEST_F(MysqlOutboxTest, DividesTheOutboxAnewOnlyWhenNoFormerShardHasAnOwner) {
+  using adapters::mysql::MysqlOutbox;
+  append("a", 3);
+  MysqlOutbox two(database_.address(), {.shards = 2});
+  MysqlOutbox three(database_.address(), {.shards = 3});
+  auto whole = outbox_.acquire(0, soon());
+  ASSERT_TRUE(whole);
+  ASSERT_TRUE((*whole)->record_topic("order.events", {6, "x"}, soon()));
+  for (std::int32_t shard = 0; shard < 2; ++shard) {
+    const auto refused = two.acquire(shard, soon());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+  }
+  const std::uint64_t first_epoch = (*whole)->epoch();
+  whole->reset();
+
+  auto one_of_two = acquire(two, 1);
+  ASSERT_TRUE(one_of_two) << one_of_two.error().message;
+  EXPECT_GT((*one_of_two)->epoch(), first_epoch);
+  auto other_of_two = acquire(two, 0);
+  ASSERT_TRUE(other_of_two) << other_of_two.error().message;
+  EXPECT_GT((*other_of_two)->epoch(), (*one_of_two)->epoch());
+  for (const auto* lease : {&*one_of_two, &*other_of_two})
+    EXPECT_EQ((*lease)->topic("order.events", soon()).value(), (ports::RelayedTopic{6, "x"}));
+  EXPECT_EQ(outbox_.acquire(0, soon()).error().kind, ErrorKind::kConflict);
+
+  // One shard moves on alone: until the other follows, its partitions cannot pass to others.
+  ASSERT_TRUE((*one_of_two)->record_topic("order.events", {12, "x"}, soon()));
+  const std::uint64_t last_epoch = (*other_of_two)->epoch();
+  one_of_two->reset();
+  EXPECT_FALSE(three.acquire(2, soon()));
+  ASSERT_TRUE((*other_of_two)->record_topic("order.events", {12, "x"}, soon()));
+  other_of_two->reset();
+  const auto last = acquire(three, 2);
+  ASSERT_TRUE(last) << last.error().message;
+  EXPECT_GT((*last)->epoch(), last_epoch);
+  EXPECT_EQ((*last)->topic("order.events", soon()).value()->partitions, 12);
+}
+
+TEST_F(MysqlOutboxTest, MarksWhatItIsToldToAndNotWhatWasCommittedBetween) {
+  append("a", 20);
+  database_.run("DELETE FROM outbox WHERE id = 15");
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  const auto rows = (*lease)->fetch(0, 18, soon()).value();
+  ASSERT_EQ(rows.size(), 18u);
+  // Of a transaction that began earlier and was slower.
+  database_.run(
+      "INSERT INTO outbox (id, aggregate_id, aggregate_type, event_type, payload) VALUES (15, 'b', 'Order', "
+      "'OrderCreated', '{}')");
+  ASSERT_TRUE((*lease)->mark_processed(ids(rows), soon()));
+  EXPECT_EQ(ids((*lease)->fetch(0, 10, soon()).value()), (std::vector<std::uint64_t>{15, 20}));
 }
 
 TEST_F(MysqlOutboxTest, ParksARowWithAllLaterOnesOfItsOrderAlsoThoseThatComeAfter) {
@@ -116,10 +203,10 @@ TEST_F(MysqlOutboxTest, ParksARowWithAllLaterOnesOfItsOrderAlsoThoseThatComeAfte
   ASSERT_TRUE(lease);
 
   ASSERT_TRUE((*lease)->park(2, "a", soon()));
-  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3}));
+  EXPECT_EQ(ids((*lease)->fetch(0, 10, soon()).value()), (std::vector<std::uint64_t>{1, 3}));
   append("a", 1);
   append("b", 1);
-  EXPECT_EQ(ids((*lease)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
+  EXPECT_EQ(ids((*lease)->fetch(0, 10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
 
   // The next relay knows it as well.
   lease->reset();
@@ -128,7 +215,7 @@ TEST_F(MysqlOutboxTest, ParksARowWithAllLaterOnesOfItsOrderAlsoThoseThatComeAfte
   auto next = outbox_.acquire(0, soon());
   while (!next && !deadline.passed()) next = outbox_.acquire(0, soon());
   ASSERT_TRUE(next);
-  EXPECT_EQ(ids((*next)->fetch(10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
+  EXPECT_EQ(ids((*next)->fetch(0, 10, soon()).value()), (std::vector<std::uint64_t>{1, 3, 6}));
   const auto depth = outbox_.depth(soon());
   ASSERT_TRUE(depth);
   EXPECT_EQ(depth->parked, 4u);
@@ -161,17 +248,17 @@ TEST_F(MysqlOutboxTest, BoundsTheBytesOfOneFetch) {
   adapters::mysql::MysqlOutbox small(database_.address(), {.fetch_bytes_max = 4});
   const auto lease = small.acquire(0, soon());
   ASSERT_TRUE(lease);
-  EXPECT_EQ((*lease)->fetch(10, soon()).value().size(), 1u);
+  EXPECT_EQ((*lease)->fetch(0, 10, soon()).value().size(), 1u);
 }
 
 TEST_F(MysqlOutboxTest, SharesRowsBetweenShardsByPartition) {
   for (const char* aggregate : {"a", "b", "c", "d", "e", "f", "g", "h"}) append(aggregate, 1);
-  adapters::mysql::MysqlOutbox sharded(database_.address(), {.shards = 2, .partitions = 6});
+  adapters::mysql::MysqlOutbox sharded(database_.address(), {.shards = 2});
   const auto even = sharded.acquire(0, soon());
   const auto odd = sharded.acquire(1, soon());
   ASSERT_TRUE(even && odd);
-  const std::size_t in_even = (*even)->fetch(10, soon()).value().size();
-  const std::size_t in_odd = (*odd)->fetch(10, soon()).value().size();
+  const std::size_t in_even = (*even)->fetch(0, 10, soon()).value().size();
+  const std::size_t in_odd = (*odd)->fetch(0, 10, soon()).value().size();
   EXPECT_EQ(in_even + in_odd, 8u);
   EXPECT_GT(in_even, 0u);
   EXPECT_GT(in_odd, 0u);
