@@ -250,9 +250,32 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
   return {};
 }
 
+/// The commit to the log only serves displays of lag: when it fails, the stage goes on and tries again later.
+/// Whether a partition has passed to another the assignments say.
+void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
+  if (!at_once && !commit_due_.passed()) return;
+  for (auto& [key, partition] : partitions_) {
+    const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
+    if (partition.committed == recorded) continue;
+    const auto committed =
+        member.commit(partition.assignment, {recorded, {}}, base::Deadline::in(options_.commit_timeout));
+    if (!committed) {
+      if (commit_outage_.worth_a_line(committed.error()))
+        spdlog::log(
+            committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+            "sink: {}; going on, and trying again", committed.error().message);
+      commit_due_ = base::Deadline::in(commit_backoff_.next());
+      return;
+    }
+    partition.committed = recorded;
+    commit_backoff_.reset();
+    if (const auto lasted = commit_outage_.over())
+      spdlog::info("sink: commits succeed again after {} s", lasted->count());
+  }
+}
+
 /// Keeps the position in the warehouse behind the acknowledged parts: one write in flight, its result taken
-/// before the next. With `wait` it ends with all positions written. The commit to the log only serves
-/// displays of lag.
+/// before the next. With `wait` it ends with all positions written.
 base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait) {
   for (;;) {
     if (position_write_) {
@@ -266,12 +289,7 @@ base::Result<void> Sink::settle_positions(ports::GroupMember& member, bool wait)
         entry->second.recorded = position;
       }
     }
-    for (auto& [key, partition] : partitions_) {
-      const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
-      if (partition.committed == recorded) continue;
-      MILLRACE_TRY(member.commit(partition.assignment, {recorded, {}}, soon()));
-      partition.committed = recorded;
-    }
+    commit_positions(member, wait);
     const auto now = base::monotonic_now();
     if (!wait && now - last_position_write_ < options_.position_interval) return {};
     std::map<std::string, SinkPosition> positions;

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.h"
+#include "base/deadline.h"
 #include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/side_task.h"
@@ -38,6 +40,7 @@ struct Options {
   std::chrono::milliseconds insert_timeout{30'000};
   std::chrono::milliseconds query_timeout{60'000};
   std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the log.
+  std::chrono::milliseconds commit_timeout{500};   ///< Of one commit to the log; it is tried again later.
   std::size_t cached_keys_max =
       300'000;  ///< Running sums kept in memory per partition, about 300 bytes each.
   /// Rows whose version is older than this are looked up among the purged orders before they enter the base
@@ -96,6 +99,7 @@ class Sink {
   [[nodiscard]] base::Result<void> bury_base_rows(const std::vector<RefusedRow>& refused);
   void note_success();
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
+  void commit_positions(ports::GroupMember& member, bool at_once);
   [[nodiscard]] std::size_t pending_rows() const;
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
@@ -111,6 +115,9 @@ class Sink {
   Generation generation_;  // of the tables, as it was when they were last opened
   BaseRows base_rows_;
   base::OutageNotes outage_;
+  base::OutageNotes commit_outage_;
+  base::Backoff commit_backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2'000)};
+  base::Deadline commit_due_ = base::Deadline::in(std::chrono::milliseconds(0));
   bool opens_told_ = false;  // where partitions go on was logged already in this outage
   Stats stats_;
 };

@@ -18,6 +18,8 @@ namespace {
 constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the log is felt after its end
+constexpr std::chrono::milliseconds kCommitBackoffFirst{50};
+constexpr std::chrono::milliseconds kCommitBackoffLongest{2'000};
 constexpr std::string_view kWindowStart = "window-start-offset=";
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
@@ -161,13 +163,32 @@ base::Result<std::size_t> Transformer::advance(Partition& partition) {
   return records.size();
 }
 
-base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition) {
+base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition,
+                                       base::Deadline deadline) {
   if (partition.committed == partition.position) return {};
   const std::string metadata = std::string(kWindowStart) +
                                std::to_string(partition.window.start_offset().value_or(partition.position));
-  MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, soon()));
+  MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, deadline));
   partition.committed = partition.position;
   return {};
+}
+
+/// Whether it succeeded. Else the stage goes on all the same: what is not committed is only transformed again
+/// after a crash, and whether a partition has passed to another the assignments say.
+base::Result<bool> Transformer::commit_all(ports::GroupMember& member) {
+  for (auto& [key, partition] : partitions_) {
+    const auto committed = commit(member, partition, base::Deadline::in(options_.commit_timeout));
+    if (committed) continue;
+    if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
+    if (commit_outage_.worth_a_line(committed.error()))
+      spdlog::log(
+          committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+          "transform: {}; going on, and trying again", committed.error().message);
+    return false;
+  }
+  if (const auto lasted = commit_outage_.over())
+    spdlog::info("transform: commits succeed again after {} s", lasted->count());
+  return true;
 }
 
 base::Result<void> Transformer::serve(const base::StopSignal& stop) {
@@ -177,10 +198,7 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
   for (const std::string& topic : {options_.output_topic, options_.dead_letter_topic})
     MILLRACE_TRY(log_.ensure_topic(topic, input.partitions, soon()));
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.input_topic, soon()));
-  const auto commit_all = [&]() -> base::Result<void> {
-    for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition));
-    return {};
-  };
+  base::Backoff commit_backoff(kCommitBackoffFirst, kCommitBackoffLongest);
   auto commit_due = base::Deadline::in(std::chrono::milliseconds(0));
   while (!stop.requested()) {
     MILLRACE_TRY(follow_assignments(*member));
@@ -195,9 +213,10 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
     }
     // After a pause at once, then no more often than the interval.
     if (uncommitted && commit_due.passed()) {
-      MILLRACE_TRY(commit_all());
-      commit_due = base::Deadline::in(options_.commit_interval);
-      uncommitted = false;
+      MILLRACE_TRY_ASSIGN(const bool done, commit_all(*member));
+      if (done) commit_backoff.reset();
+      commit_due = base::Deadline::in(done ? options_.commit_interval : commit_backoff.next());
+      uncommitted = !done;
     }
     if (moved > 0) continue;
     const auto pause = uncommitted ? std::min(options_.idle_wait, commit_due.left()) : options_.idle_wait;
@@ -207,7 +226,8 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
       MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(pause)));
     }
   }
-  return commit_all();
+  for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition, soon()));
+  return {};
 }
 
 base::Result<void> Transformer::run(const base::StopSignal& stop) {

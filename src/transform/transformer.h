@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "ports/clock.h"
@@ -25,7 +26,8 @@ struct Options {
   std::size_t batch_records_max = 2'000;
   std::size_t batch_bytes_max = 8u << 20u;
   std::chrono::milliseconds commit_interval{200};
-  std::chrono::milliseconds idle_wait{200};  ///< The longest sleep; a record ends it at once.
+  std::chrono::milliseconds commit_timeout{500};  ///< Of one; it is tried again later.
+  std::chrono::milliseconds idle_wait{200};       ///< The longest sleep; a record ends it at once.
   std::chrono::milliseconds call_timeout{10'000};
 };
 
@@ -70,7 +72,9 @@ class Transformer {
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
   [[nodiscard]] base::Result<std::size_t> advance(Partition& partition);
   void transform(const ports::Record& record, Partition& partition, Batch& batch);
-  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition);
+  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition,
+                                          base::Deadline deadline);
+  [[nodiscard]] base::Result<bool> commit_all(ports::GroupMember& member);
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
   ports::EventLog& log_;
@@ -78,6 +82,7 @@ class Transformer {
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
   std::string incarnation_;  // of the input topic
+  base::OutageNotes commit_outage_;
   Stats stats_;
 };
 

@@ -19,15 +19,16 @@ from system import Millrace, ask, free_port, program, wait_until
 
 ROLES = ("api", "relay", "transform", "sink")
 WAYS = ("kill", "stop", "pause")
-SESSION_SECONDS = 3.0
+SESSION_SECONDS = 6.0  # the shortest that brokers take by default; longer than they need to replace one of them
 # Short, so that a pause outlasts it; a window that is as small as is allowed, so that a repeat beyond it would be met.
 RELAY_BATCH = 50
 WINDOW = 2 * RELAY_BATCH
 SETTINGS = {"event_log.kind": "kafka", "kafka.session_timeout": f"{SESSION_SECONDS:.0f}s", "relay.batch_size": RELAY_BATCH,
             "transform.window": WINDOW}
 PAUSE_SECONDS = (SESSION_SECONDS + 0.5, SESSION_SECONDS + 2.5)
+SHORT_PAUSE_SECONDS = (2.5, 4.5)  # longer than the time-outs of orders and inserts
 LONG_SHARE = 0.1
-LONG_SECONDS = (10.5, 12.0)  # than the 10 s of every call, too
+LONG_SECONDS = (10.5, 12.0)  # longer than the 10 s of every call, too
 GATE_SECONDS = (0.5, 4.0)
 AWAY_SECONDS = (1.5, 5.0)
 COMES_BACK_AT_ONCE = 0.5
@@ -187,7 +188,10 @@ class Kafka(Setup):
                                    f"{instance.log.read_text(errors='replace')[-2000:]}")
 
     def wait_longer_than_a_session(self):
-        time.sleep(self.chance.uniform(*(LONG_SECONDS if self.chance.random() < LONG_SHARE else PAUSE_SECONDS)))
+        self.wait(PAUSE_SECONDS)
+
+    def wait(self, seconds):
+        time.sleep(self.chance.uniform(*(LONG_SECONDS if self.chance.random() < LONG_SHARE else seconds)))
 
     def waiting(self):
         return self.millrace.mysql("SELECT COUNT(*) FROM outbox WHERE processed = 0")[0][0]
@@ -209,11 +213,11 @@ class Kafka(Setup):
         return at
 
     def pause_one(self, role):
-        """For longer than its session: the others take over, and it wakes up in the middle of whatever it did."""
+        """A transformer or sink for longer than its session: the other takes over. It wakes up in the middle of what it did."""
         victim = self.chance.choice(self.millrace.of(role))
         victim.process.send_signal(signal.SIGSTOP)
         try:
-            self.wait_longer_than_a_session()
+            self.wait(PAUSE_SECONDS if role in ("transform", "sink") else SHORT_PAUSE_SECONDS)
             if role == "relay":
                 self.note("events that waited", self.waiting())
         finally:
@@ -313,7 +317,7 @@ class Kafka(Setup):
         self.note("partitions led by what stood still", self.led(broker))
         broker.signal(signal.SIGSTOP)
         try:
-            self.wait_longer_than_a_session()
+            self.wait(SHORT_PAUSE_SECONDS)
             # The others have noticed, however slow the machine is.
             others = [other for other in self.cluster if other is not broker]
             wait_until(lambda: others[0].quorum_leader() != broker.number, "another leads the controllers", pause=0.1)
@@ -345,7 +349,7 @@ class Kafka(Setup):
         gate = self.some_broker().gate
         gate.set(mode)
         if mode in ("hold", "part"):
-            self.wait_longer_than_a_session()
+            self.wait(SHORT_PAUSE_SECONDS)
         else:
             time.sleep(self.chance.uniform(*GATE_SECONDS))
         gate.set("pass")
@@ -368,7 +372,7 @@ class Kafka(Setup):
 
     def hold(self, gate):
         gate.set("hold")
-        self.wait_longer_than_a_session()
+        self.wait(SHORT_PAUSE_SECONDS)
         gate.set("pass")
         return time.monotonic()
 

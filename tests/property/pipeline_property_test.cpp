@@ -186,6 +186,24 @@ TEST(Pipeline, KeepsTheTruthWhateverCallOfTheLogGoesWrong) {
   EXPECT_GT(repeats, 0u) << "no fault made an event come twice: the test does not reach what it is for";
 }
 
+TEST(Pipeline, GoesOnWithoutStartingAnyStageAgainWhileCommitsFail) {
+  spdlog::set_level(spdlog::level::off);
+  const History history(17, 30);
+  for (const LogFault fault : {LogFault::kFail, LogFault::kConflict}) {
+    World world;
+    const std::uint64_t joins_before = world.log.faults().calls(LogOperation::kJoin);
+    send(world, history);
+    world.relay();
+    world.log.faults().set(LogOperation::kCommit, 1, fault, 3);
+    world.transform();
+    world.log.faults().set(LogOperation::kCommit, 1, fault, 3);
+    world.sink();
+    world.expect_truth(history);
+    EXPECT_EQ(world.log.faults().calls(LogOperation::kJoin) - joins_before, 2u);
+    EXPECT_EQ(world.repeats, 0u);
+  }
+}
+
 TEST(Pipeline, GoesOnAfterTheLogWasTrimmedToWhatARestartNeeds) {
   spdlog::set_level(spdlog::level::off);
   constexpr std::uint64_t kSeed = 3;

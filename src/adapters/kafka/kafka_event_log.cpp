@@ -24,7 +24,8 @@ using base::Result;
 using ports::TopicPartition;
 
 constexpr std::chrono::milliseconds kLookPause{20};
-constexpr std::chrono::milliseconds kNewsTime{1'000};  // until every broker knows of a topic
+constexpr std::chrono::milliseconds kNewsTime{1'000};             // until every broker knows of a topic
+constexpr std::chrono::milliseconds kCoordinatorPatience{2'000};  // of the first question
 constexpr std::chrono::milliseconds kCoordinatorPause{200};
 constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was never seen: a call that must
                                                         // not wait does wait for this
@@ -458,8 +459,9 @@ class KafkaEventLog::Impl {
   /// found once, also when that one says that it is none any more: after an error it is asked through a
   /// client that knows nothing yet.
   template <class Question>
-  auto ask_group(Deadline deadline, Question question) -> std::invoke_result_t<Question, const Client&> {
-    for (;;) {
+  auto ask_group(Deadline deadline, Question question)
+      -> std::invoke_result_t<Question, const Client&, Deadline> {
+    for (auto patience = kCoordinatorPatience;; patience *= 2) {
       std::shared_ptr<Client> client;
       {
         const std::lock_guard lock(group_client_mutex_);
@@ -470,7 +472,8 @@ class KafkaEventLog::Impl {
         client = group_client_;
       }
       client->hear();
-      auto answer = question(*client);
+      // Asked of a coordinator that died, a question would wait for as long as it may.
+      auto answer = question(*client, Deadline::in(std::min(patience, deadline.left())));
       if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
       {
         const std::lock_guard lock(group_client_mutex_);
@@ -924,21 +927,22 @@ Result<std::vector<std::string>> ask_groups(const Client& client, Deadline deadl
 Result<std::optional<ports::CommittedOffset>> KafkaEventLog::committed(const std::string& group,
                                                                        const TopicPartition& partition,
                                                                        Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(auto found, impl_->ask_group(deadline, [&](const Client& client) {
-    return ask_committed_offsets(client, group, &partition, deadline);
+  MILLRACE_TRY_ASSIGN(auto found, impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
+    return ask_committed_offsets(client, group, &partition, patience);
   }));
   if (found.empty()) return std::nullopt;
   return std::move(found.front().committed);
 }
 
 Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const auto groups, impl_->ask_group(deadline, [&](const Client& client) {
-    return ask_groups(client, deadline);
-  }));
+  MILLRACE_TRY_ASSIGN(const auto groups,
+                      impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
+                        return ask_groups(client, patience);
+                      }));
   std::vector<ports::GroupOffset> all;
   for (const std::string& group : groups) {
-    MILLRACE_TRY_ASSIGN(auto some, impl_->ask_group(deadline, [&](const Client& client) {
-      return ask_committed_offsets(client, group, nullptr, deadline);
+    MILLRACE_TRY_ASSIGN(auto some, impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
+      return ask_committed_offsets(client, group, nullptr, patience);
     }));
     std::ranges::move(some, std::back_inserter(all));
   }
