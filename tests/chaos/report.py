@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 
@@ -10,6 +11,7 @@ from system import REPOSITORY
 
 ROUNDS_TO_JUDGE = 4  # a fault that never hit anything in so many rounds is no test
 KILLS = "kill_"  # faults whose names begin so are `kill -9`
+ONE_OF_TWO = re.compile(r"(kill|stop|pause)_(api|relay|transform|sink)")  # faults on Kafka: one of the two processes of a role
 RECOVERY_GOAL_SECONDS = 3.0
 OF_THE_SCENARIO = ("in the scenario", "longest distance of a repeat")  # numbers whose names end so are not summed: the highest counts
 
@@ -140,8 +142,11 @@ def write_report(path, runs, title="Fault suite"):
             details.append(f"| {setup.lower()} | {fault} | "
                            + ", ".join(f"{what} {count}" for what, count in tally.hits.items() if count) + " |")
             everything.count(tally.hits)
+    one_of_two = sum(len(tally.recoveries) for faults in tallies.values() for fault, tally in faults.items()
+                     if ONE_OF_TWO.fullmatch(fault))
     lines = [f"# {title}", "", *heading(runs), *sorted({f"- left out: {why}" for run in runs for why in run.left_out}),
              f"- rounds: {sum(run.rounds() for run in runs)}, of them with `kill -9`: {sum(run.rounds('kill') for run in runs)}",
+             *([f"- rounds in which one of two of a role was killed, stopped or paused: {one_of_two}"] if one_of_two else []),
              *(f"- {what}: {count}" for what, count in totals.items())]
     if kills:
         within = sum(recovery < RECOVERY_GOAL_SECONDS for recovery in kills)

@@ -84,6 +84,17 @@ def test_runs_are_summed_and_what_was_not_met_is_said(tmp_path):
     assert text.count("not met: repeats dropped") == 1 and "not met: answers" not in text
 
 
+def test_the_report_counts_rounds_with_one_of_two_and_keeps_the_longest_distance(tmp_path):
+    tally = Tally()
+    tally.add(0.5, {"shards taken": 1})
+    totals = {"orders acknowledged": 1, "log check: events": 3}
+    runs = [Run(seed, "abc", "a machine", 10, {**totals, "log check: longest distance of a repeat": distance},
+                {"Kafka": {"stop_relay": tally, "kill_broker": tally}}, [], []) for seed, distance in ((1, 7), (2, 5))]
+    text = write_report(tmp_path / "report.md", runs, "Fault suite on Kafka")
+    assert text.startswith("# Fault suite on Kafka\n") and "one of two of a role was killed, stopped or paused: 2" in text
+    assert "events: 6" in text and "longest distance of a repeat: 7" in text
+
+
 @pytest.mark.parametrize("have", [{}, {("day",): (2,)}, {("day",): (1,), ("other",): (1,)}])
 def test_the_oracle_finds_where_a_view_differs(have):
     assert len(oracle.differences_of_views({"v": {("day",): (1,)}}, {"v": have})) == 1
