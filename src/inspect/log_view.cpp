@@ -40,16 +40,25 @@ void LogView::sample() {
 
 template <class T, class Question>
 LogView::Kept<T> LogView::keep(Slot<T>& slot, base::Deadline deadline, Question question) {
-  const std::unique_lock lock(slot.mutex, deadline.moment());
-  if (!lock) return base::unavailable("the event log did not answer in time");
-  if (slot.answer && std::chrono::steady_clock::now() < slot.until) return *slot.answer;
+  std::unique_lock lock(slot.mutex);
+  const auto is_fresh = [&] { return slot.answer && std::chrono::steady_clock::now() < slot.until; };
+  if (!slot.answered.wait_until(lock, deadline.moment(), [&] { return is_fresh() || !slot.is_asked; }))
+    return base::unavailable("the event log did not answer in time");
+  if (is_fresh()) return *slot.answer;
+  slot.is_asked = true;
+  lock.unlock();
   auto answer = question(deadline);
+  lock.lock();
   if (answer)
     slot.answer = std::make_shared<const T>(std::move(*answer));
   else
     slot.answer = std::unexpected(std::move(answer).error());
   slot.until = std::chrono::steady_clock::now() + options_.kept_for;
-  return *slot.answer;
+  slot.is_asked = false;
+  const Kept<T> given = *slot.answer;
+  lock.unlock();
+  slot.answered.notify_all();
+  return given;
 }
 
 LogView::Kept<ports::ClusterState> LogView::cluster(base::Deadline deadline) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -59,7 +60,9 @@ class LogView {
  private:
   template <class T>
   struct Slot {
-    std::timed_mutex mutex;
+    std::mutex mutex;
+    std::condition_variable answered;
+    bool is_asked = false;                        // guarded by mutex; somebody puts the question
     std::optional<Kept<T>> answer;                // guarded by mutex
     std::chrono::steady_clock::time_point until;  // guarded by mutex
   };
