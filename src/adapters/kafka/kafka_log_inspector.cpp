@@ -39,15 +39,20 @@ using base::Deadline;
 using base::Result;
 using ports::TopicPartition;
 
+constexpr std::chrono::milliseconds kFirstPatience{1'500};
 constexpr std::chrono::milliseconds kPause{200};  // before a question is put to another connection
-constexpr std::chrono::milliseconds kOffsetsTime{
-    3'000};  // a leader that is silent must not cost the whole answer
 constexpr std::chrono::milliseconds kNewsTime{400};
 constexpr std::chrono::milliseconds kNewsPause{50};
 constexpr std::chrono::milliseconds kQuorumTime{1'000};  // of one broker
 // Of rd_kafka_OffsetSpec_t.
 constexpr std::int64_t kEarliest = -2;
 constexpr std::int64_t kLatest = -1;
+
+/// What one attempt at an answer may take.
+struct Turn {
+  Deadline deadline;
+  bool is_last = false;  ///< A part of an answer is better than none.
+};
 
 using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>>;
 using Ends = std::map<TopicPartition, std::int64_t>;
@@ -76,19 +81,19 @@ Result<Metadata> ask_metadata(const Client& client, Deadline deadline) {
 
 /// Of one end (kEarliest, kLatest) of each partition that has a leader; those that do not answer are left
 /// out.
-Ends ask_offsets(const Client& client, const std::vector<TopicPartition>& partitions, std::int64_t which,
-                 Deadline deadline) {
+Result<Ends> ask_offsets(const Client& client, const std::vector<TopicPartition>& partitions,
+                         std::int64_t which, Turn turn) {
   Ends ends;
   if (partitions.empty()) return ends;
   const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
   for (const TopicPartition& partition : partitions)
     rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset =
         which;
-  const Deadline soon = deadline.left() > kOffsetsTime ? Deadline::in(kOffsetsTime) : deadline;
-  const auto event = client.ask("offsets", RD_KAFKA_ADMIN_OP_ANY, soon, [&](const auto* admin, auto* queue) {
-    rd_kafka_ListOffsets(client.get(), list.get(), admin, queue);
-  });
-  if (!event) return ends;
+  auto event = client.ask(
+      "offsets", RD_KAFKA_ADMIN_OP_ANY, turn.deadline,
+      [&](const auto* admin, auto* queue) { rd_kafka_ListOffsets(client.get(), list.get(), admin, queue); });
+  if (!event && turn.is_last) return ends;  // of a leader that is silent
+  if (!event) return std::unexpected(std::move(event).error());
   std::size_t count = 0;
   const auto* const infos =
       rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event->get()), &count);
@@ -147,13 +152,14 @@ Result<void> add_descriptions(const Client& client, std::vector<ports::TopicStat
   return {};
 }
 
-void add_offsets(const Client& client, std::vector<ports::TopicState>& states, Deadline deadline) {
+Result<void> add_offsets(const Client& client, std::vector<ports::TopicState>& states, Turn turn) {
   std::vector<TopicPartition> led;
   for (const ports::TopicState& state : states)
     for (const ports::PartitionState& partition : state.partitions)
       if (partition.leader) led.push_back({state.info.topic, partition.partition});
-  const Ends begins = ask_offsets(client, led, kEarliest, deadline);
-  const Ends ends = ask_offsets(client, led, kLatest, deadline);
+  const Turn half{Deadline::in(turn.deadline.left() / 2), turn.is_last};
+  MILLRACE_TRY_ASSIGN(const Ends begins, ask_offsets(client, led, kEarliest, half));
+  MILLRACE_TRY_ASSIGN(const Ends ends, ask_offsets(client, led, kLatest, turn));
   for (ports::TopicState& state : states)
     for (ports::PartitionState& partition : state.partitions) {
       const TopicPartition key{state.info.topic, partition.partition};
@@ -163,6 +169,7 @@ void add_offsets(const Client& client, std::vector<ports::TopicState>& states, D
       // Records may have been removed between the two questions.
       partition.offsets = {begin->second, std::max(begin->second, end->second)};
     }
+  return {};
 }
 
 Result<std::vector<ports::TopicSetting>> ask_settings(const Client& client, const std::string& topic,
@@ -307,15 +314,16 @@ Result<void> add_commits(const Client& client, ports::GroupState& group, Deadlin
 
 Result<std::vector<ports::GroupState>> ask_groups(const Client& client,
                                                   const std::map<std::string, std::string>& names,
-                                                  Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(auto groups, ask_descriptions(client, names, deadline));
+                                                  Turn turn) {
+  MILLRACE_TRY_ASSIGN(auto groups, ask_descriptions(client, names, turn.deadline));
   std::set<TopicPartition> partitions;
   for (ports::GroupState& group : groups) {
-    MILLRACE_TRY(add_commits(client, group, deadline));
+    MILLRACE_TRY(add_commits(client, group, turn.deadline));
     for (const ports::GroupPartition& partition : group.partitions) partitions.insert(partition.partition);
   }
   // After the commits, so that the ends do not lie below them.
-  const Ends ends = ask_offsets(client, {partitions.begin(), partitions.end()}, kLatest, deadline);
+  MILLRACE_TRY_ASSIGN(const Ends ends,
+                      ask_offsets(client, {partitions.begin(), partitions.end()}, kLatest, turn));
   for (ports::GroupState& group : groups)
     for (ports::GroupPartition& partition : group.partitions)
       if (const auto end = ends.find(partition.partition); end != ends.end()) partition.end = end->second;
@@ -360,13 +368,14 @@ class KafkaLogInspector::Impl {
   }
 
   /// Puts the question again, while there is time, when the brokers were away. The library keeps the
-  /// coordinator of a group that it found once, also when that one is none any more: so to a client that
-  /// knows nothing yet.
+  /// coordinator of a group that it found once, also when that one is none any more or has died: so to a
+  /// client that knows nothing yet, and the first ones do not get all of the time.
   template <class Question>
-  auto ask(Deadline deadline, Question question) -> std::invoke_result_t<Question, const Client&> {
-    for (;;) {
+  auto ask(Deadline deadline, Question question) -> std::invoke_result_t<Question, const Client&, Turn> {
+    for (auto patience = kFirstPatience;; patience *= 2) {
       MILLRACE_TRY_ASSIGN(const std::shared_ptr<Client> used, client());
-      auto answer = question(*used);
+      const std::chrono::milliseconds left = deadline.left();
+      auto answer = question(*used, Turn{Deadline::in(std::min(patience, left)), patience >= left});
       if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
       {
         const std::lock_guard lock(mutex_);
@@ -402,10 +411,10 @@ Result<std::unique_ptr<KafkaLogInspector>> KafkaLogInspector::open(const Options
 }
 
 Result<ports::ClusterState> KafkaLogInspector::cluster(Deadline deadline) {
-  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::ClusterState> {
-    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
-    MILLRACE_TRY_ASSIGN(const Event event, client.ask("describe the cluster", RD_KAFKA_ADMIN_OP_ANY, deadline,
-                                                      [&](const auto* admin, auto* queue) {
+  return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<ports::ClusterState> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, turn.deadline));
+    MILLRACE_TRY_ASSIGN(const Event event, client.ask("describe the cluster", RD_KAFKA_ADMIN_OP_ANY,
+                                                      turn.deadline, [&](const auto* admin, auto* queue) {
                                                         rd_kafka_DescribeCluster(client.get(), admin, queue);
                                                       }));
     const auto* const described = rd_kafka_event_DescribeCluster_result(event.get());
@@ -435,13 +444,13 @@ Result<ports::ClusterState> KafkaLogInspector::cluster(Deadline deadline) {
 }
 
 Result<std::vector<ports::TopicState>> KafkaLogInspector::topics(Deadline deadline) {
-  return impl_->ask(deadline, [&](const Client& client) -> Result<std::vector<ports::TopicState>> {
-    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
+  return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<std::vector<ports::TopicState>> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, turn.deadline));
     std::vector<ports::TopicState> states;
     for (int i = 0; i < metadata->topic_cnt; ++i) states.push_back(state_of(metadata->topics[i]));
     std::ranges::sort(states, {}, [](const ports::TopicState& state) { return state.info.topic; });
-    MILLRACE_TRY(add_descriptions(client, states, deadline));
-    add_offsets(client, states, deadline);
+    MILLRACE_TRY(add_descriptions(client, states, turn.deadline));
+    MILLRACE_TRY(add_offsets(client, states, turn));
     return states;
   });
 }
@@ -449,15 +458,16 @@ Result<std::vector<ports::TopicState>> KafkaLogInspector::topics(Deadline deadli
 Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Deadline deadline) {
   // The library would ask for a topic without a name for ever.
   if (!ports::check_topic(name, 1)) return base::not_found(no_topic(name));
-  const auto look = [&](const Client& client) -> Result<ports::TopicState> {
-    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, deadline));
+  const auto look = [&](const Client& client, Turn turn) -> Result<ports::TopicState> {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, turn.deadline));
     std::vector<ports::TopicState> states;
     for (int i = 0; i < metadata->topic_cnt; ++i)
       if (metadata->topics[i].topic == name) states.push_back(state_of(metadata->topics[i]));
     if (states.empty()) return base::not_found(no_topic(name));
-    MILLRACE_TRY(add_descriptions(client, states, deadline));
-    add_offsets(client, states, deadline);
-    MILLRACE_TRY_ASSIGN(states.front().settings, ask_settings(client, name, deadline));
+    MILLRACE_TRY(add_descriptions(client, states, turn.deadline));
+    MILLRACE_TRY_ASSIGN(states.front().settings, ask_settings(client, name, turn.deadline));
+    // Last, because leaders that are silent take all of the time that there is.
+    MILLRACE_TRY(add_offsets(client, states, turn));
     return std::move(states.front());
   };
   auto found = impl_->ask(deadline, look);
@@ -472,20 +482,20 @@ Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Dead
 }
 
 Result<std::vector<ports::GroupState>> KafkaLogInspector::groups(Deadline deadline) {
-  return impl_->ask(deadline, [&](const Client& client) -> Result<std::vector<ports::GroupState>> {
-    MILLRACE_TRY(ask_metadata(client, deadline));  // says best why nobody answers
-    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
-    return ask_groups(client, names, deadline);
+  return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<std::vector<ports::GroupState>> {
+    MILLRACE_TRY(ask_metadata(client, turn.deadline));  // says best why nobody answers
+    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, turn.deadline));
+    return ask_groups(client, names, turn);
   });
 }
 
 Result<ports::GroupState> KafkaLogInspector::group(const std::string& name, Deadline deadline) {
-  return impl_->ask(deadline, [&](const Client& client) -> Result<ports::GroupState> {
-    MILLRACE_TRY(ask_metadata(client, deadline));
-    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, deadline));
+  return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<ports::GroupState> {
+    MILLRACE_TRY(ask_metadata(client, turn.deadline));
+    MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, turn.deadline));
     const auto named = names.find(name);
     if (named == names.end()) return base::not_found(no_group(name));
-    MILLRACE_TRY_ASSIGN(auto groups, ask_groups(client, {*named}, deadline));
+    MILLRACE_TRY_ASSIGN(auto groups, ask_groups(client, {*named}, turn));
     return std::move(groups.front());
   });
 }
