@@ -80,6 +80,14 @@ setup:  ## up and init-db
 	@$(MAKE) up
 	@$(MAKE) init-db
 
+.PHONY: register-connector
+register-connector:  ## Give the sink's connector the configuration in kafka-connect/clickhouse-sink.json
+	@scripts/connector register
+
+.PHONY: connector-status
+connector-status:  ## The connector and its tasks; fails when one does not run
+	@scripts/connector status
+
 .PHONY: can-run-local can-run-docker bootstrap-kafka
 bootstrap-kafka:
 	@scripts/bootstrap --kafka

@@ -90,7 +90,21 @@ ENGINE = ReplacingMergeTree(upto)
 ORDER BY source
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
 
--- Lives of the two tables above (docs/specs/rebuild.md). A rebuild makes the next generation beside them and puts it in their place:
+-- What the sinks have been told over Kafka Connect's REST interface (docs/specs/connect.md): the newest revision counts, and none at all
+-- means that the connector runs as it is built in. The configuration holds no secret.
+CREATE TABLE IF NOT EXISTS analytics.connectors
+(
+    name String,
+    config String,
+    state Enum8('RUNNING' = 1, 'PAUSED' = 2, 'STOPPED' = 3, 'DELETED' = 4),
+    restarts UInt64,
+    revision UInt64
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY name
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1;
+
+-- Lives of the tables orders_analytics and rollups (docs/specs/rebuild.md). A rebuild makes the next generation beside them and puts it in their place:
 -- the highest number with an activated_at is the one in use, none at all means 0. Its snapshot stands in snapshot_g<number>, and its
 -- rollups take only sources that begin with "<number>/".
 CREATE TABLE IF NOT EXISTS analytics.generations

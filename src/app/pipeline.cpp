@@ -108,6 +108,7 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
       if (const auto ended = stage.run(pipeline->stop_); !ended) on_refusal(ended.error());
     });
   };
+  made->control_ = stages.control;
   made->hold(held);
   if (!made->has_topics_)
     made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
@@ -119,7 +120,10 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   if (stages.sink) {
     made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
       if (!pipeline->wait_for_topics()) return;
-      if (const auto ended = pipeline->run_sink(); !ended) on_refusal(ended.error());
+      const auto run_sink = [pipeline](const base::StopSignal& stop) { return pipeline->run_sink(stop); };
+      const auto ended =
+          pipeline->control_ != nullptr ? pipeline->control_->run(run_sink) : run_sink(pipeline->stop_);
+      if (!ended) on_refusal(ended.error());
     });
     run(*made->purger_);
     made->threads_.emplace_back([pipeline = made.get()] {
@@ -135,6 +139,7 @@ Pipeline::~Pipeline() {
 
 void Pipeline::stop() {
   stop_.request();
+  if (control_ != nullptr) control_->stop();
   wake();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -199,14 +204,14 @@ bool Pipeline::wait_for_topics() {
   return has_topics_;
 }
 
-base::Result<void> Pipeline::run_sink() {
+base::Result<void> Pipeline::run_sink(const base::StopSignal& stop) {
   for (;;) {
-    auto ended = sink_->run(stop_);
+    auto ended = sink_->run(stop);
     if (ended || !held_) return ended;
     spdlog::warn("{}; a job is running, and the sink goes on after it", ended.error().message);
-    while (held_ && !stop_.wait_for(kHeldPollInterval)) {
+    while (held_ && !stop.wait_for(kHeldPollInterval)) {
     }
-    if (stop_.requested()) return {};
+    if (stop.requested()) return {};
   }
 }
 
@@ -244,11 +249,15 @@ base::Result<Lag> Pipeline::log_lag(base::Deadline deadline) {
 
 bool Pipeline::drain(base::Deadline deadline) {
   if (!has_topics_) return false;  // nothing can leave the outbox, or be asked
+  // A sink that was told to rest loads nothing, however long one waits.
+  const auto left = [this](const Lag& lag) {
+    return lag.total() - (control_ != nullptr && control_->rests() ? lag.rows : 0);
+  };
   for (;;) {
     // Twice in a row: an event may have been on its way between two of the three counts.
     const auto first = lag(deadline);
-    const auto second = first && first->total() == 0 ? lag(deadline) : first;
-    if (second && second->total() == 0) return true;
+    const auto second = first && left(*first) == 0 ? lag(deadline) : first;
+    if (second && left(*second) == 0) return true;
     if (stop_.wait_for(kDrainPause) || deadline.passed()) return false;
   }
 }

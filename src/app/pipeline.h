@@ -10,6 +10,7 @@
 #include "app/neighbours.h"
 #include "app/settings.h"
 #include "base/stop.h"
+#include "connect/control.h"
 #include "ports/log_inspector.h"
 #include "purge/purge.h"
 #include "relay/relay.h"
@@ -34,6 +35,7 @@ struct Stages {
   bool relay = true;
   bool transform = true;
   bool sink = true;
+  connect::Control* control = nullptr;  ///< When the sink is to run; null: always. Outlives the pipeline.
 };
 
 /// Starts its threads when made and joins them when stopped or destroyed. Where the log is a cluster that is
@@ -80,7 +82,7 @@ class Pipeline {
   [[nodiscard]] base::Result<void> make_topics_in_time();
   [[nodiscard]] bool wait_for_topics();
   void trim_old_events();
-  [[nodiscard]] base::Result<void> run_sink();
+  [[nodiscard]] base::Result<void> run_sink(const base::StopSignal& stop);
   [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
                                                    base::Deadline deadline);
 
@@ -94,6 +96,7 @@ class Pipeline {
   std::unique_ptr<sink::Sink> sink_;
   std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;
   std::unique_ptr<purge::Purger> purger_;
+  connect::Control* control_ = nullptr;
   std::atomic<bool> held_ = false;
   std::atomic<bool> has_topics_ = false;
   base::StopSignal stop_;

@@ -66,6 +66,9 @@ const std::array kSettings = {
     SettingInfo{"kafka.session_timeout", &Settings::kafka_session_timeout, "A transformer or sink that is silent for longer gives its partitions to the others (brokers take 6s to 30m by default, ours 1s)", 1'000, 30 * 60'000},
     SettingInfo{"kafka.client", &Settings::kafka_client, "Settings of the client library, for TLS and SASL: security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;sasl.username=…", 0, 0, true},
 
+    SettingInfo{"connect.host", &Settings::connect_host, "Address on which `up` and `sink` serve Kafka Connect's REST interface"},
+    SettingInfo{"connect.port", &Settings::connect_port, "Its port; 0: not served. With the embedded event log it is served only when this is set", 0, kPortMax},
+
     SettingInfo{"relay.shards", &Settings::relay_shards, "Into how many shards the outbox is divided; must divide the number of partitions", 1, 64},
     SettingInfo{"relay.own_shards", &Settings::relay_own_shards, "Those that this process serves or stands by for: all, or their numbers, as in 0,2"},
     SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows of a shard sent and not yet marked: the bound on repeats after a crash", 1, 100'000},
@@ -268,6 +271,7 @@ base::Result<void> set_from_text(Settings& settings, const SettingInfo& info, st
     const std::string shown = info.secret ? std::string("***") : base::printable(text, 60);
     return base::invalid(fmt::format("{}: {} = '{}' {}", where, info.key, shown, set.error().message));
   }
+  settings.given.emplace(info.key);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ struct Settings {
   std::int64_t kafka_min_in_sync = 2;
   std::chrono::milliseconds kafka_session_timeout{10'000};
   std::string kafka_client;
+  std::string connect_host = "127.0.0.1";
+  std::int64_t connect_port = 8083;
   bool event_log_fsync = true;
   std::chrono::milliseconds event_log_retention{7 * 24 * 3'600'000LL};
 
@@ -88,6 +91,9 @@ struct Settings {
   std::chrono::milliseconds verify_interval{3'600'000};
 
   std::chrono::milliseconds stop_timeout{30'000};
+
+  /// The keys that somebody has set, to whatever value.
+  std::set<std::string, std::less<>> given;
 };
 
 /// Where a setting lives and how it is explained.

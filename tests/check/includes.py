@@ -24,6 +24,7 @@ ALLOWED = {
     "rebuild": {"sink", "jobs"} | FOUNDATION,
     **{adapter: FOUNDATION for adapter in ADAPTERS},
     "letters": FOUNDATION,
+    "connect": {"ports", "base"},
     "inspect": {"ports", "base"},
     "api": STAGES | {"inspect", "jobs", "letters"} | FOUNDATION,
     "tools": {"ordering"} | FOUNDATION,

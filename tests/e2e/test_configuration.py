@@ -126,7 +126,7 @@ def test_bad_settings_are_refused_and_named(command, words, environment, named):
     assert not command.processes()
 
 
-@pytest.mark.parametrize("words", [["up", "--api-prot", "1"], ["down"], [], ["import", "online-retail"], ["up", "--api-port"]],
+@pytest.mark.parametrize("words", [["up", "--api-prot", "1"], ["sideways"], [], ["import", "online-retail"], ["up", "--api-port"]],
                          ids=["unknown flag", "unknown subcommand", "no subcommand", "no file", "flag without a value"])
 def test_a_command_line_that_is_not_understood_ends_with_2(command, words):
     done = command.run(*words, own_settings=False)

@@ -8,13 +8,13 @@ import subprocess
 
 import pytest
 
-from system import REPOSITORY, program, tail, wait_until
+from system import REPOSITORY, free_port, program, tail, wait_until
 from test_kafka import kafka_settings
 
 
 @pytest.fixture
 def cluster(make):
-    millrace = make(**kafka_settings())
+    millrace = make(**kafka_settings(), **{"connect.port": free_port()})
     yield Cluster(millrace)
     millrace.may_have_ended = True
 
@@ -28,7 +28,7 @@ class Cluster:
 
     def make(self, *words, expected=0, seconds=150):
         variables = [f"DATA_DIR={self.millrace.data}", f"KAFKA_BROKERS={self.settings['kafka.brokers']}"]
-        variables += [f"{name}_PORT={self.settings[name.lower() + '.port']}" for name in ("API", "MYSQL", "CLICKHOUSE")]
+        variables += [f"{name}_PORT={self.settings[name.lower() + '.port']}" for name in ("API", "MYSQL", "CLICKHOUSE", "CONNECT")]
         done = subprocess.run(["make", "-o", "build", "-o", "bootstrap-kafka", f"BUILD={program().parent}", "RUNTIME=local",
                                *variables, *words], cwd=REPOSITORY, env=self.millrace.environment(), text=True, timeout=seconds,
                               stdin=subprocess.DEVNULL, capture_output=True)
@@ -47,7 +47,7 @@ class Cluster:
 def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     millrace = cluster.millrace
     said = cluster.make("up")
-    for port in ("api.port", "mysql.port", "clickhouse.port"):
+    for port in ("api.port", "mysql.port", "clickhouse.port", "connect.port"):
         assert f"localhost:{cluster.settings[port]}" in said, said
     assert "test123" in said and "make down" in said
     order = millrace.order()
@@ -56,7 +56,7 @@ def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     table = cluster.make("ps")
     assert re.search(r"(?m)^SERVICE +STATE +PID +PORT +UPTIME +MEMORY +RESTARTS$", table), table
     services = cluster.services()
-    assert set(services) == {"millrace", "mysql", "clickhouse", "kafka-1", "kafka-2", "kafka-3"}
+    assert set(services) == {"millrace", "mysql", "clickhouse", "kafka-1", "kafka-2", "kafka-3", "connect"}
     for name, service in services.items():
         assert re.search(rf"(?m)^{name} +ready +{service['pid']} +{service['port']} ", table), (name, table)
         assert service["memory_bytes"] > 1 << 20

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "app/connect.h"
 #include "app/event_log.h"
 #include "app/front.h"
 #include "app/neighbours.h"
@@ -45,13 +46,20 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
                     role));
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
   Refusals refusals(stop);
-  const Stages stages{.relay = role == "relay", .transform = role == "transform", .sink = role == "sink"};
+  Stages stages{.relay = role == "relay", .transform = role == "transform", .sink = role == "sink"};
+  std::unique_ptr<Connect> connect;
+  if (stages.sink && is_connect_used(settings)) {
+    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
+    stages.control = &connect->control();
+  }
   MILLRACE_TRY_ASSIGN(
       const auto pipeline,
       Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }, stages));
   spdlog::info("{} runs", role);
-  while (!stop.wait_for(kStopPollInterval)) {
-  }
+  // Several sinks on a machine take turns at the port.
+  do {
+    if (connect) connect->try_to_serve();
+  } while (!stop.wait_for(kStopPollInterval));
   pipeline->stop();
   if (const auto refused = refusals.first()) return std::unexpected(*refused);
   return {};

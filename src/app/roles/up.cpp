@@ -14,6 +14,7 @@
 #include "adapters/mysql/migrations.h"
 #include "adapters/prometheus/metrics_text.h"
 #include "adapters/system/logging.h"
+#include "app/connect.h"
 #include "app/data_directory.h"
 #include "app/front.h"
 #include "app/jobs.h"
@@ -40,6 +41,7 @@ constexpr std::chrono::milliseconds kSchemaTimeout{60'000};
 constexpr std::chrono::milliseconds kSummaryTimeout{2'000};
 constexpr std::chrono::milliseconds kScreenInterval{1'000};
 constexpr std::chrono::milliseconds kLineInterval{10'000};
+constexpr std::chrono::milliseconds kConnectStopTimeout{2'000};
 constexpr std::chrono::milliseconds kDrainTimeout{10'000};
 
 /// The gentle stream of orders, on a thread of its own.
@@ -85,13 +87,19 @@ std::vector<SummaryLine> addresses(const Settings& settings, const Front& front)
           {"data", std::filesystem::absolute(settings.data_dir).lexically_normal().string()}};
 }
 
-base::Result<void> check_own_port(const Settings& settings) {
-  if (settings.api_port == 0) return {};
+base::Result<void> check_own_ports(const Settings& settings, bool connect_port_is_ours) {
   // Now, and not when everything else has started.
-  auto free = supervise::check_port_free(settings.api_host, static_cast<std::uint16_t>(settings.api_port));
-  if (free || free.error().kind != base::ErrorKind::kConflict) return {};
-  return base::conflict(fmt::format("{}; stop the program that has it, or choose another (setting api.port)",
-                                    free.error().message));
+  const auto check = [](const std::string& host, std::int64_t port,
+                        std::string_view setting) -> base::Result<void> {
+    if (port == 0) return {};
+    auto free = supervise::check_port_free(host, static_cast<std::uint16_t>(port));
+    if (free || free.error().kind != base::ErrorKind::kConflict) return {};
+    return base::conflict(fmt::format("{}; stop the program that has it, or choose another (setting {})",
+                                      free.error().message, setting));
+  };
+  MILLRACE_TRY(check(settings.api_host, settings.api_port, "api.port"));
+  if (!connect_port_is_ours) return {};
+  return check(settings.connect_host, settings.connect_port, "connect.port");
 }
 
 std::vector<Endpoint> endpoints(const Settings& settings, std::uint16_t api_port) {
@@ -116,6 +124,9 @@ std::vector<Endpoint> endpoints(const Settings& settings, std::uint16_t api_port
       brokers.replace(at, std::string_view("127.0.0.1").size(), "localhost");
     list.push_back({"Kafka", brokers, ""});
   }
+  if (is_connect_used(settings) && settings.connect_port != 0)
+    list.push_back({"Kafka Connect REST",
+                    fmt::format("http://{}:{}", shown(settings.connect_host), settings.connect_port), ""});
   list.push_back(
       {"ClickHouse HTTP",
        (settings.clickhouse_url.empty()
@@ -200,12 +211,20 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   if (screen) fmt::print("starting; the log is in {}\n", log_file);
 
   StatusKeeper status(data->path());
-  MILLRACE_TRY(check_own_port(settings));
+  // Asked for, it is part of the set-up; else another one on this machine may have it.
+  const bool connect_port_is_ours =
+      is_connect_used(settings) && (options.detach || settings.given.contains("connect.port"));
+  MILLRACE_TRY(check_own_ports(settings, connect_port_is_ours));
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
   MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, [&status](std::string_view name) {
                         status.step(fmt::format("{} is ready", name));
                       }));
-  std::optional<ServiceWatch> watch(std::in_place, status, [&] { return servers->services(); });
+  std::atomic<std::int64_t> connect_port = 0;  // once it is used
+  std::optional<ServiceWatch> watch(std::in_place, status, [&] {
+    auto services = servers->services();
+    if (connect_port != 0) services.push_back({"connect", "ready", ::getpid(), connect_port, 0, ""});
+    return services;
+  });
   MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
   MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
 
@@ -219,7 +238,14 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
 
   Refusals refusals(stop);
   const auto on_refusal = [&](const base::Error& error) { refusals.add(error); };
-  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, on_refusal, {}, has_job));
+  std::unique_ptr<Connect> connect;
+  if (is_connect_used(settings)) {
+    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
+    connect_port = settings.connect_port;
+  }
+  MILLRACE_TRY_ASSIGN(const auto pipeline,
+                      Pipeline::start(settings, *neighbours, on_refusal,
+                                      {.control = connect ? &connect->control() : nullptr}, has_job));
   MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
@@ -245,6 +271,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
                     .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),
                     .pipeline_runs = [&] { return !refusals.first(); }}));
   Display display(settings, *front, *pipeline, *servers, verify, screen);
+  if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   status.set_endpoints(endpoints(settings, front->port()));
   status.set_phase(SetupPhase::kReady);
@@ -252,6 +279,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
     std::optional<Demo> demo;
     if (options.demo) demo.emplace(fmt::format("http://127.0.0.1:{}", front->port()), options.demo_rate);
     do {
+      if (connect) connect->try_to_serve();
       display.show();
     } while (!stop.wait_for(display.interval()));
   }
@@ -260,6 +288,7 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   status.step("finishing what was accepted");
   verify.request_stop();
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");
+  if (connect) connect->stop(base::Deadline::in(kConnectStopTimeout));
   front->stop(base::Deadline::in(settings.stop_timeout));
   jobs->stop();
   if (!refusals.first() &&

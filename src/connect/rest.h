@@ -1,0 +1,48 @@
+// The routes of Kafka Connect's REST interface that a sink needs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "base/bounded_queue.h"
+#include "connect/control.h"
+#include "ports/http.h"
+
+namespace millrace::connect {
+
+struct RestOptions {
+  std::string version;    ///< Of this program.
+  std::string worker_id;  ///< "127.0.0.1:8083", as the status shows it.
+};
+
+/// Answers in Kafka Connect's shapes; its errors, too, because that is what clients of this interface read:
+/// {"error_code":404,"message":"…"}. Owns the thread that asks the registry.
+class Rest : public ports::HttpHandler {
+ public:
+  Rest(Control& control, RestOptions options);
+  ~Rest() override;
+  Rest(const Rest&) = delete;
+  Rest& operator=(const Rest&) = delete;
+
+  void handle(ports::HttpRequest request, ports::HttpReply reply) override;
+
+  /// The answer; blocks.
+  [[nodiscard]] ports::HttpResponse answer(const ports::HttpRequest& request);
+
+ private:
+  [[nodiscard]] ports::HttpResponse connectors(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse create(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse put_config(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse restart(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse validate(const ports::HttpRequest& request) const;
+  [[nodiscard]] std::string status_json(const Connector& connector) const;
+  [[nodiscard]] std::string task_json(const Connector& connector) const;
+
+  Control& control_;
+  const RestOptions options_;
+  base::BoundedQueue<std::function<void()>> jobs_;
+  std::thread thread_;
+};
+
+}  // namespace millrace::connect
