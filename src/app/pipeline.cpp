@@ -296,9 +296,7 @@ void Pipeline::trim_old_events() {
     if (held_) continue;
     if (auto done = trim(transforming.group, transforming.input_topic, transform::needed_from); !done)
       spdlog::warn("trimming the log: {}", done.error().message);
-    if (auto done = trim(sinking.group, sinking.topic,
-                         [](const ports::CommittedOffset& committed) { return committed.offset; });
-        !done)
+    if (auto done = trim(sinking.group, sinking.topic, sink::needed_from); !done)
       spdlog::warn("trimming the log: {}", done.error().message);
   } while (!stop_.wait_for(kTrimInterval));
 }

@@ -16,6 +16,7 @@ inline constexpr std::string_view kHeaderEventType = "event-type";  ///< "OrderC
 // orders_analytics, written by the transformer.
 inline constexpr std::string_view kHeaderInputOffset =
     "input-offset";  ///< In order.events; rises but for repeats.
+inline constexpr std::string_view kHeaderInputTopic = "input-topic";  ///< The incarnation of order.events.
 
 // Dead letters, behind the record's own headers.
 inline constexpr std::string_view kHeaderReason = "reason";

@@ -29,7 +29,15 @@ bool is_of_former_generation(const base::Error& error) {
          error.message.find("onstraint `generation`") != std::string::npos;
 }
 
+// A commit of ours says so: offsets that somebody set are no promise that the rows below are loaded.
+constexpr std::string_view kOwnCommit = "loaded";
+constexpr std::chrono::milliseconds kLookTimeout{1'000};
+
 }  // namespace
+
+std::int64_t needed_from(const ports::CommittedOffset& committed) {
+  return committed.metadata == kOwnCommit ? committed.offset : 0;
+}
 
 Sink::Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, Options options)
     : log_(log),
@@ -52,6 +60,16 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
   MILLRACE_TRY_ASSIGN(partition.loaded,
                       tables_.position(partition.source, base::Deadline::in(options_.query_timeout)));
   partition.read = partition.recorded = partition.loaded;
+  if (partition.loaded == SinkPosition{}) {
+    MILLRACE_TRY_ASSIGN(const bool former, tables_.has_former_incarnation(
+                                               partition.source, base::Deadline::in(options_.query_timeout)));
+    // What was loaded of it counts, what was not is gone: nobody can tell the two apart any more.
+    if (former)
+      return base::fatal(fmt::format(
+          "topic {} was deleted and made anew, and rows that were not loaded may have gone with it: "
+          "load the warehouse anew (millrace up --rebuild)",
+          assignment.partition.topic));
+  }
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(assignment.partition, soon()));
   const auto position = static_cast<std::int64_t>(partition.loaded.upto);
   if (position < range.begin)
@@ -68,7 +86,7 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
   MILLRACE_TRY_ASSIGN(partition.cache, tables_.load_cache(partition.source, options_.cached_keys_max,
                                                           base::Deadline::in(options_.query_timeout)));
   MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, assignment.partition, soon()));
-  partition.committed = committed ? committed->offset : 0;
+  partition.committed = committed && committed->metadata == kOwnCommit ? committed->offset : -1;
   spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
               "sink: partition {} goes on at {} of {} ({} running sums in memory)",
               assignment.partition.partition, position, range.end, partition.cache.size());
@@ -82,10 +100,10 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
   });
   if (std::ranges::all_of(assigned, [&](const auto& entry) { return partitions_.contains(entry.partition); }))
     return {};
-  MILLRACE_TRY_ASSIGN(const ports::TopicInfo topic, log_.describe_topic(options_.topic, soon()));
+  MILLRACE_TRY(look_at_topic(soon()));
   for (const ports::Assignment& assignment : assigned) {
     if (partitions_.contains(assignment.partition)) continue;
-    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, topic.incarnation));
+    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, incarnation_));
     partitions_.emplace(assignment.partition, std::move(partition));
   }
   return {};
@@ -257,8 +275,8 @@ void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
   for (auto& [key, partition] : partitions_) {
     const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
     if (partition.committed == recorded) continue;
-    const auto committed =
-        member.commit(partition.assignment, {recorded, {}}, base::Deadline::in(options_.commit_timeout));
+    const auto committed = member.commit(partition.assignment, {recorded, std::string(kOwnCommit)},
+                                         base::Deadline::in(options_.commit_timeout));
     if (!committed) {
       if (commit_outage_.worth_a_line(committed.error()))
         spdlog::log(
@@ -272,6 +290,33 @@ void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
     if (const auto lasted = commit_outage_.over())
       spdlog::info("sink: commits succeed again after {} s", lasted->count());
   }
+}
+
+/// Errors: kConflict if it was made anew under partitions that are open; as the log's.
+base::Result<void> Sink::look_at_topic(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, deadline));
+  MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, topic.partitions, deadline));
+  const bool same = topic.incarnation == incarnation_;
+  const bool opened = !partitions_.empty();
+  incarnation_ = topic.incarnation;
+  next_look_ = base::Deadline::in(options_.topic_check_interval);
+  if (!same && opened)
+    return base::conflict(fmt::format("topic {} was deleted and made anew", options_.topic));
+  return {};
+}
+
+/// While the stage runs: briefly, for a broker that does not answer must not hold up those that do. This is
+/// also what notices an outage of the log when nothing comes.
+base::Result<void> Sink::look_again() {
+  if (!next_look_.passed()) return {};
+  auto looked = look_at_topic(base::Deadline::in(kLookTimeout));
+  log_is_silent_ = !looked;
+  if (looked || looked.error().kind != base::ErrorKind::kUnavailable) return looked;
+  next_look_ = base::Deadline::in(options_.topic_check_interval);
+  if (outage_.worth_a_line(looked.error()))
+    spdlog::warn("sink: {}; trying again, for as long as it takes ({} s so far)", looked.error().message,
+                 outage_.lasting().count());
+  return {};
 }
 
 /// Keeps the position in the warehouse behind the acknowledged parts: one write in flight, its result taken
@@ -320,11 +365,12 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
   partitions_.clear();
   base_rows_.forget_time();
   MILLRACE_TRY_ASSIGN(generation_, tables_.generation(base::Deadline::in(options_.query_timeout)));
-  MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, soon()));
-  MILLRACE_TRY(log_.ensure_topic(options_.dead_letter_topic, topic.partitions, soon()));
+  MILLRACE_TRY(look_at_topic(soon()));
+  log_is_silent_ = false;
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.topic, soon()));
 
   while (!stop.requested()) {
+    MILLRACE_TRY(look_again());
     MILLRACE_TRY(follow_assignments(*member));
     // A batch is open from its first record until it is full, or until `max_delay` after the last one was
     // closed: a row that comes after a pause is written at once, and under load the delay bounds how many
@@ -362,7 +408,8 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
     if (opened) last_batch_closed_ = base::monotonic_now();
     MILLRACE_TRY(flush(stop));
     MILLRACE_TRY(settle_positions(*member, false));
-    if (!partitions_.empty()) note_success();
+    if (opened) log_is_silent_ = false;
+    if (!partitions_.empty() && !log_is_silent_) note_success();
   }
   return settle_positions(*member, true);
 }

@@ -41,6 +41,8 @@ struct Options {
   std::chrono::milliseconds query_timeout{60'000};
   std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the log.
   std::chrono::milliseconds commit_timeout{500};   ///< Of one commit to the log; it is tried again later.
+  /// How often it is looked whether the topic is still the same, and has as many partitions as before.
+  std::chrono::milliseconds topic_check_interval{5'000};
   std::size_t cached_keys_max =
       300'000;  ///< Running sums kept in memory per partition, about 300 bytes each.
   /// Rows whose version is older than this are looked up among the purged orders before they enter the base
@@ -63,6 +65,10 @@ struct Stats {
       0};  ///< Commit to visible, of the oldest row of the last batch.
 };
 
+/// The first record that a sink needs whose commit this is: what was loaded is below. An offset that somebody
+/// else committed says nothing: 0.
+[[nodiscard]] std::int64_t needed_from(const ports::CommittedOffset& committed);
+
 /// One caller thread for `run`.
 class Sink {
  public:
@@ -71,7 +77,7 @@ class Sink {
   /// Loads until `stop`; waits out outages of the log and the warehouse, going back to the position in the
   /// warehouse after every error, into the generation of the tables that is then the active one. Errors:
   /// kFatal when going on would break the sums (rows removed before they were loaded, a position beyond the
-  /// log's end, refused credentials), with the cure.
+  /// log's end, a topic made anew, refused credentials), with the cure.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
@@ -98,6 +104,8 @@ class Sink {
   [[nodiscard]] base::Result<void> flush(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> bury_base_rows(const std::vector<RefusedRow>& refused);
   void note_success();
+  [[nodiscard]] base::Result<void> look_at_topic(base::Deadline deadline);
+  [[nodiscard]] base::Result<void> look_again();
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
   void commit_positions(ports::GroupMember& member, bool at_once);
   [[nodiscard]] std::size_t pending_rows() const;
@@ -114,6 +122,9 @@ class Sink {
   std::chrono::steady_clock::time_point last_batch_closed_{};
   Generation generation_;  // of the tables, as it was when they were last opened
   BaseRows base_rows_;
+  std::string incarnation_;                                                      // of the topic
+  base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topic
+  bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
   base::OutageNotes outage_;
   base::OutageNotes commit_outage_;
   base::Backoff commit_backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2'000)};

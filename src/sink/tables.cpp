@@ -148,6 +148,18 @@ std::string source_name(const Generation& generation, std::string_view incarnati
                                 : fmt::format("{}/{}/{}", generation.number, incarnation, partition);
 }
 
+bool is_former_incarnation(std::string_view candidate, std::string_view source) {
+  if (candidate == source) return false;
+  const auto around = [](std::string_view name) {
+    const std::size_t last = name.rfind('/');
+    const std::size_t before = last == 0 || last == std::string_view::npos ? last : name.rfind('/', last - 1);
+    const bool numbered = last != std::string_view::npos && before != std::string_view::npos;
+    return std::pair(numbered ? name.substr(0, before) : std::string_view(),
+                     last == std::string_view::npos ? std::string_view("-") : name.substr(last));
+  };
+  return around(candidate) == around(source);
+}
+
 WarehouseTables::WarehouseTables(ports::Warehouse& warehouse)
     : warehouse_(warehouse), base_(kBaseTable), rollups_(kRollupTable), sums_of_(sums_of(rollups_)) {}
 
@@ -174,6 +186,24 @@ base::Result<SinkPosition> WarehouseTables::position(const std::string& source, 
   if (reader.broken())
     return base::unavailable("the warehouse's answer about the sink's position was cut off");
   return position;
+}
+
+base::Result<bool> WarehouseTables::has_former_incarnation(const std::string& source,
+                                                           base::Deadline deadline) {
+  // Sums too: they are written before the position. Asked only where a source has no position yet.
+  MILLRACE_TRY_ASSIGN(
+      const std::string answer,
+      warehouse_.query(fmt::format("SELECT DISTINCT source FROM (SELECT source FROM "
+                                   "analytics.sink_position WHERE upto > 0 UNION ALL SELECT source "
+                                   "FROM {})",
+                                   rollups_),
+                       kFormat, {}, deadline));
+  RowBinaryReader reader(answer);
+  while (!reader.at_end() && !reader.broken())
+    if (is_former_incarnation(reader.string(), source)) return true;
+  if (reader.broken())
+    return base::unavailable("the warehouse's answer about the sink's sources was cut off");
+  return false;
 }
 
 base::Result<void> WarehouseTables::write_positions(const std::map<std::string, SinkPosition>& positions,

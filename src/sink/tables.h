@@ -38,6 +38,9 @@ struct Generation {
 [[nodiscard]] std::string source_name(const Generation& generation, std::string_view incarnation,
                                       std::int32_t partition);
 
+/// True if both are names of the same generation and partition, of different incarnations.
+[[nodiscard]] bool is_former_incarnation(std::string_view candidate, std::string_view source);
+
 /// One row of the rollups table; what it points to outlives the insert.
 struct RollupRow {
   const RollupKey* key;
@@ -59,6 +62,12 @@ class SinkTables {
 
   [[nodiscard]] virtual base::Result<SinkPosition> position(const std::string& source,
                                                             base::Deadline deadline) = 0;
+  /// Whether these tables hold anything of the same partition of another incarnation of the topic.
+  [[nodiscard]] virtual base::Result<bool> has_former_incarnation(const std::string& source,
+                                                                  base::Deadline deadline) {
+    (void)source, (void)deadline;
+    return false;
+  }
   [[nodiscard]] virtual base::Result<void> write_positions(
       const std::map<std::string, SinkPosition>& positions, base::UtcTime now, base::Deadline deadline) = 0;
   /// The warehouse's own clock, read after the call began and before it returned.
@@ -102,6 +111,7 @@ class WarehouseTables : public SinkTables {
   base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
       std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
+  base::Result<bool> has_former_incarnation(const std::string& source, base::Deadline deadline) override;
   base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
                                      base::Deadline deadline) override;
   base::Result<base::UtcTime> now(base::Deadline deadline) override;

@@ -1,5 +1,6 @@
 #include "transform/transformer.h"
 
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -20,41 +21,111 @@ constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the log is felt after its end
 constexpr std::chrono::milliseconds kCommitBackoffFirst{50};
 constexpr std::chrono::milliseconds kCommitBackoffLongest{2'000};
-constexpr std::string_view kWindowStart = "window-start-offset=";
+// What a commit says beside the offset: name=value;name=value.
+constexpr std::string_view kWindowStart = "window-start-offset";
+constexpr std::string_view kInputTopic = "input-topic";
+constexpr std::string_view kOutputTopic = "output-topic";
+constexpr std::chrono::milliseconds kLookTimeout{1'000};
+constexpr std::size_t kProgressRecords = 100;  // records of the output looked through for one that is ours
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
   const auto text = record.header(name);
   return text ? base::parse_int<std::uint64_t>(*text) : std::nullopt;
 }
 
+std::optional<std::string_view> metadata_field(std::string_view metadata, std::string_view name) {
+  while (!metadata.empty()) {
+    const std::string_view field = metadata.substr(0, metadata.find(';'));
+    metadata.remove_prefix(std::min(metadata.size(), field.size() + 1));
+    if (field.starts_with(name) && field.substr(name.size()).starts_with('='))
+      return field.substr(name.size() + 1);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::int64_t needed_from(const ports::CommittedOffset& committed) {
-  // It travels in the commit's metadata; where that does not say it, the whole log is needed.
-  const std::string_view metadata = committed.metadata;
-  if (!metadata.starts_with(kWindowStart)) return 0;
-  return base::parse_int<std::int64_t>(metadata.substr(kWindowStart.size())).value_or(0);
+  return base::parse_int<std::int64_t>(metadata_field(committed.metadata, kWindowStart).value_or("0"))
+      .value_or(0);
 }
 
 Transformer::Transformer(ports::EventLog& log, const ports::Clock& clock, Options options)
     : log_(log), clock_(clock), options_(std::move(options)) {}
 
+base::Result<Transformer::Progress> Transformer::progress(std::int32_t partition) {
+  const ports::TopicPartition output{options_.output_topic, partition};
+  Progress progress;
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(output, soon()));
+  if (range.begin == range.end) return progress;
+  MILLRACE_TRY_ASSIGN(const auto records, log_.read_before(output, range.end, kProgressRecords, soon()));
+  for (const ports::Record& record : records) {
+    const auto text = record.header(ports::kHeaderInputOffset);
+    const auto offset = text ? base::parse_int<std::int64_t>(*text) : std::nullopt;
+    if (!offset) continue;
+    progress.input_offset = *offset;
+    progress.input_incarnation = record.header(ports::kHeaderInputTopic).value_or("");
+  }
+  return progress;
+}
+
 base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& assignment) {
   const ports::TopicPartition& input = assignment.partition;
   MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, input, soon()));
+  const bool is_ours = committed && metadata_field(committed->metadata, kWindowStart);
+  Progress done;
+  if (!is_ours) {
+    MILLRACE_TRY_ASSIGN(done, progress(input.partition));
+  }
+  // The end after what must lie below it: another transformer may be at work until just now.
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(input, soon()));
   Partition partition;
   partition.assignment = assignment;
-  // A new group starts at the first event there ever was.
-  partition.position = committed ? committed->offset : 0;
-  partition.committed = partition.position;
-  const std::int64_t window_start = committed ? needed_from(*committed) : 0;
-  if (partition.position < range.begin)
+  std::int64_t window_start = 0;
+  std::string known_input;
+  if (is_ours) {
+    partition.position = partition.committed = committed->offset;
+    window_start = needed_from(*committed);
+    known_input = metadata_field(committed->metadata, kInputTopic).value_or("");
+    if (const auto output = metadata_field(committed->metadata, kOutputTopic);
+        output && *output != output_incarnation_) {
+      // Rows that nobody had read went with the former topic: all that the log has is written again.
+      spdlog::warn("transform: topic {} was made anew; writing partition {} again from {} on",
+                   options_.output_topic, input.partition, range.begin);
+      partition.position = window_start = range.begin;
+      known_input.clear();
+    }
+  } else {
+    // Nothing is committed, or somebody else set the offset: the output itself says how far it got, and what
+    // it cannot say is written again. The log has kept the window, for only what is older was removed.
+    known_input = done.input_incarnation;
+    partition.position = done.input_offset + 1;
+    window_start = range.begin;
+    // An offset set to the earliest says that what the log has lost is accepted as lost.
+    if (committed && committed->offset == range.begin)
+      partition.position = std::max(partition.position, range.begin);
+    if (committed)
+      spdlog::warn(
+          "transform: offset {} of group {} in partition {} was not set by us; going on at {}, behind the "
+          "last "
+          "row in {}",
+          committed->offset, options_.group, input.partition, partition.position, options_.output_topic);
+  }
+  if (!known_input.empty() && known_input != incarnation_)
     return base::fatal(
-        fmt::format("events of partition {} of {} were removed from the log before they were transformed "
-                    "(next is {}, the "
-                    "log starts at {}): load the warehouse anew, or reset group {} to accept the loss",
-                    input.partition, input.topic, partition.position, range.begin, options_.group));
+        fmt::format("topic {} was deleted and made anew: events that were not transformed may have gone with "
+                    "it, and the rows of "
+                    "the new ones would be taken for repeats. Stop everything, delete topic {} too, and "
+                    "start with millrace up "
+                    "--rebuild",
+                    input.topic, options_.output_topic));
+  if (partition.position < range.begin)
+    return base::fatal(fmt::format(
+        "events of partition {} of {} were removed from the log before they were transformed "
+        "(next is {}, the "
+        "log starts at {}): load the warehouse anew (millrace up --rebuild), and accept the loss by "
+        "setting group {} to the earliest offset",
+        input.partition, input.topic, partition.position, range.begin, options_.group));
   if (partition.position > range.end)
     return base::fatal(
         fmt::format("the position {} of group {} lies beyond the end {} of partition {} of {}: the log lost "
@@ -83,7 +154,8 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
     }
     next = records.back().offset + 1;
   }
-  spdlog::info("transform: partition {} goes on at {} of {}", input.partition, partition.position, range.end);
+  spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
+              "transform: partition {} goes on at {} of {}", input.partition, partition.position, range.end);
   return partition;
 }
 
@@ -94,6 +166,7 @@ base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
   });
   for (const ports::Assignment& assignment : assigned) {
     if (partitions_.contains(assignment.partition)) continue;
+    if (assignment.partition.partition >= partitions_known_) MILLRACE_TRY(look_at_topics(soon()));
     MILLRACE_TRY_ASSIGN(Partition partition, open(assignment));
     partitions_.emplace(assignment.partition, std::move(partition));
   }
@@ -134,7 +207,8 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto row = to_analytics_row(*event, domain::EventId(*id), record.time, clock_.now());
   ports::NewRecord out{row.order_id.value(),
                        domain::to_json(row),
-                       {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)}},
+                       {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)},
+                        {std::string(ports::kHeaderInputTopic), incarnation_}},
                        clock_.now()};
   if (const std::size_t bytes = ports::bytes_of(out); bytes > log_.record_bytes_max()) {
     bury(fmt::format("its row has {} bytes, the log takes {}", bytes, log_.record_bytes_max()));
@@ -166,8 +240,9 @@ base::Result<std::size_t> Transformer::advance(Partition& partition) {
 base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition,
                                        base::Deadline deadline) {
   if (partition.committed == partition.position) return {};
-  const std::string metadata = std::string(kWindowStart) +
-                               std::to_string(partition.window.start_offset().value_or(partition.position));
+  const std::string metadata = fmt::format("{}={};{}={};{}={}", kWindowStart,
+                                           partition.window.start_offset().value_or(partition.position),
+                                           kInputTopic, incarnation_, kOutputTopic, output_incarnation_);
   MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, deadline));
   partition.committed = partition.position;
   return {};
@@ -191,16 +266,50 @@ base::Result<bool> Transformer::commit_all(ports::GroupMember& member) {
   return true;
 }
 
+/// Errors: kConflict if one was made anew under partitions that are open; as the log's.
+base::Result<void> Transformer::look_at_topics(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, deadline));
+  MILLRACE_TRY_ASSIGN(const auto output,
+                      ports::ensure_partitions(log_, options_.output_topic, input.partitions, deadline));
+  MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, input.partitions, deadline));
+  const bool same = input.incarnation == incarnation_ && output.incarnation == output_incarnation_;
+  const bool opened = !partitions_.empty();
+  incarnation_ = input.incarnation;
+  output_incarnation_ = output.incarnation;
+  partitions_known_ = input.partitions;
+  next_look_ = base::Deadline::in(options_.topic_check_interval);
+  if (!same && opened) return base::conflict("a topic was deleted and made anew");
+  return {};
+}
+
+/// While the stage runs: briefly, for a broker that does not answer must not hold up those that do. This is
+/// also what notices an outage of the log when nothing is to be done.
+base::Result<void> Transformer::look_again() {
+  if (!next_look_.passed()) return {};
+  auto looked = look_at_topics(base::Deadline::in(kLookTimeout));
+  log_is_silent_ = !looked;
+  if (looked || looked.error().kind != base::ErrorKind::kUnavailable) return looked;
+  next_look_ = base::Deadline::in(options_.topic_check_interval);
+  if (outage_.worth_a_line(looked.error()))
+    spdlog::warn("transform: {}; trying again, for as long as it takes ({} s so far)", looked.error().message,
+                 outage_.lasting().count());
+  return {};
+}
+
+void Transformer::note_success() {
+  opens_told_ = false;
+  if (const auto lasted = outage_.over()) spdlog::info("transform: goes on after {} s", lasted->count());
+}
+
 base::Result<void> Transformer::serve(const base::StopSignal& stop) {
   partitions_.clear();
-  MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, soon()));
-  incarnation_ = input.incarnation;
-  for (const std::string& topic : {options_.output_topic, options_.dead_letter_topic})
-    MILLRACE_TRY(log_.ensure_topic(topic, input.partitions, soon()));
+  MILLRACE_TRY(look_at_topics(soon()));
+  log_is_silent_ = false;
   MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.input_topic, soon()));
   base::Backoff commit_backoff(kCommitBackoffFirst, kCommitBackoffLongest);
   auto commit_due = base::Deadline::in(std::chrono::milliseconds(0));
   while (!stop.requested()) {
+    MILLRACE_TRY(look_again());
     MILLRACE_TRY(follow_assignments(*member));
     std::size_t moved = 0;
     bool uncommitted = false;
@@ -211,6 +320,8 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
       uncommitted |= partition.position != partition.committed;
       positions.push_back({key, partition.position});
     }
+    if (moved > 0) log_is_silent_ = false;
+    if (!positions.empty() && !log_is_silent_) note_success();
     // After a pause at once, then no more often than the interval.
     if (uncommitted && commit_due.passed()) {
       MILLRACE_TRY_ASSIGN(const bool done, commit_all(*member));
@@ -238,7 +349,12 @@ base::Result<void> Transformer::run(const base::StopSignal& stop) {
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     if (stats_.rows_written > rows_before) backoff.reset();
-    spdlog::warn("transform: {}; starting again from the committed position", served.error().message);
+    if (stop.requested()) break;
+    opens_told_ |= !partitions_.empty();
+    if (outage_.worth_a_line(served.error()))
+      spdlog::warn(
+          "transform: {}; trying again from the committed position, for as long as it takes ({} s so far)",
+          served.error().message, outage_.lasting().count());
     stop.wait_for(backoff.next());
   }
   return {};

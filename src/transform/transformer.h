@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/deadline.h"
 #include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/stop.h"
@@ -29,6 +30,8 @@ struct Options {
   std::chrono::milliseconds commit_timeout{500};  ///< Of one; it is tried again later.
   std::chrono::milliseconds idle_wait{200};       ///< The longest sleep; a record ends it at once.
   std::chrono::milliseconds call_timeout{10'000};
+  /// How often it is looked whether the topics are still the same, and have as many partitions as before.
+  std::chrono::milliseconds topic_check_interval{5'000};
 };
 
 /// Readable at any time from any thread.
@@ -40,7 +43,7 @@ struct Stats {
 };
 
 /// The first record that a transformer needs which goes on at `committed`: the oldest of its window. The log
-/// must keep all from there.
+/// must keep all from there. An offset that somebody else committed says nothing: 0.
 [[nodiscard]] std::int64_t needed_from(const ports::CommittedOffset& committed);
 
 /// One caller thread for `run`.
@@ -49,8 +52,8 @@ class Transformer {
   Transformer(ports::EventLog& log, const ports::Clock& clock, Options options);
 
   /// Transforms until `stop`; waits out outages of the log. Repeats after a crash are runs of input offsets
-  /// that do not rise. Errors: kFatal when going on would lose events (the position lies outside of the log),
-  /// with the cure.
+  /// that do not rise. Errors: kFatal when going on would lose events (the position lies outside of the log,
+  /// or the input topic was made anew), with the cure.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
@@ -69,20 +72,35 @@ class Transformer {
 
   [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
+  /// How far the output topic says that a partition was transformed.
+  struct Progress {
+    std::int64_t input_offset = -1;  // of the last row; -1: there is none
+    std::string input_incarnation;   // empty: it does not say
+  };
+  [[nodiscard]] base::Result<Progress> progress(std::int32_t partition);
+  [[nodiscard]] base::Result<void> look_at_topics(base::Deadline deadline);
+  [[nodiscard]] base::Result<void> look_again();
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
   [[nodiscard]] base::Result<std::size_t> advance(Partition& partition);
   void transform(const ports::Record& record, Partition& partition, Batch& batch);
   [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition,
                                           base::Deadline deadline);
   [[nodiscard]] base::Result<bool> commit_all(ports::GroupMember& member);
+  void note_success();
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
   ports::EventLog& log_;
   const ports::Clock& clock_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
-  std::string incarnation_;  // of the input topic
+  std::string incarnation_;         // of the input topic
+  std::string output_incarnation_;  // of the output topic
+  std::int32_t partitions_known_ = 0;
+  base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topics
+  bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
+  base::OutageNotes outage_;
   base::OutageNotes commit_outage_;
+  bool opens_told_ = false;  // where partitions go on was logged already in this outage
   Stats stats_;
 };
 

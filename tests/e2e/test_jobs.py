@@ -153,9 +153,11 @@ def test_a_lost_log_is_made_up_for(millrace):
         load.wait_for_more(100, "orders flow")
         millrace.kill()  # with events that only the log had
         shutil.rmtree(millrace.data / "event-log")
-        millrace.start()
+        refused = millrace.run("up", "--no-summary")
+        assert refused.code == 7 and "millrace up --rebuild" in refused.complaint(), refused
+        millrace.start("--rebuild")
         load.wait_for_more(50, "orders flow")
-        assert millrace.run("rebuild").code == 0
+        wait_until(lambda: last_job(millrace)["state"] == "done", "the rebuild is done")
     finally:
         load.stop()
     load.check(millrace)

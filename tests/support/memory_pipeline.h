@@ -215,6 +215,13 @@ class MemoryTables final : public sink::SinkTables {
     const auto found = positions_.find(source);
     return found == positions_.end() ? sink::SinkPosition{} : found->second;
   }
+  base::Result<bool> has_former_incarnation(const std::string& source, base::Deadline) override {
+    if (dial_.next() != Fault::kNone) return away();
+    const std::lock_guard lock(mutex_);
+    const auto is_former = [&](const auto& name) { return sink::is_former_incarnation(name, source); };
+    return std::ranges::any_of(positions_, [&](const auto& entry) { return is_former(entry.first); }) ||
+           std::ranges::any_of(rollups_, [&](const auto& entry) { return is_former(entry.first.first); });
+  }
   base::Result<void> write_positions(const std::map<std::string, sink::SinkPosition>& positions,
                                      base::UtcTime, base::Deadline) override {
     return write(positions.size(), [&](std::size_t count) {
