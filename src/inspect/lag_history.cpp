@@ -60,7 +60,8 @@ Trend trend_of(std::span<const LagSample> samples) {
     scatter += std::pow(static_cast<double>(sample.lag) - expected, 2) / count;
   }
   const double change = trend.records_per_second * span;
-  if (std::abs(change) < std::max(kChangeMin, kScatterFactor * std::sqrt(scatter)))
+  const bool has_caught_up = change < 0 && static_cast<double>(samples.back().lag) < kChangeMin;
+  if (has_caught_up || std::abs(change) < std::max(kChangeMin, kScatterFactor * std::sqrt(scatter)))
     trend.direction = Direction::kSteady;
   else
     trend.direction = change > 0 ? Direction::kGrowing : Direction::kShrinking;

@@ -37,7 +37,8 @@ struct Trend {
 };
 
 /// Of samples, oldest first: the straight line through the last 30 s of them (least squares). A change that
-/// is smaller than 10 records or than the samples scatter around the line is none.
+/// is smaller than 10 records or than the samples scatter around the line is none, and what has caught up
+/// (fewer than 10 records are left) shrinks no more.
 [[nodiscard]] Trend trend_of(std::span<const LagSample> samples);
 
 /// Keeps the last kSamplesMax samples of at most kGroupsMax groups. Thread-safe.

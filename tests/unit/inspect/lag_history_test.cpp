@@ -49,6 +49,10 @@ TEST(LagTrend, IsSteadyWhenTheLagOnlyScatters) {
   EXPECT_EQ(trend_of(samples_of({900, 20, 850, 10, 990, 15, 800, 30})).direction, Direction::kSteady);
 }
 
+TEST(LagTrend, IsSteadyOnceTheGroupHasCaughtUp) {
+  EXPECT_EQ(trend_of(samples_of({400, 300, 200, 100, 4})).direction, Direction::kSteady);
+}
+
 TEST(LagTrend, ForgetsWhatIsOlderThanHalfAMinute) {
   std::vector<std::int64_t> lags(20, 0);
   for (std::int64_t lag = 0; lag < 13; ++lag) lags.push_back(10'000 - lag * 500);
