@@ -186,6 +186,11 @@ chaos: build  ## Kill, pause and cut everything under load, and check that nothi
 bench: build  ## Measure end to end; the result goes to bench/results
 	@python3 -B bench/end_to_end.py
 
+.PHONY: bench-relay
+bench-relay: build  ## Measure the relay on Kafka beside a plain producer; the result goes to bench/results
+	@cmake --build $(BUILD) --parallel $(JOBS) --target bench_relay
+	@python3 -B bench/relay.py
+
 .PHONY: format
 format:  ## Format the C++ sources
 	@scripts/bootstrap --check

@@ -18,10 +18,10 @@ constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the store is felt after its end
 constexpr std::chrono::milliseconds kRemovalInterval{10'000};
-constexpr std::size_t kAppendsMax = 16;
+constexpr std::size_t kAppendsMax = 64;
 constexpr std::chrono::milliseconds kVerdictTime{2'000};
 // Rows that were acknowledged wait so long for others to be marked with them.
-constexpr std::chrono::milliseconds kMarkDelay{10};
+constexpr std::chrono::milliseconds kMarkDelay{25};
 constexpr std::chrono::milliseconds kKeepInterval{1'000};
 // So long after a row the outbox is looked at in the shortest pauses.
 constexpr std::chrono::milliseconds kQuickTime{1'000};
@@ -245,6 +245,8 @@ base::Result<std::size_t> Relay::send_next(ports::OutboxLease& lease) {
                                                    base::Deadline::in(options_.call_timeout)));
   look_back_ = false;
   keep_by_ = base::Deadline::in(kKeepInterval);
+  // A full portion promises more; else the next look comes with the next pause, also while answers come in.
+  if (rows.size() < half) next_look_ = base::Deadline::in(options_.poll_interval_min);
   if (rows.empty()) {
     if (flight_.empty()) MILLRACE_TRY(found_empty(lease));
     return 0;
@@ -261,15 +263,15 @@ base::Result<bool> Relay::turn(ports::OutboxLease& lease, bool stopping) {
   MILLRACE_TRY(hear(now));
   const std::size_t half = std::max<std::size_t>(1, options_.batch_rows_max / 2);
   const std::size_t room = options_.batch_rows_max - std::min(options_.batch_rows_max, rows_in_flight());
-  const bool may_send = !stopping && flight_.size() < kAppendsMax && room >= half;
+  const bool may_send = !stopping && flight_.size() < kAppendsMax && room >= half && next_look_.passed();
   std::size_t sent = 0;
   if (may_send) {
     MILLRACE_TRY_ASSIGN(sent, send_next(lease));
   }
   if (sent > 0) quick_until_ = base::Deadline::in(kQuickTime);
   // While rows keep coming those that are acknowledged wait a little, to be marked together.
-  const bool acknowledged = !flight_.empty() && flight_.front().acknowledged;
-  if (acknowledged && (sent == 0 || mark_by_.passed())) {
+  const bool is_last = stopping || (may_send ? sent == 0 : room < half);
+  if (!flight_.empty() && flight_.front().acknowledged && (is_last || mark_by_.passed())) {
     MILLRACE_TRY(mark(lease));
     return true;
   }
@@ -291,10 +293,18 @@ base::Result<void> Relay::remove_old(ports::OutboxLease& lease) {
 }
 
 base::Result<void> Relay::rest(ports::OutboxLease& lease, std::chrono::milliseconds& pause) {
+  const auto at_once = base::Deadline::in(std::chrono::milliseconds(0));
   if (!flight_.empty()) {
     // Rows that come meanwhile are sent without waiting for the answer.
-    const auto span = std::min(options_.poll_interval_min, kKeepInterval);
-    MILLRACE_TRY(hear(base::Deadline::in(span)));
+    const auto span = std::clamp(next_look_.left(), std::chrono::milliseconds(1), kKeepInterval);
+    bool rang = false;
+    if (flight_.back().acknowledged) {
+      rang = bell_.wait_for(std::min(span, std::max(mark_by_.left(), std::chrono::milliseconds(1))));
+    } else {
+      MILLRACE_TRY(hear(base::Deadline::in(span)));
+      rang = bell_.wait_for(std::chrono::milliseconds(0));
+    }
+    if (rang) next_look_ = at_once;
     if (keep_by_.passed()) {
       MILLRACE_TRY(lease.keep(base::Deadline::in(options_.call_timeout)));
       keep_by_ = base::Deadline::in(kKeepInterval);
@@ -304,6 +314,7 @@ base::Result<void> Relay::rest(ports::OutboxLease& lease, std::chrono::milliseco
   if (!quick_until_.passed()) pause = options_.poll_interval_min;
   const bool rang = bell_.wait_for(pause);
   pause = rang ? options_.poll_interval_min : std::min(options_.poll_interval_max, pause * 2);
+  next_look_ = at_once;
   return {};
 }
 

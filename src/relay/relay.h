@@ -120,6 +120,7 @@ class Relay {
   bool look_back_ = true;                       // the next look starts at the first row
   base::Deadline keep_by_ = base::Deadline::in(std::chrono::milliseconds(0));
   base::Deadline mark_by_ = base::Deadline::in(std::chrono::milliseconds(0));
+  base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));
   base::Deadline quick_until_ = base::Deadline::in(std::chrono::milliseconds(0));
   base::Deadline next_topic_look_ = base::Deadline::in(std::chrono::milliseconds(0));
 

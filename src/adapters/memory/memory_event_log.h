@@ -72,7 +72,7 @@ class LogFaultDial {
 };
 
 /// Keeps everything until it is destroyed. Members that outlive the log may be destroyed, but not used.
-class MemoryEventLog final : public ports::EventLog {
+class MemoryEventLog : public ports::EventLog {
  public:
   explicit MemoryEventLog(std::size_t record_bytes_max = std::size_t{8} << 20u);
   ~MemoryEventLog() override;
