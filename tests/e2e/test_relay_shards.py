@@ -10,8 +10,8 @@ OWNER = "SELECT IS_USED_LOCK(CONCAT('millrace-relay ecommerce ', %s))"
 
 
 def test_a_standby_takes_over_from_a_relay_that_is_killed_stopped_or_ends(make):
-    millrace = make(**kafka_settings(), **{"relay.shards": 3, "relay.own_shards": "0"})
-    millrace.start()
+    millrace = make(**kafka_settings(), **{"relay.shards": 3})
+    millrace.start("--relay-own-shards", "0")
     log = millrace.home / "relay.log"
 
     def begin():

@@ -1,10 +1,14 @@
 #include "adapters/mysql/mysql_outbox.h"
 
+#include <atomic>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "adapters/mysql/connection.h"
 #include "support/mariadb_fixture.h"
 
 namespace millrace {
@@ -262,6 +266,74 @@ TEST_F(MysqlOutboxTest, SharesRowsBetweenShardsByPartition) {
   EXPECT_EQ(in_even + in_odd, 8u);
   EXPECT_GT(in_even, 0u);
   EXPECT_GT(in_odd, 0u);
+}
+
+// Relays of three shards, writers of orders and the removal of what is processed, on the same rows of the
+// same index.
+TEST_F(MysqlOutboxTest, LetsShardsWritersAndTheRemovalMeetWithoutADeadlock) {
+  constexpr std::int32_t kShards = 3;
+  constexpr int kWriters = 3;
+  constexpr int kTransactions = 150;
+  constexpr int kRowsOfOne = 4;
+  constexpr std::size_t kAll = std::size_t{kWriters} * kTransactions * kRowsOfOne;
+  adapters::mysql::MysqlOutbox sharded(database_.address(), {.shards = kShards});
+  const auto deadlocks = [&] {
+    return database_.value(
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+        "'INNODB_DEADLOCKS'");
+  };
+  const std::string before = deadlocks();
+  ASSERT_NE(before, "");
+
+  std::vector<std::thread> threads;
+  for (int writer = 0; writer < kWriters; ++writer)
+    threads.emplace_back([&, writer] {
+      const auto connection =
+          adapters::mysql::Connection::open(database_.address(), database_.address().database,
+                                            adapters::mysql::Isolation::kReadCommitted, soon());
+      ASSERT_TRUE(connection);
+      for (int number = 0; number < kTransactions; ++number) {
+        ASSERT_TRUE((*connection)->command("START TRANSACTION", soon()));
+        for (int row = 0; row < kRowsOfOne; ++row)
+          ASSERT_TRUE(
+              (*connection)
+                  ->command(fmt::format("INSERT INTO outbox (aggregate_id, aggregate_type, event_type, "
+                                        "payload) VALUES ('{}-{}', 'Order', 'OrderCreated', '{{}}')",
+                                        writer, (number + row) % 50),
+                            soon()));
+        ASSERT_TRUE((*connection)->command("COMMIT", soon()));
+      }
+    });
+  std::mutex mutex;
+  std::multiset<std::uint64_t> relayed;  // guarded by mutex
+  std::atomic<std::size_t> removed = 0;
+  const base::Deadline deadline = base::Deadline::in(60s);
+  const auto all_relayed = [&] {
+    const std::lock_guard lock(mutex);
+    return relayed.size() >= kAll || deadline.passed();
+  };
+  for (std::int32_t shard = 0; shard < kShards; ++shard)
+    threads.emplace_back([&, shard] {
+      const auto lease = acquire(sharded, shard);
+      ASSERT_TRUE(lease) << lease.error().message;
+      while (!all_relayed()) {
+        const auto rows = (*lease)->fetch(0, 40, soon());
+        ASSERT_TRUE(rows) << rows.error().message;
+        const auto marked = (*lease)->mark_processed(ids(*rows), soon());
+        ASSERT_TRUE(marked) << marked.error().message;
+        // All of them remove, though in the relay only shard 0 does.
+        const auto some = (*lease)->remove_processed(*base::parse_utc("2100-01-01T00:00:00Z"), 20, soon());
+        ASSERT_TRUE(some) << some.error().message;
+        removed += *some;
+        const std::lock_guard lock(mutex);
+        for (const ports::OutboxRow& row : *rows) relayed.insert(row.id);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(relayed.size(), kAll);
+  EXPECT_EQ(std::set(relayed.begin(), relayed.end()).size(), kAll);
+  EXPECT_GT(removed.load(), 0u);
+  EXPECT_EQ(deadlocks(), before);
 }
 
 }  // namespace

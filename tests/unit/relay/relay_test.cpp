@@ -130,7 +130,8 @@ class RelayTest : public testing::Test {
   std::vector<std::string> ids_in(std::int32_t partition) {
     std::vector<std::string> ids;
     const auto end = log_.offsets({kTopic, partition}, soon())->end;
-    for (const auto& record : log_.read_before({kTopic, partition}, end, 100'000, soon()).value())
+    const auto records = log_.read_before({kTopic, partition}, end, 100'000, soon());
+    for (const auto& record : records.value())
       ids.emplace_back(*record.header("event-id"));
     return ids;
   }
