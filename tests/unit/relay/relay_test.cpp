@@ -1,8 +1,9 @@
 // The relay over an outbox and a log in memory: what is in flight, topics that grow or are made anew.
 #include "relay/relay.h"
 
-#include <deque>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -50,6 +51,7 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
   void answer(bool answers) {
     const std::lock_guard lock(mutex_);
     answers_ = answers;
+    answered_.notify_all();
   }
   std::size_t most_unanswered() {
     const std::lock_guard lock(mutex_);
@@ -61,16 +63,11 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
    public:
     Pending(ShapedLog& log, std::size_t records) : log_(log), records_(records) {}
     Result<bool> wait(Deadline deadline) override {
-      do {
-        {
-          const std::lock_guard lock(log_.mutex_);
-          if (log_.answers_) {
-            log_.unanswered_ -= std::exchange(records_, 0);
-            return true;
-          }
-        }
-        std::this_thread::sleep_for(1ms);
-      } while (!deadline.passed());
+      std::unique_lock lock(log_.mutex_);
+      if (log_.answered_.wait_until(lock, deadline.moment(), [&] { return log_.answers_; })) {
+        log_.unanswered_ -= std::exchange(records_, 0);
+        return true;
+      }
       return false;
     }
 
@@ -80,6 +77,7 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
   };
 
   std::mutex mutex_;
+  std::condition_variable answered_;
   std::int32_t partitions_ = 2;  // guarded by mutex_, as all below
   std::string incarnation_ = "first";
   bool answers_ = true;
@@ -111,7 +109,7 @@ class RelayTest : public testing::Test {
       ended = true;
     });
     const Deadline deadline = soon();
-    while (!ended && !deadline.passed() && !done(relay.stats())) std::this_thread::sleep_for(1ms);
+    while (!ended && !deadline.passed() && !done(relay.stats())) stop.wait_for(1ms);
     EXPECT_FALSE(deadline.passed());
     stop.request();
     relay.wake();
@@ -131,8 +129,7 @@ class RelayTest : public testing::Test {
     std::vector<std::string> ids;
     const auto end = log_.offsets({kTopic, partition}, soon())->end;
     const auto records = log_.read_before({kTopic, partition}, end, 100'000, soon());
-    for (const auto& record : records.value())
-      ids.emplace_back(*record.header("event-id"));
+    for (const auto& record : records.value()) ids.emplace_back(*record.header("event-id"));
     return ids;
   }
 
