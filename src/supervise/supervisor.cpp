@@ -118,7 +118,7 @@ base::Result<void> Supervisor::run_once() {
   if (!stop_.requested()) {
     const std::lock_guard lock(mutex_);
     status_.state = ServiceState::kReady;
-    if (!first_start_) first_start_ = base::Result<void>{};
+    if (!first_start_) first_start_.emplace();
     first_over_.notify_all();
   }
   auto log_looked_at = std::chrono::steady_clock::now();

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
+#include <spdlog/spdlog.h>
 
 #include "adapters/kafka/kafka_log_inspector.h"
 #include "contract/event_log_contract.h"
@@ -34,6 +35,7 @@ class Cluster {
 
  private:
   Cluster() {
+    spdlog::default_logger();  // made before the cluster, so that it is there until the last node has stopped
     supervise::PrivateKafkaOptions options;
     options.directory = directory_.path() / "kafka";
     options.nodes.clear();
