@@ -339,13 +339,28 @@ base::Result<void> Relay::serve(ports::OutboxLease& lease, const base::StopSigna
       topics_.clear();
       if (more.error().kind != base::ErrorKind::kUnavailable || is_open || stopping)
         return std::unexpected(std::move(more).error());
-      spdlog::warn("relay: {}; trying again", more.error().message);
+      note_failure(more.error());
       if (stop.wait_for(backoff.next())) return {};
       continue;
     }
     backoff.reset();
+    note_progress();
     MILLRACE_TRY(remove_old(lease));
   }
+}
+
+void Relay::note_failure(const base::Error& error) {
+  sent_when_failed_ = stats_.events_sent;
+  if (outage_.worth_a_line(error))
+    spdlog::warn("relay: shard {}: {}; trying again, for as long as it takes ({} s so far)", options_.shard,
+                 error.message, outage_.lasting().count());
+}
+
+/// What was sent and has no answer yet is no progress.
+void Relay::note_progress() {
+  if (!flight_.empty() && stats_.events_sent == sent_when_failed_) return;
+  if (const auto lasted = outage_.over())
+    spdlog::info("relay: shard {} goes on after {} s", options_.shard, lasted->count());
 }
 
 base::Result<void> Relay::run(const base::StopSignal& stop) {
@@ -360,14 +375,15 @@ base::Result<void> Relay::run(const base::StopSignal& stop) {
       continue;
     }
     if (!lease) {
-      spdlog::warn("relay: {}; trying again", lease.error().message);
+      note_failure(lease.error());
       stop.wait_for(backoff.next());
       continue;
     }
     standing_by.clear();
     stats_.active = true;
     ++stats_.take_overs;
-    spdlog::info("relay: shard {} taken with epoch {}", options_.shard, (*lease)->epoch());
+    spdlog::log(outage_.lasting() > std::chrono::seconds(0) ? spdlog::level::debug : spdlog::level::info,
+                "relay: shard {} taken with epoch {}", options_.shard, (*lease)->epoch());
     const std::uint64_t sent_before = stats_.events_sent;
     start_lease();
     auto served = serve(**lease, stop);
@@ -376,7 +392,7 @@ base::Result<void> Relay::run(const base::StopSignal& stop) {
     if (served) continue;
     if (stats_.events_sent > sent_before) backoff.reset();
     if (served.error().kind == base::ErrorKind::kFatal) return served;
-    spdlog::warn("relay: lost shard {}: {}", options_.shard, served.error().message);
+    note_failure(served.error());
     stop.wait_for(backoff.next());
   }
   return {};

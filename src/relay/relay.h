@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/outage_notes.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "ports/clock.h"
@@ -85,6 +86,8 @@ class Relay {
     std::vector<std::uint64_t> ids;
   };
 
+  void note_failure(const base::Error& error);
+  void note_progress();
   [[nodiscard]] base::Result<void> serve(ports::OutboxLease& lease, const base::StopSignal& stop);
   [[nodiscard]] base::Result<bool> turn(ports::OutboxLease& lease, bool stopping);
   [[nodiscard]] base::Result<void> hear(base::Deadline until);
@@ -126,6 +129,8 @@ class Relay {
 
   std::unordered_set<std::uint64_t> unmarked_;  // sent by this process under a former lease
   base::Deadline next_removal_ = base::Deadline::in(std::chrono::milliseconds(0));
+  base::OutageNotes outage_;
+  std::uint64_t sent_when_failed_ = 0;
   base::WakeBell bell_;
   Stats stats_;
 };

@@ -61,8 +61,9 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
                       tables_.position(partition.source, base::Deadline::in(options_.query_timeout)));
   partition.read = partition.recorded = partition.loaded;
   if (partition.loaded == SinkPosition{}) {
-    MILLRACE_TRY_ASSIGN(const bool former, tables_.has_former_incarnation(
-                                               partition.source, base::Deadline::in(options_.query_timeout)));
+    MILLRACE_TRY_ASSIGN(const bool former,
+                        tables_.has_former_incarnation(partition.source, generation_,
+                                                       base::Deadline::in(options_.query_timeout)));
     // What was loaded of it counts, what was not is gone: nobody can tell the two apart any more.
     if (former)
       return base::fatal(fmt::format(

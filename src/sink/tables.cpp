@@ -148,16 +148,13 @@ std::string source_name(const Generation& generation, std::string_view incarnati
                                 : fmt::format("{}/{}/{}", generation.number, incarnation, partition);
 }
 
-bool is_former_incarnation(std::string_view candidate, std::string_view source) {
-  if (candidate == source) return false;
-  const auto around = [](std::string_view name) {
-    const std::size_t last = name.rfind('/');
-    const std::size_t before = last == 0 || last == std::string_view::npos ? last : name.rfind('/', last - 1);
-    const bool numbered = last != std::string_view::npos && before != std::string_view::npos;
-    return std::pair(numbered ? name.substr(0, before) : std::string_view(),
-                     last == std::string_view::npos ? std::string_view("-") : name.substr(last));
-  };
-  return around(candidate) == around(source);
+bool is_former_incarnation(std::string_view candidate, std::string_view source,
+                           const Generation& generation) {
+  // Incarnations may hold slashes, but all of one kind of log have the same length.
+  const std::string_view partition = source.substr(std::min(source.rfind('/'), source.size()));
+  const std::string prefix = generation.number == 0 ? "" : fmt::format("{}/", generation.number);
+  return candidate != source && candidate.size() == source.size() && candidate.ends_with(partition) &&
+         candidate.starts_with(prefix);
 }
 
 WarehouseTables::WarehouseTables(ports::Warehouse& warehouse)
@@ -189,6 +186,7 @@ base::Result<SinkPosition> WarehouseTables::position(const std::string& source, 
 }
 
 base::Result<bool> WarehouseTables::has_former_incarnation(const std::string& source,
+                                                           const Generation& generation,
                                                            base::Deadline deadline) {
   // Sums too: they are written before the position. Asked only where a source has no position yet.
   MILLRACE_TRY_ASSIGN(
@@ -200,7 +198,7 @@ base::Result<bool> WarehouseTables::has_former_incarnation(const std::string& so
                        kFormat, {}, deadline));
   RowBinaryReader reader(answer);
   while (!reader.at_end() && !reader.broken())
-    if (is_former_incarnation(reader.string(), source)) return true;
+    if (is_former_incarnation(reader.string(), source, generation)) return true;
   if (reader.broken())
     return base::unavailable("the warehouse's answer about the sink's sources was cut off");
   return false;

@@ -38,8 +38,9 @@ struct Generation {
 [[nodiscard]] std::string source_name(const Generation& generation, std::string_view incarnation,
                                       std::int32_t partition);
 
-/// True if both are names of the same generation and partition, of different incarnations.
-[[nodiscard]] bool is_former_incarnation(std::string_view candidate, std::string_view source);
+/// True if both are names of this generation and of the same partition, of different incarnations.
+[[nodiscard]] bool is_former_incarnation(std::string_view candidate, std::string_view source,
+                                         const Generation& generation);
 
 /// One row of the rollups table; what it points to outlives the insert.
 struct RollupRow {
@@ -64,8 +65,9 @@ class SinkTables {
                                                             base::Deadline deadline) = 0;
   /// Whether these tables hold anything of the same partition of another incarnation of the topic.
   [[nodiscard]] virtual base::Result<bool> has_former_incarnation(const std::string& source,
+                                                                  const Generation& generation,
                                                                   base::Deadline deadline) {
-    (void)source, (void)deadline;
+    (void)source, (void)generation, (void)deadline;
     return false;
   }
   [[nodiscard]] virtual base::Result<void> write_positions(
@@ -111,7 +113,8 @@ class WarehouseTables : public SinkTables {
   base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
       std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
-  base::Result<bool> has_former_incarnation(const std::string& source, base::Deadline deadline) override;
+  base::Result<bool> has_former_incarnation(const std::string& source, const Generation& generation,
+                                            base::Deadline deadline) override;
   base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
                                      base::Deadline deadline) override;
   base::Result<base::UtcTime> now(base::Deadline deadline) override;

@@ -119,6 +119,13 @@ def ask(port, method, path, body=None, headers=None, timeout=60):
         connection.close()
 
 
+def ask_socket(port):
+    """Whether somebody takes connections."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 # Processes
 
 def processes_marked(mark):

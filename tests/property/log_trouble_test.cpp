@@ -251,6 +251,20 @@ TEST_F(LogTrouble, MakesTheSinkRefuseWhenRowsWentWithTheirTopic) {
   EXPECT_NE(refused.error().message.find("--rebuild"), std::string::npos) << refused.error().message;
 }
 
+TEST(SinkSources, AreOfAFormerIncarnationWhenGenerationAndPartitionAreTheSame) {
+  using sink::is_former_incarnation;
+  // Kafka writes its ids in base64, slashes included.
+  EXPECT_TRUE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_FALSE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/0", "lq01Ezs+Q7mzaNxym8W/YA/0", {}));
+  EXPECT_FALSE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/1", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_FALSE(is_former_incarnation("1/lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_TRUE(
+      is_former_incarnation("2/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+  EXPECT_FALSE(
+      is_former_incarnation("1/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+  EXPECT_FALSE(is_former_incarnation("2/snapshot", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+}
+
 TEST_F(LogTrouble, WritesRowsAgainThatNobodyHadLoadedWhenTheirTopicWasDeleted) {
   send(half());
   transform_all();

@@ -215,10 +215,13 @@ class MemoryTables final : public sink::SinkTables {
     const auto found = positions_.find(source);
     return found == positions_.end() ? sink::SinkPosition{} : found->second;
   }
-  base::Result<bool> has_former_incarnation(const std::string& source, base::Deadline) override {
+  base::Result<bool> has_former_incarnation(const std::string& source, const sink::Generation& generation,
+                                            base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
-    const auto is_former = [&](const auto& name) { return sink::is_former_incarnation(name, source); };
+    const auto is_former = [&](const auto& name) {
+      return sink::is_former_incarnation(name, source, generation);
+    };
     return std::ranges::any_of(positions_, [&](const auto& entry) { return is_former(entry.first); }) ||
            std::ranges::any_of(rollups_, [&](const auto& entry) { return is_former(entry.first.first); });
   }
