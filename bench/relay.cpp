@@ -132,17 +132,20 @@ class Stopwatch {
 /// Reads a topic from its end on, a thread for each partition.
 class Reader {
  public:
-  Reader(ports::EventLog& log, const std::string& topic, Stopwatch& watch) {
+  Reader(ports::EventLog& log, const std::string& topic, Stopwatch& watch, Stopwatch* other = nullptr) {
     for (std::int32_t number = 0; number < kPartitions; ++number) {
       const ports::TopicPartition partition{topic, number};
       std::int64_t offset = must(log.offsets(partition, soon())).end;
-      threads_.emplace_back([this, &log, &watch, partition, offset]() mutable {
+      threads_.emplace_back([this, &log, &watch, other, partition, offset]() mutable {
         while (!stop_) {
           const auto records = log.read(partition, offset, {1'000, std::size_t{1} << 20u},
                                         base::Deadline::in(milliseconds(500)));
           const auto now = Clock::now();
           if (!records) continue;
-          for (const ports::Record& record : *records) watch.read(record.key, now);
+          for (const ports::Record& record : *records) {
+            watch.read(record.key, now);
+            if (other != nullptr) other->read(record.key, now);
+          }
           if (!records->empty()) offset = records->back().offset + 1;
         }
       });
@@ -382,16 +385,24 @@ void run(int argc, char** argv) {
   std::uint64_t next = rows;
   for (const double rate : {10.0, 1000.0}) {
     Stopwatch relayed;
+    Stopwatch answered;
     Stopwatch plain;
-    const Reader relayed_reader(*consumer, kRelayed, relayed);
+    const Reader relayed_reader(*consumer, kRelayed, relayed, &answered);
     const Reader plain_reader(*consumer, kPlain, plain);
     const int writers = rate > 100 ? 8 : 1;
     std::vector<std::unique_ptr<Connection>> connections;
     for (int i = 0; i < writers; ++i) connections.push_back(connect(address));
     const auto write = [&](int writer, std::uint64_t n) {
       const std::string id = order_id(next + n);
-      insert_rows(*connections[static_cast<std::size_t>(writer)], next + n, 1);
-      relayed.sent(id, Clock::now());
+      Connection& own = *connections[static_cast<std::size_t>(writer)];
+      must(own.command("START TRANSACTION", soon()));
+      insert_rows(own, next + n, 1);
+      // The row can be read before the commit is answered: from here on is the longest that it can have
+      // taken.
+      const auto when = Clock::now();
+      must(own.command("COMMIT", soon()));
+      relayed.sent(id, when);
+      answered.sent(id, Clock::now());
     };
     std::mutex pending_mutex;
     std::vector<std::unique_ptr<ports::PendingAppend>> pending;
@@ -417,16 +428,15 @@ void run(int argc, char** argv) {
       next += static_cast<std::uint64_t>(rate * for_seconds);
     };
     both(2);
-    relayed.figures();
-    plain.figures();
+    for (Stopwatch* watch : {&relayed, &answered, &plain}) watch->figures();
     const Usage from = relay.usage();
     const auto began = Clock::now();
     both(seconds);
     const double cpu = (relay.usage().cpu_seconds - from.cpu_seconds) /
                        std::chrono::duration<double>(Clock::now() - began).count();
-    latencies +=
-        fmt::format(R"(, "at_{:.0f}_per_second": {{"relay": {}, "plain": {}, "relay_cpu_cores": {:.4f}}})",
-                    rate, relayed.figures(), plain.figures(), cpu);
+    latencies += fmt::format(
+        R"(, "at_{:.0f}_per_second": {{"relay": {}, "relay_after_the_answer": {}, "plain": {}, "relay_cpu_cores": {:.4f}}})",
+        rate, relayed.figures(), answered.figures(), plain.figures(), cpu);
     fmt::print(stderr, "{}\n", latencies);
   }
   const Usage usage_end = relay.usage();

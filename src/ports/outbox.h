@@ -42,7 +42,8 @@ class OutboxLease {
   [[nodiscard]] virtual std::uint64_t epoch() const = 0;
 
   /// Up to `rows_max` rows of the shard that are neither processed nor parked and whose id lies above
-  /// `after`, by id. Errors: kUnavailable; kConflict (the lock is lost).
+  /// `after`, by id. They are durable: no crash of the store takes them back. Errors: kUnavailable; kConflict
+  /// (the lock is lost, or another owner has a higher epoch).
   [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max,
                                                                    base::Deadline deadline) = 0;
 

@@ -205,7 +205,10 @@ class Lease final : public ports::OutboxLease {
         if (const auto first = parked_.find(row.aggregate_id);
             first != parked_.end() && row.id > first->second)
           behind.emplace_back(row.id, row.aggregate_id);
-      if (behind.empty()) return rows;
+      if (behind.empty()) {
+        if (!rows.empty()) MILLRACE_TRY(make_durable(deadline));
+        return rows;
+      }
       for (const auto& [id, aggregate_id] : behind) MILLRACE_TRY(park(id, aggregate_id, deadline));
     }
   }
@@ -326,6 +329,22 @@ class Lease final : public ports::OutboxLease {
     if (connection_->usable() && connection_->looks_alive()) return {};
     return base::conflict(
         fmt::format("the lock of outbox shard {} is lost with its connection: acquire it again", shard_));
+  }
+
+  /// InnoDB shows the rows of a commit before it has written them to its log: a server that is killed in
+  /// between knows nothing of them afterwards, and gives their ids away again. A commit of ours that comes
+  /// later returns when all before it is on the disk. It must change something to be one; and it finds out
+  /// who was overtaken.
+  base::Result<void> make_durable(base::Deadline deadline) {
+    const Value values[] = {std::int64_t{shard_}, epoch_};
+    MILLRACE_TRY_ASSIGN(
+        const std::uint64_t found,
+        connection_->execute(
+            "UPDATE relay_shards SET updated_at = IF(updated_at = UTC_TIMESTAMP(3), updated_at + "
+            "INTERVAL 1000 MICROSECOND, UTC_TIMESTAMP(3)) WHERE shard = ? AND epoch = ?",
+            values, deadline));
+    if (found == 1) return {};
+    return base::conflict(fmt::format("another relay has taken over outbox shard {}", shard_));
   }
 
   base::Result<std::vector<ports::OutboxRow>> read_rows(std::uint64_t after, std::size_t rows_max,

@@ -118,6 +118,27 @@ TEST_F(MysqlOutboxTest, RefusesMarksOfARelayThatHasBeenOvertaken) {
   EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox WHERE processed = 1 OR parked = 1"), "0");
 }
 
+TEST_F(MysqlOutboxTest, CommitsAfterItHasReadSoThatWhatItHandsOutIsOnTheDisk) {
+  const auto log_position = [&] {
+    return database_.value(
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+        "'INNODB_OS_LOG_WRITTEN'");
+  };
+  const auto updated_at = [&] { return database_.value("SELECT updated_at FROM relay_shards"); };
+  append("a", 1);
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  for (int round = 0; round < 20; ++round) {
+    const std::string before = updated_at();
+    const std::string written = log_position();
+    ASSERT_EQ((*lease)->fetch(0, 10, soon()).value().size(), 1u);
+    EXPECT_NE(updated_at(), before);
+    EXPECT_NE(log_position(), written);
+  }
+  database_.run("UPDATE relay_shards SET epoch = epoch + 1");
+  EXPECT_EQ((*lease)->fetch(0, 10, soon()).error().kind, ErrorKind::kConflict);
+}
+
 TEST_F(MysqlOutboxTest, NoticesThatItsConnectionAndSoItsLockIsGone) {
   append("a", 2);
   const auto old = outbox_.acquire(0, soon());
