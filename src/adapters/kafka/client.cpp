@@ -25,6 +25,17 @@ bool may_hold_secret(const std::string& name) {
 
 }  // namespace
 
+base::Result<Metadata> ask_metadata(const Client& client, base::Deadline deadline) {
+  const rd_kafka_metadata_t* found = nullptr;
+  if (const auto code =
+          rd_kafka_metadata(client.get(), 1, nullptr, &found, std::max(timeout_ms(deadline), 1));
+      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    client.hear();
+    return client.failed("ask the brokers what they have", code);
+  }
+  return Metadata(found);
+}
+
 int timeout_ms(base::Deadline deadline) {
   return static_cast<int>(std::min<std::int64_t>(deadline.left().count(), 24 * 3'600'000));
 }

@@ -112,6 +112,10 @@ class Client {
   std::unique_ptr<Own> own_ = std::make_unique<Own>();
 };
 
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>>;
+/// Of all topics. Errors: kUnavailable.
+[[nodiscard]] base::Result<Metadata> ask_metadata(const Client& client, base::Deadline deadline);
+
 /// Milliseconds for the library, which takes 0 as "at once" and no more than an int.
 [[nodiscard]] int timeout_ms(base::Deadline deadline);
 

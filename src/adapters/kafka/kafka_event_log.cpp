@@ -12,6 +12,7 @@
 
 #include "adapters/kafka/client.h"
 #include "adapters/kafka/errors.h"
+#include "adapters/kafka/group_offsets.h"
 #include "adapters/kafka/member.h"
 #include "adapters/kafka/readers.h"
 #include "base/text.h"
@@ -24,9 +25,9 @@ using base::Result;
 using ports::TopicPartition;
 
 constexpr std::chrono::milliseconds kLookPause{20};
-constexpr std::chrono::milliseconds kNewsTime{1'000};             // until every broker knows of a topic
-constexpr std::chrono::milliseconds kCoordinatorPatience{2'000};  // of the first question
-constexpr std::chrono::milliseconds kCoordinatorPause{200};
+constexpr std::chrono::milliseconds kNewsTime{1'000};      // until every broker knows of a topic
+constexpr std::chrono::milliseconds kListPatience{2'000};  // of the first question
+constexpr std::chrono::milliseconds kListPause{200};
 constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was never seen: a call that must
                                                         // not wait does wait for this
 constexpr std::chrono::milliseconds kQueueFullPause{5};
@@ -180,7 +181,8 @@ class Producer {
 
 class KafkaEventLog::Impl {
  public:
-  explicit Impl(const Options& options) : options_(options), readers_(consumer_settings("")) {}
+  explicit Impl(const Options& options)
+      : options_(options), readers_(consumer_settings("")), group_offsets_(consumer_settings("")) {}
 
   Result<void> open() {
     MILLRACE_TRY(check_brokers(options_.brokers));
@@ -455,40 +457,23 @@ class KafkaEventLog::Impl {
     return result;
   }
 
-  /// Asks about groups, as long as the deadline allows. The library keeps the coordinator of a group that it
-  /// found once, also when that one says that it is none any more: after an error it is asked through a
-  /// client that knows nothing yet.
+  /// Puts a question to a client of no group, again through a new one while there is no answer.
   template <class Question>
-  auto ask_group(Deadline deadline, Question question)
+  auto ask_brokers(Deadline deadline, Question question)
       -> std::invoke_result_t<Question, const Client&, Deadline> {
-    for (auto patience = kCoordinatorPatience;; patience *= 2) {
-      std::shared_ptr<Client> client;
-      {
-        const std::lock_guard lock(group_client_mutex_);
-        if (!group_client_) {
-          MILLRACE_TRY_ASSIGN(auto fresh, Client::make(RD_KAFKA_CONSUMER, consumer_settings(""), {}));
-          group_client_ = std::move(fresh);
-        }
-        client = group_client_;
-      }
-      client->hear();
-      // Asked of a coordinator that died, a question would wait for as long as it may.
+    for (auto patience = kListPatience;; patience *= 2) {
+      MILLRACE_TRY_ASSIGN(const auto client, Client::make(RD_KAFKA_CONSUMER, consumer_settings(""), {}));
       auto answer = question(*client, Deadline::in(std::min(patience, deadline.left())));
-      if (answer || answer.error().kind != base::ErrorKind::kUnavailable) return answer;
-      {
-        const std::lock_guard lock(group_client_mutex_);
-        if (group_client_ == client) group_client_.reset();
-      }
-      if (deadline.left() <= kCoordinatorPause) return answer;
-      std::this_thread::sleep_for(kCoordinatorPause);
+      if (answer || answer.error().kind != base::ErrorKind::kUnavailable || deadline.left() <= kListPause)
+        return answer;
+      std::this_thread::sleep_for(kListPause);
     }
   }
 
   const Options options_;
   Readers readers_;
-  std::mutex group_client_mutex_;
-  std::shared_ptr<Client> group_client_;  // guarded by group_client_mutex_
-  std::mutex append_mutex_;               // keeps the records of one append together
+  GroupOffsets group_offsets_;
+  std::mutex append_mutex_;  // keeps the records of one append together
   std::mutex producer_mutex_;
   std::shared_ptr<Producer> producer_;  // guarded by producer_mutex_, as all down to limit_look_
   bool producer_outdated_ = false;
@@ -867,46 +852,10 @@ Result<std::unique_ptr<ports::GroupMember>> KafkaEventLog::join(const std::strin
 
 namespace {
 
-/// What the group committed, of one partition or of all. The client must be a consumer's: the library (2.16)
-/// crashes in a producer's when the coordinator answers with an error.
-Result<std::vector<ports::GroupOffset>> ask_committed_offsets(const Client& client, const std::string& group,
-                                                              const TopicPartition* partition,
-                                                              Deadline deadline) {
-  PartitionList list;
-  if (partition != nullptr) {
-    list.reset(rd_kafka_topic_partition_list_new(1));
-    rd_kafka_topic_partition_list_add(list.get(), partition->topic.c_str(), partition->partition);
-  }
-  const std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
-                        Destroy<rd_kafka_ListConsumerGroupOffsets_destroy>>
-      wanted(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get()));
-  rd_kafka_ListConsumerGroupOffsets_t* questions[] = {wanted.get()};
-  MILLRACE_TRY_ASSIGN(const Event event,
-                      client.ask("offsets of group " + group, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-                                 deadline, [&](const auto* admin, auto* queue) {
-                                   rd_kafka_ListConsumerGroupOffsets(client.get(), questions, 1, admin,
-                                                                     queue);
-                                 }));
-  std::size_t count = 0;
-  const auto* const groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
-  std::vector<ports::GroupOffset> found;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(groups[i]); error != nullptr)
-      return client.failed("offsets of group " + group, rd_kafka_error_code(error),
-                           rd_kafka_error_string(error));
-    const rd_kafka_topic_partition_list_t* const offsets = rd_kafka_group_result_partitions(groups[i]);
-    for (int p = 0; p < offsets->cnt; ++p) {
-      const rd_kafka_topic_partition_t& entry = offsets->elems[p];
-      if (entry.err != RD_KAFKA_RESP_ERR_NO_ERROR || entry.offset < 0) continue;
-      found.push_back(
-          {group,
-           {entry.topic, entry.partition},
-           {entry.offset, std::string(static_cast<const char*>(entry.metadata), entry.metadata_size)}});
-    }
-  }
-  return found;
-}
+struct GroupsAndPartitions {
+  std::vector<std::string> groups;
+  std::vector<TopicPartition> partitions;
+};
 
 Result<std::vector<std::string>> ask_groups(const Client& client, Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const Event event, client.ask("list groups", RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
@@ -927,24 +876,24 @@ Result<std::vector<std::string>> ask_groups(const Client& client, Deadline deadl
 Result<std::optional<ports::CommittedOffset>> KafkaEventLog::committed(const std::string& group,
                                                                        const TopicPartition& partition,
                                                                        Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(auto found, impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
-    return ask_committed_offsets(client, group, &partition, patience);
-  }));
+  MILLRACE_TRY_ASSIGN(const auto found, impl_->group_offsets_.committed(group, {&partition, 1}, deadline));
   if (found.empty()) return std::nullopt;
-  return std::move(found.front().committed);
+  return found.begin()->second;
 }
 
 Result<std::vector<ports::GroupOffset>> KafkaEventLog::list_group_offsets(Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const auto groups,
-                      impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
-                        return ask_groups(client, patience);
-                      }));
+  MILLRACE_TRY_ASSIGN(
+      const auto known,
+      impl_->ask_brokers(deadline,
+                         [&](const Client& client, Deadline patience) -> Result<GroupsAndPartitions> {
+                           MILLRACE_TRY_ASSIGN(auto groups, ask_groups(client, patience));
+                           MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, patience));
+                           return GroupsAndPartitions{std::move(groups), partitions_of(*metadata)};
+                         }));
   std::vector<ports::GroupOffset> all;
-  for (const std::string& group : groups) {
-    MILLRACE_TRY_ASSIGN(auto some, impl_->ask_group(deadline, [&](const Client& client, Deadline patience) {
-      return ask_committed_offsets(client, group, nullptr, patience);
-    }));
-    std::ranges::move(some, std::back_inserter(all));
+  for (const std::string& group : known.groups) {
+    MILLRACE_TRY_ASSIGN(auto some, impl_->group_offsets_.committed(group, known.partitions, deadline));
+    for (auto& [partition, offset] : some) all.push_back({group, partition, std::move(offset)});
   }
   std::ranges::sort(all, {},
                     [](const ports::GroupOffset& entry) { return std::tie(entry.group, entry.partition); });

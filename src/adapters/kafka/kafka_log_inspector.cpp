@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <string_view>
 #include <thread>
 #include <tuple>
+#include <type_traits>
 
 #include <fmt/format.h>
 
 #include "adapters/kafka/client.h"
+#include "adapters/kafka/group_offsets.h"
 #include "adapters/kafka/quorum.h"
 #include "base/text.h"
 
@@ -54,7 +57,6 @@ struct Turn {
   bool is_last = false;  ///< A part of an answer is better than none.
 };
 
-using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>>;
 using Ends = std::map<TopicPartition, std::int64_t>;
 
 std::string no_topic(const std::string& name) {
@@ -66,17 +68,6 @@ std::string no_group(const std::string& name) {
 
 std::string text_of(const char* text) {
   return text == nullptr ? std::string() : std::string(text);
-}
-
-Result<Metadata> ask_metadata(const Client& client, Deadline deadline) {
-  const rd_kafka_metadata_t* found = nullptr;
-  if (const auto code =
-          rd_kafka_metadata(client.get(), 1, nullptr, &found, std::max(timeout_ms(deadline), 1));
-      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    client.hear();
-    return client.failed("ask the brokers what they have", code);
-  }
-  return Metadata(found);
 }
 
 /// Of one end (kEarliest, kLatest) of each partition that has a leader; those that do not answer are left
@@ -222,103 +213,124 @@ Result<std::map<std::string, std::string>> ask_group_names(const Client& client,
   return names;
 }
 
-ports::MemberState member_of(const rd_kafka_MemberDescription_t* described) {
-  ports::MemberState member{text_of(rd_kafka_MemberDescription_consumer_id(described)),
-                            text_of(rd_kafka_MemberDescription_client_id(described)),
-                            text_of(rd_kafka_MemberDescription_host(described)),
-                            {}};
+/// Reads big-endian numbers and texts; false from the first one on that is not there.
+class Bytes {
+ public:
+  Bytes(const void* bytes, int size)
+      : left_(static_cast<const char*>(bytes), static_cast<std::size_t>(std::max(size, 0))) {}
+  template <class Number>
+  bool read(Number& number) {
+    if (left_.size() < sizeof(Number)) return false;
+    std::make_unsigned_t<Number> value = 0;
+    for (const char byte : left_.substr(0, sizeof(Number)))
+      value = static_cast<std::make_unsigned_t<Number>>(value << 8U | static_cast<unsigned char>(byte));
+    number = static_cast<Number>(value);
+    left_.remove_prefix(sizeof(Number));
+    return true;
+  }
+  bool read(std::string& text) {
+    std::int16_t size = 0;
+    if (!read(size) || size < 0 || left_.size() < static_cast<std::size_t>(size)) return false;
+    text = left_.substr(0, static_cast<std::size_t>(size));
+    left_.remove_prefix(static_cast<std::size_t>(size));
+    return true;
+  }
+
+ private:
+  std::string_view left_;
+};
+
+/// What a member was given, as consumers of the "consumer" protocol type write it: a version, then topics
+/// with their partitions. Source: Kafka's ConsumerProtocolAssignment.json. As far as it can be read.
+std::vector<TopicPartition> assignment_of(const void* bytes, int size) {
+  std::vector<TopicPartition> partitions;
+  Bytes rest(bytes, size);
+  std::int16_t version = 0;
+  std::int32_t topics = 0;
+  if (!rest.read(version) || !rest.read(topics)) return partitions;
+  for (std::int32_t t = 0; t < topics; ++t) {
+    std::string topic;
+    std::int32_t count = 0;
+    if (!rest.read(topic) || !rest.read(count)) return partitions;
+    for (std::int32_t p = 0; p < count; ++p) {
+      std::int32_t partition = 0;
+      if (!rest.read(partition)) return partitions;
+      partitions.push_back({topic, partition});
+    }
+  }
+  std::ranges::sort(partitions);
+  return partitions;
+}
+
+ports::MemberState member_of(const rd_kafka_group_member_info& described, bool has_partitions) {
+  ports::MemberState member{
+      text_of(described.member_id), text_of(described.client_id), text_of(described.client_host), {}};
   // Brokers write "/127.0.0.1".
   if (member.host.starts_with('/')) member.host.erase(0, 1);
-  const auto* const assignment = rd_kafka_MemberDescription_assignment(described);
-  const auto* const list = assignment == nullptr ? nullptr : rd_kafka_MemberAssignment_partitions(assignment);
-  for (int i = 0; list != nullptr && i < list->cnt; ++i)
-    member.partitions.push_back({list->elems[i].topic, list->elems[i].partition});
-  std::ranges::sort(member.partitions);
+  if (has_partitions)
+    member.partitions = assignment_of(described.member_assignment, described.member_assignment_size);
   return member;
 }
 
+using GroupList = std::unique_ptr<const rd_kafka_group_list, Destroy<rd_kafka_group_list_destroy>>;
+
+/// By the older request, which goes to all brokers: the one to a group's coordinator is not safe (see
+/// group_offsets.h).
 Result<std::vector<ports::GroupState>> ask_descriptions(const Client& client,
                                                         const std::map<std::string, std::string>& states,
                                                         Deadline deadline) {
   std::vector<ports::GroupState> groups;
   if (states.empty()) return groups;
-  std::vector<const char*> names;
-  for (const auto& [name, state] : states) {
-    names.push_back(name.c_str());
+  for (const auto& [name, state] : states)
     groups.push_back({.group = name, .state = state, .members = {}, .partitions = {}});
+  const rd_kafka_group_list* answer = nullptr;
+  const auto code =
+      rd_kafka_list_groups(client.get(), states.size() == 1 ? states.begin()->first.c_str() : nullptr,
+                           &answer, std::max(timeout_ms(deadline), 1));
+  const GroupList described(answer);
+  // A part of the groups would look as if the others had no members.
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    client.hear();
+    return client.failed("describe groups", code);
   }
-  MILLRACE_TRY_ASSIGN(const Event event,
-                      client.ask("describe groups", RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, deadline,
-                                 [&](const auto* admin, auto* queue) {
-                                   rd_kafka_DescribeConsumerGroups(client.get(), names.data(), names.size(),
-                                                                   admin, queue);
-                                 }));
-  std::size_t count = 0;
-  const auto* const described = rd_kafka_DescribeConsumerGroups_result_groups(
-      rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const rd_kafka_error_t* const error = rd_kafka_ConsumerGroupDescription_error(described[i]);
+  for (int i = 0; i < described->group_cnt; ++i) {
+    const rd_kafka_group_info& found = described->groups[i];
+    const auto group = std::ranges::find(groups, text_of(found.group), &ports::GroupState::group);
     // A group of another protocol, or one that went meanwhile, keeps what the list said of it.
-    if (error != nullptr) {
-      const auto answer =
-          client.failed("describe groups", rd_kafka_error_code(error), rd_kafka_error_string(error));
-      if (rd_kafka_error_is_retriable(error) != 0) return answer;
-      continue;
-    }
-    const auto group =
-        std::ranges::find(groups, std::string(rd_kafka_ConsumerGroupDescription_group_id(described[i])),
-                          &ports::GroupState::group);
-    if (group == groups.end()) continue;
-    group->state = rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(described[i]));
-    const std::size_t members = rd_kafka_ConsumerGroupDescription_member_count(described[i]);
-    for (std::size_t m = 0; m < members; ++m)
-      group->members.push_back(member_of(rd_kafka_ConsumerGroupDescription_member(described[i], m)));
+    if (group == groups.end() || found.err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    const std::string state = text_of(found.state);
+    if (state == "Dead") continue;
+    group->state = state;
+    const bool has_partitions = text_of(found.protocol_type) == "consumer";
+    for (int m = 0; m < found.member_cnt; ++m)
+      group->members.push_back(member_of(found.members[m], has_partitions));
     std::ranges::sort(group->members, {}, &ports::MemberState::id);
   }
   return groups;
 }
 
 /// What the group committed, and what its members have without a commit.
-Result<void> add_commits(const Client& client, ports::GroupState& group, Deadline deadline) {
-  const std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
-                        Destroy<rd_kafka_ListConsumerGroupOffsets_destroy>>
-      wanted(rd_kafka_ListConsumerGroupOffsets_new(group.group.c_str(), nullptr));
-  rd_kafka_ListConsumerGroupOffsets_t* questions[] = {wanted.get()};
-  const std::string doing = "offsets of group " + group.group;
-  MILLRACE_TRY_ASSIGN(const Event event, client.ask(doing, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-                                                    deadline, [&](const auto* admin, auto* queue) {
-                                                      rd_kafka_ListConsumerGroupOffsets(
-                                                          client.get(), questions, 1, admin, queue);
-                                                    }));
+Result<void> add_commits(GroupOffsets& offsets, const std::vector<TopicPartition>& partitions,
+                         ports::GroupState& group, Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const auto found, offsets.committed(group.group, partitions, deadline));
   std::map<TopicPartition, std::optional<std::int64_t>> committed;
   for (const ports::MemberState& member : group.members)
     for (const TopicPartition& partition : member.partitions) committed[partition] = std::nullopt;
-  std::size_t count = 0;
-  const auto* const found = rd_kafka_ListConsumerGroupOffsets_result_groups(
-      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(found[i]); error != nullptr)
-      return client.failed(doing, rd_kafka_error_code(error), rd_kafka_error_string(error));
-    const rd_kafka_topic_partition_list_t* const offsets = rd_kafka_group_result_partitions(found[i]);
-    for (int p = 0; p < offsets->cnt; ++p) {
-      const rd_kafka_topic_partition_t& entry = offsets->elems[p];
-      if (entry.err == RD_KAFKA_RESP_ERR_NO_ERROR && entry.offset >= 0)
-        committed[{entry.topic, entry.partition}] = entry.offset;
-    }
-  }
+  for (const auto& [partition, offset] : found) committed[partition] = offset.offset;
   group.partitions.clear();
   for (const auto& [partition, offset] : committed)
     group.partitions.push_back({partition, offset, std::nullopt});
   return {};
 }
 
-Result<std::vector<ports::GroupState>> ask_groups(const Client& client,
+Result<std::vector<ports::GroupState>> ask_groups(const Client& client, GroupOffsets& offsets,
+                                                  const std::vector<TopicPartition>& all,
                                                   const std::map<std::string, std::string>& names,
                                                   Turn turn) {
   MILLRACE_TRY_ASSIGN(auto groups, ask_descriptions(client, names, turn.deadline));
   std::set<TopicPartition> partitions;
   for (ports::GroupState& group : groups) {
-    MILLRACE_TRY(add_commits(client, group, turn.deadline));
+    MILLRACE_TRY(add_commits(offsets, all, group, turn.deadline));
     for (const ports::GroupPartition& partition : group.partitions) partitions.insert(partition.partition);
   }
   // After the commits, so that the ends do not lie below them.
@@ -339,14 +351,17 @@ class KafkaLogInspector::Impl {
     is_plain_ = protocol == settings_.end() || base::to_lower(protocol->second) == "plaintext";
     settings_["bootstrap.servers"] = options.brokers;
     settings_["client.id"] = options.client_id + "-inspector";
-    // Only consumers can ask about groups safely (see kafka_event_log.cpp), and the library asks for a name.
+    // Of a consumer, which the library wants to have a name.
     settings_["group.id"] = options.client_id + "-inspector";
     settings_["allow.auto.create.topics"] = "false";
     settings_["enable.auto.commit"] = "false";
     settings_["reconnect.backoff.ms"] = "50";
     settings_["reconnect.backoff.max.ms"] = "1000";
     settings_["log.connection.close"] = "false";
+    group_offsets_.emplace(settings_);
   }
+
+  GroupOffsets& group_offsets() { return *group_offsets_; }
 
   Result<void> open() {
     MILLRACE_TRY(client());
@@ -397,6 +412,7 @@ class KafkaLogInspector::Impl {
 
   Client::Settings settings_;
   bool is_plain_ = true;
+  std::optional<GroupOffsets> group_offsets_;
   std::mutex mutex_;
   std::shared_ptr<Client> client_;  // guarded by mutex_
 };
@@ -483,19 +499,21 @@ Result<ports::TopicState> KafkaLogInspector::topic(const std::string& name, Dead
 
 Result<std::vector<ports::GroupState>> KafkaLogInspector::groups(Deadline deadline) {
   return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<std::vector<ports::GroupState>> {
-    MILLRACE_TRY(ask_metadata(client, turn.deadline));  // says best why nobody answers
+    // First, because it says best why nobody answers.
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, turn.deadline));
     MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, turn.deadline));
-    return ask_groups(client, names, turn);
+    return ask_groups(client, impl_->group_offsets(), partitions_of(*metadata), names, turn);
   });
 }
 
 Result<ports::GroupState> KafkaLogInspector::group(const std::string& name, Deadline deadline) {
   return impl_->ask(deadline, [&](const Client& client, Turn turn) -> Result<ports::GroupState> {
-    MILLRACE_TRY(ask_metadata(client, turn.deadline));
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(client, turn.deadline));
     MILLRACE_TRY_ASSIGN(const auto names, ask_group_names(client, turn.deadline));
     const auto named = names.find(name);
     if (named == names.end()) return base::not_found(no_group(name));
-    MILLRACE_TRY_ASSIGN(auto groups, ask_groups(client, {*named}, turn));
+    MILLRACE_TRY_ASSIGN(auto groups,
+                        ask_groups(client, impl_->group_offsets(), partitions_of(*metadata), {*named}, turn));
     return std::move(groups.front());
   });
 }
