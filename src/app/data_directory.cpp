@@ -3,12 +3,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/deadline.h"
 #include "base/text.h"
 #include "supervise/process_info.h"
 
@@ -17,6 +19,8 @@ namespace millrace::app {
 namespace {
 
 constexpr std::string_view kLockFile = "millrace.lock";
+constexpr std::chrono::milliseconds kDyingHolderTimeout{10'000};
+constexpr std::chrono::milliseconds kTryInterval{20};
 
 std::string holder_text(int file) {
   std::array<char, 32> pid{};
@@ -39,12 +43,19 @@ base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::stri
   if (file < 0)
     return base::invalid(
         fmt::format("cannot write in the data directory {}: {}", absolute.string(), std::strerror(errno)));
-  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    const std::string holder = holder_text(file);
+  // A process that was killed a moment ago may still be on its way out, and hold the lock until it is.
+  const auto patience = base::Deadline::in(kDyingHolderTimeout);
+  bool locked = flock(file, LOCK_EX | LOCK_NB) == 0;
+  while (!locked && !holder(absolute) && !patience.passed()) {
+    std::this_thread::sleep_for(kTryInterval);
+    locked = flock(file, LOCK_EX | LOCK_NB) == 0;
+  }
+  if (!locked) {
+    const std::string pid = holder_text(file);
     ::close(file);
     return base::conflict(fmt::format(
         "the data directory {} is in use by process {}; stop that one, or give another with --data-dir",
-        absolute.string(), base::printable(holder, 20)));
+        absolute.string(), base::printable(pid, 20)));
   }
   const std::string own = std::to_string(::getpid()) + "\n";
   if (::ftruncate(file, 0) != 0 || ::pwrite(file, own.data(), own.size(), 0) < 0) {

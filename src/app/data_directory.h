@@ -14,8 +14,9 @@ namespace millrace::app {
 
 class DataDirectory {
  public:
-  /// Makes it if it is missing and locks it until destroyed (or the process ends, however it ends). Errors:
-  /// kConflict (another process has it, named by its pid), kInvalid (cannot be made or written).
+  /// Makes it if it is missing, waits for a holder that is dying, and locks it until destroyed (or the
+  /// process ends, however it ends). Errors: kConflict (another process has it, named by its pid), kInvalid
+  /// (cannot be made or written).
   [[nodiscard]] static base::Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;

@@ -241,12 +241,15 @@ int run(int argc, char** argv) {
     return kExitOk;
   }
 
-  // A process is doubled before it has threads.
-  pid_t detached = 0;
-  if (up->parsed() && up_options.detach) {
-    const auto begun = detach(settings);
-    if (!begun) return finish(std::unexpected(begun.error()));
-    detached = *begun;
+  while (up->parsed() && up_options.detach) {
+    const auto detached = detach(settings);
+    if (!detached) return finish(std::unexpected(detached.error()));
+    if (*detached == 0) break;  // the child goes on as any other `up`
+    base::StopSignal stop_following;
+    const adapters::system::SignalWatch signals(stop_following);
+    const auto is_up = follow_start(settings, *detached, stop_following);
+    if (!is_up) return finish(std::unexpected(is_up.error()));
+    if (*is_up) return kExitOk;
   }
 
   base::StopSignal stop;
@@ -254,7 +257,6 @@ int run(int argc, char** argv) {
   if (!up->parsed())
     if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
       return finish(set_up);
-  if (detached != 0) return finish(follow_start(settings, detached, stop));
   if (down->parsed()) return finish(run_down(settings));
   if (ps->parsed()) {
     const auto all_ready = run_ps(settings, ps_options);

@@ -11,7 +11,7 @@
 namespace millrace::app {
 namespace {
 
-constexpr std::chrono::milliseconds kStartTimeout{120'000};
+constexpr std::chrono::milliseconds kStartTimeout{180'000};
 constexpr std::uint64_t kMebibyte = 1u << 20u;
 
 /// An embedded server listens on this machine only and has the users that it is given.

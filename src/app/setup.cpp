@@ -247,7 +247,7 @@ base::Result<pid_t> detach(const Settings& settings) {
   return child;
 }
 
-base::Result<void> follow_start(const Settings& settings, pid_t detached, const base::StopSignal& stop) {
+base::Result<bool> follow_start(const Settings& settings, pid_t detached, const base::StopSignal& stop) {
   const bool ours = detached > 0;
   const pid_t pid = ours ? detached : -detached;
   const auto process = supervise::ProcessHandle::open(pid);
@@ -262,7 +262,7 @@ base::Result<void> follow_start(const Settings& settings, pid_t detached, const 
       if (told) steps.show(*status);
       fmt::print("{} (process {})\n", ours ? "it is up" : "it is up already", pid);
       print_endpoints(*status);
-      return {};
+      return true;
     }
     if (status && !told) {
       told = true;
@@ -277,10 +277,7 @@ base::Result<void> follow_start(const Settings& settings, pid_t detached, const 
     return base::unavailable(stop.requested() ? "stopped; nothing is left running"
                                               : "it was not ready in time; nothing is left running");
   }
-  if (!ours) {
-    // It ended by itself or was stopped; this start is another one.
-    return base::unavailable("the set-up that ran here has just ended; try again");
-  }
+  if (!ours) return false;
   int status = 0;
   ::waitpid(pid, &status, 0);
   const std::string why = last_words(settings);

@@ -14,16 +14,18 @@
 namespace millrace::app {
 
 /// Forks a child that has a session of its own, survives the terminal, and says its last words in the data
-/// directory's millrace.out. Before any thread is started.
+/// directory's millrace.out. Only while there is one thread.
 /// Shape: 0 in the child; in the parent the child's process id, or, if something has the data directory
 /// already and nothing was forked, that one's process id, negative.
 /// Errors: kInvalid (the data directory cannot be made), kFatal.
 [[nodiscard]] base::Result<pid_t> detach(const Settings& settings);
 
 /// Follows the start that `detach` told of: progress on the standard output, then the addresses. A `stop`
-/// ends a child of ours, cleanly. Errors: what the child ended with; kUnavailable (stopped, or not ready in
-/// time; then nothing is left running).
-[[nodiscard]] base::Result<void> follow_start(const Settings& settings, pid_t detached,
+/// ends a child of ours, cleanly.
+/// Shape: true when it is up; false if what had the directory before us has ended meanwhile: detach again.
+/// Errors: what the child ended with; kUnavailable (stopped, or not ready in time; then nothing is left
+/// running).
+[[nodiscard]] base::Result<bool> follow_start(const Settings& settings, pid_t detached,
                                               const base::StopSignal& stop);
 
 /// Stops what holds the data directory: asks, waits until everything is drained and closed, and kills when

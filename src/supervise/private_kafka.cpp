@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kFormatTimeout{60'000};
+// Three brokers that start on a busy machine of two processors have taken a minute.
+constexpr std::chrono::milliseconds kReadyTimeout{150'000};
 constexpr std::string_view kHost = "127.0.0.1";
 // From the last node's data being closed to SIGKILL.
 constexpr std::chrono::milliseconds kLastWords{300};
@@ -58,6 +61,19 @@ std::string first_line_of(const fs::path& file) {
   return line;
 }
 
+/// All jars by name, sorted: an archive of classes fits one class path alone.
+std::string class_path_of(const fs::path& folder) {
+  std::error_code error;
+  std::vector<std::string> jars;
+  for (fs::directory_iterator entry(folder, error); !error && entry != fs::directory_iterator();
+       entry.increment(error))
+    if (entry->path().extension() == ".jar") jars.push_back(entry->path().string());
+  std::ranges::sort(jars);
+  std::string path;
+  for (const std::string& jar : jars) path += (path.empty() ? "" : ":") + jar;
+  return path;
+}
+
 }  // namespace
 
 class PrivateKafka::Impl {
@@ -84,6 +100,7 @@ class PrivateKafka::Impl {
     if (!fs::exists(options_.jar_folder / "complete", error))
       return base::not_found(fmt::format("Kafka's jars are not in {}: run scripts/bootstrap --kafka",
                                          options_.jar_folder.string()));
+    class_path_ = class_path_of(options_.jar_folder);
     fs::create_directories(options_.directory, error);
     if (error)
       return base::fatal(fmt::format("cannot make {}: {}", options_.directory.string(), error.message()));
@@ -130,18 +147,22 @@ class PrivateKafka::Impl {
     const fs::path id_file = options_.directory / "cluster-id";
     if (!fs::exists(id_file)) MILLRACE_TRY(write_file(id_file, new_cluster_id() + "\n"));
     cluster_id_ = first_line_of(id_file);
-    std::vector<std::future<base::Result<void>>> starts;
-    for (std::size_t node = 0; node < options_.nodes.size(); ++node) {
-      MILLRACE_TRY(check_ports(node));
-      MILLRACE_TRY(prepare(node));
+    for (std::size_t node = 0; node < options_.nodes.size(); ++node) MILLRACE_TRY(check_ports(node));
+    MILLRACE_TRY(for_each_node([this](std::size_t node) { return prepare(node); }));
+    for (std::size_t node = 0; node < options_.nodes.size(); ++node)
       nodes_.push_back(std::make_unique<Supervisor>(service(node)));
-    }
-    for (auto& node : nodes_)
-      starts.push_back(std::async(std::launch::async, [&node, deadline] { return node->start(deadline); }));
+    return for_each_node([&](std::size_t node) { return nodes_[node]->start(deadline); });
+  }
+
+  /// Side by side; the first error.
+  base::Result<void> for_each_node(const std::function<base::Result<void>(std::size_t)>& work) const {
+    std::vector<std::future<base::Result<void>>> all;
+    for (std::size_t node = 0; node < options_.nodes.size(); ++node)
+      all.push_back(std::async(std::launch::async, work, node));
     base::Result<void> outcome = {};
-    for (auto& start : starts) {
-      auto started = start.get();
-      if (!started && outcome) outcome = std::move(started);
+    for (auto& one : all) {
+      auto ended = one.get();
+      if (!ended && outcome) outcome = std::move(ended);
     }
     return outcome;
   }
@@ -276,14 +297,20 @@ class PrivateKafka::Impl {
                       "-Djava.net.preferIPv4Stack=true",
                       "-Dlog4j2.configurationFile=" + (folder(node) / "log4j2.properties").string(),
                       "-cp",
-                      (options_.jar_folder / "*").string(),
+                      class_path_,
                       main_class};
+    // The classes as scripts/bootstrap has put them together for this class path.
+    const fs::path archive = options_.jar_folder / "classes.jsa";
+    std::error_code error;
+    if (fs::exists(archive, error))
+      spec.arguments.insert(spec.arguments.begin(), "-XX:SharedArchiveFile=" + archive.string());
     return spec;
   }
 
   [[nodiscard]] Service service(std::size_t node) const {
     Service service;
     service.child = java(node, "kafka.Kafka");
+    service.ready_timeout = kReadyTimeout;
     service.child.arguments.push_back((folder(node) / "server.properties").string());
     service.before_start = [this, node] { return check_ports(node); };
     service.may_be_killed = [this] { return may_be_killed(); };
@@ -298,6 +325,7 @@ class PrivateKafka::Impl {
 
   PrivateKafkaOptions options_;
   fs::path java_;
+  std::string class_path_;
   std::string cluster_id_;
   std::optional<DirectoryLock> lock_;
   std::vector<std::unique_ptr<Supervisor>> nodes_;

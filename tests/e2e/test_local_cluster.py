@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,9 @@ def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     for name, service in services.items():
         assert re.search(rf"(?m)^{name} +ready +{service['pid']} +{service['port']} ", table), (name, table)
         assert service["memory_bytes"] > 1 << 20
+    command = Path(f"/proc/{services['kafka-1']['pid']}/cmdline").read_text()
+    if "-XX:SharedArchiveFile=" in command:
+        assert "classes.jsa" in Path(f"/proc/{services['kafka-1']['pid']}/maps").read_text(), "the archive fits the class path"
     leader = services["millrace"]["pid"]
     assert os.getsid(leader) == leader, "it has a session of its own: no terminal takes it along"
 
