@@ -14,7 +14,7 @@ RUN_FLAGS ?= --demo
 TEST_JOBS ?= 2
 # The longest that all tests together may take, in seconds.
 TEST_TIME_LIMIT ?= 3000
-# The fault suite: on which event log (embedded, kafka); how many seconds; the seed of a run to repeat; where the report goes.
+# The fault suite and the benchmark: on which event log (embedded, kafka). The fault suite: how many seconds; the seed of a run to repeat; where the report goes.
 LOG ?= embedded
 DURATION ?= 600
 SEED ?=
@@ -183,8 +183,9 @@ chaos: build  ## Kill, pause and cut everything under load, and check that nothi
 	  $(if $(SEED),--seed $(SEED)) --report $(REPORT)
 
 .PHONY: bench
-bench: build  ## Measure end to end; the result goes to bench/results
-	@python3 -B bench/end_to_end.py
+bench: build  ## Measure end to end; the result goes to bench/results (LOG=kafka)
+	@$(if $(filter kafka,$(LOG)),scripts/bootstrap --kafka)
+	@python3 -B bench/end_to_end.py --log $(LOG)
 
 .PHONY: bench-relay
 bench-relay: build  ## Measure the relay on Kafka beside a plain producer; the result goes to bench/results

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""End-to-end benchmark: orders accepted per second, and commit to visible at 2/s and at 500/s.
+"""End-to-end benchmark: orders accepted per second, and commit to visible at 2/s, 10/s and 500/s.
 
-Usage: end_to_end.py [--build DIR] [--seconds N] [--out DIR]
-Needs the built programs only. Ends with the path of the result file; see README.md for what the figures mean.
+Usage: end_to_end.py [--log embedded|kafka] [--build DIR] [--seconds N] [--out DIR]
+Needs the built programs only; with Kafka scripts/bootstrap --kafka, too. Ends with the path of the result file; see README.md for what the figures mean.
 """
 import argparse
 import datetime
 import json
 import os
 import platform
+import random
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
 
 
@@ -27,6 +28,19 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def broker_port():
+    """Below the ports of outgoing connections, and so is the controller's, 10,000 above it."""
+    while True:
+        port = random.randint(15_000, 22_000)
+        try:
+            for each in (port, port + 10_000):
+                with socket.socket() as listener:
+                    listener.bind(("127.0.0.1", each))
+            return port
+        except OSError:
+            continue
 
 
 def machine():
@@ -70,6 +84,7 @@ def wait_until_ready(url, process):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--log", choices=["embedded", "kafka"], default="embedded", help="between the stages")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--seconds", type=int, default=30, help="of each load")
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
@@ -77,15 +92,19 @@ def main():
     program = str(options.build / "millrace")
     loads = [
         {"name": "2 orders/s", "rate": 2, "workers": 1, "watch": True},
+        {"name": "10 orders/s", "rate": 10, "workers": 1, "watch": True},
         {"name": "500 orders/s", "rate": 500, "workers": 16, "watch": True},
         {"name": "as many as accepted, 32 clients", "rate": 100_000, "workers": 32, "watch": False},
     ]
     result = {"benchmark": "end_to_end", "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "commit": git("rev-parse", "--short", "HEAD"), "dirty": bool(git("status", "--porcelain")), "machine": machine(),
-              "settings": "defaults", "loads": []}
+              "settings": "defaults", "event_log": options.log, "loads": []}
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as data:
         environment = dict(os.environ, MILLRACE_DATA_DIR=data, MILLRACE_API_PORT=str(free_port()), MILLRACE_MYSQL_PORT=str(free_port()),
                            MILLRACE_CLICKHOUSE_PORT=str(free_port()))
+        if options.log == "kafka":
+            environment |= {"MILLRACE_EVENT_LOG_KIND": "kafka", "MILLRACE_KAFKA_EMBEDDED": "true",
+                            "MILLRACE_KAFKA_BROKERS": ",".join(f"127.0.0.1:{broker_port()}" for _ in range(3))}
         log_path = Path(data) / "up.log"
         with open(log_path, "w") as log:
             process = subprocess.Popen([program, "up", "--no-summary"], env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -114,7 +133,7 @@ def main():
             process.send_signal(signal.SIGINT)
             result["up_exit_code"] = process.wait(timeout=STOP_SECONDS_MAX)
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{result['date'][:10]}-{result['commit']}-end_to_end.json"
+    path = options.out / f"{result['date'][:10]}-{result['commit']}-end_to_end{'-kafka' if options.log == 'kafka' else ''}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(path)
     return 0 if result["verify_exit_code"] == 0 and result["up_exit_code"] == 0 else 1
