@@ -36,6 +36,13 @@ base::Result<Metadata> ask_metadata(const Client& client, base::Deadline deadlin
   return Metadata(found);
 }
 
+std::string topic_id(const rd_kafka_TopicDescription_t* topic) {
+  std::string id = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(topic));
+  std::ranges::replace(id, '+', '-');
+  std::ranges::replace(id, '/', '_');
+  return id;
+}
+
 int timeout_ms(base::Deadline deadline) {
   return static_cast<int>(std::min<std::int64_t>(deadline.left().count(), 24 * 3'600'000));
 }

@@ -116,6 +116,10 @@ using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_met
 /// Of all topics. Errors: kUnavailable.
 [[nodiscard]] base::Result<Metadata> ask_metadata(const Client& client, base::Deadline deadline);
 
+/// A topic's id as Kafka's own tools write it, in base64 for URLs: the library's text has a '/' at times,
+/// which separates the parts of our names of sources.
+[[nodiscard]] std::string topic_id(const rd_kafka_TopicDescription_t* topic);
+
 /// Milliseconds for the library, which takes 0 as "at once" and no more than an int.
 [[nodiscard]] int timeout_ms(base::Deadline deadline);
 

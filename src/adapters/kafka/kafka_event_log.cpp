@@ -31,6 +31,7 @@ constexpr std::chrono::milliseconds kListPause{200};
 constexpr std::chrono::milliseconds kFirstLook{5'000};  // at a topic that was never seen: a call that must
                                                         // not wait does wait for this
 constexpr std::chrono::milliseconds kQueueFullPause{5};
+constexpr std::size_t kOthersMax = 1'000;  // records of others that may stand behind an append of ours
 
 // How often it is looked whether a topic takes larger records again.
 constexpr std::chrono::seconds kLimitLook{30};
@@ -394,7 +395,7 @@ class KafkaEventLog::Impl {
       std::size_t partitions = 0;
       rd_kafka_TopicDescription_partitions(found[i], &partitions);
       described.push_back({{rd_kafka_TopicDescription_name(found[i]), static_cast<std::int32_t>(partitions),
-                            rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(found[i]))},
+                            topic_id(found[i])},
                            rd_kafka_TopicDescription_is_internal(found[i]) != 0});
     }
     const std::lock_guard lock(known_mutex_);
@@ -669,11 +670,10 @@ class KafkaEventLog::Pending final : public ports::PendingAppend {
     MILLRACE_TRY_ASSIGN(const Delivery::Outcome outcome, outcome_by(deadline));
     return outcome.complete;
   }
+  /// Negative if the brokers did not say: they had the records already when the client asked again.
   Result<std::int64_t> first_offset(Deadline deadline) {
     MILLRACE_TRY_ASSIGN(const Delivery::Outcome outcome, outcome_by(deadline));
     if (!outcome.complete) return failed<std::int64_t>(RD_KAFKA_RESP_ERR__TIMED_OUT);
-    if (outcome.first < 0)
-      return base::unavailable(doing_ + ": appended, but the brokers did not say where; it will be repeated");
     return outcome.first;
   }
 
@@ -731,7 +731,28 @@ Result<std::int64_t> KafkaEventLog::append(const TopicPartition& partition,
   // What was handed over is waited for, so that an error says all.
   auto first = pending.first_offset(deadline);
   if (!handed) return std::unexpected(std::move(handed).error());
+  if (first && *first < 0) return find_appended(partition, records, deadline);
   return first;
+}
+
+/// Where records stand that were acknowledged: they are the last of their kind before the end.
+Result<std::int64_t> KafkaEventLog::find_appended(const TopicPartition& partition,
+                                                  std::span<const ports::NewRecord> records,
+                                                  Deadline deadline) {
+  const auto is_of = [](const ports::Record& found, const ports::NewRecord& wanted) {
+    return found.key == wanted.key && found.value == wanted.value && found.headers == wanted.headers;
+  };
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
+  MILLRACE_TRY_ASSIGN(const auto last,
+                      read_before(partition, range.end, records.size() + kOthersMax, deadline));
+  for (std::size_t begin = last.size(); begin-- > 0;) {
+    std::size_t matched = 0;
+    // Other producers' records may stand between them.
+    for (std::size_t at = begin; at < last.size() && matched < records.size(); ++at)
+      if (is_of(last[at], records[matched])) ++matched;
+    if (matched == records.size() && is_of(last[begin], records.front())) return last[begin].offset;
+  }
+  return base::unavailable(fmt::format("append to {}: acknowledged, but not found again", shown(partition)));
 }
 
 Result<std::unique_ptr<ports::PendingAppend>> KafkaEventLog::start_append(

@@ -81,6 +81,9 @@ class KafkaEventLog final : public ports::EventLog {
   base::Result<std::vector<ports::GroupOffset>> list_group_offsets(base::Deadline deadline) override;
 
  private:
+  [[nodiscard]] base::Result<std::int64_t> find_appended(const ports::TopicPartition& partition,
+                                                         std::span<const ports::NewRecord> records,
+                                                         base::Deadline deadline);
   class Impl;
   class Pending;
   explicit KafkaEventLog(std::unique_ptr<Impl> impl);

@@ -137,7 +137,7 @@ Result<void> add_descriptions(const Client& client, std::vector<ports::TopicStat
     const auto state = std::ranges::find(states, std::string(rd_kafka_TopicDescription_name(found[i])),
                                          [](const ports::TopicState& one) { return one.info.topic; });
     if (state == states.end()) continue;
-    state->info.incarnation = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(found[i]));
+    state->info.incarnation = topic_id(found[i]);
     state->is_internal = rd_kafka_TopicDescription_is_internal(found[i]) != 0;
   }
   return {};

@@ -326,7 +326,7 @@ TEST_F(MysqlOrderStoreTest, CarriesAnOrderOfManyLinesWithBothItsImagesToTheRelay
   adapters::mysql::MysqlOutbox outbox(database_.address());
   const auto lease = outbox.acquire(0, soon());
   ASSERT_TRUE(lease) << lease.error().message;
-  const auto fetched = (*lease)->fetch(10, soon());
+  const auto fetched = (*lease)->fetch(0, 10, soon());
   ASSERT_TRUE(fetched) << fetched.error().message;
   ASSERT_EQ(fetched->size(), 3u);
   EXPECT_EQ((*fetched)[2].payload, padded);
