@@ -97,7 +97,7 @@ class Part:
         self.log_counts = {}
         self.millrace.start()
         self.load = setup.load = Load(self.millrace, seed)
-        self.load.answer_seconds = setup.answer_seconds
+        self.load.answer_seconds, self.load.pause_seconds = setup.answer_seconds, setup.load_pause_seconds
         self.calm = []  # stretches of time without a fault, from one with all at rest
         self.calm_since = time.time()
 

@@ -138,6 +138,7 @@ class Kafka(Setup):
         "kill_broker_and_role", "late_insert_of_paused_sink", "late_mark_of_killed_relay", "kill_mariadbd", "kill_warehouse",
         "hold_mysql", "hold_warehouse", "kill_everything")
     partitions = 3
+    load_pause_seconds = 0.04  # thirteen processes share the machine
     answer_seconds = 3  # an API that stands still must not hold the load for long
 
     def __init__(self, folder, chance):

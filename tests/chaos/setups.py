@@ -38,6 +38,7 @@ class Setup:
     """What both have in common: one `up`, which can be killed, paused and started again."""
 
     answer_seconds = 60  # the load's patience
+    load_pause_seconds = 0.005
     check_log = None  # of a log that others can read
     partitions = 1  # of which each must be seen to go on
 

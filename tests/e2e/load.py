@@ -22,6 +22,7 @@ class Load:
     """
 
     answer_seconds = 60  # an answer that takes longer is lost
+    pause_seconds = 0.005  # of each thread, after an answer
 
     def __init__(self, millrace, seed, threads=3):
         self.ports = itertools.cycle(millrace.api_ports)
@@ -101,7 +102,7 @@ class Load:
         except (OSError, http.client.HTTPException):
             answer = None
         if answer is not None and answer.status in good:
-            self.stopping.wait(0.005)
+            self.stopping.wait(self.pause_seconds)
             return answer
         with self.mutex:
             self.refused += 1
