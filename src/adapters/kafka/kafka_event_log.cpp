@@ -425,6 +425,13 @@ class KafkaEventLog::Impl {
     const std::lock_guard lock(known_mutex_);
     return known_.contains(topic);
   }
+  /// Whether every topic that we have seen is among them.
+  bool has_all_known(const std::vector<std::string>& names) {
+    const std::lock_guard lock(known_mutex_);
+    return std::ranges::all_of(known_, [&](const auto& seen) {
+      return seen.first.starts_with("__") || std::ranges::find(names, seen.first) != names.end();
+    });
+  }
   void forget(const std::string& topic) {
     const std::lock_guard lock(known_mutex_);
     known_.erase(topic);
@@ -597,16 +604,15 @@ Result<ports::TopicInfo> KafkaEventLog::describe_topic(const std::string& topic,
 
 Result<std::vector<ports::TopicInfo>> KafkaEventLog::list_topics(Deadline deadline) {
   const auto producer = impl_->producer();
-  const Client& client = producer->client();
-  const rd_kafka_metadata_t* metadata = nullptr;
-  if (const auto code =
-          rd_kafka_metadata(client.get(), 1, nullptr, &metadata, std::max(timeout_ms(deadline), 1));
-      code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return client.failed("list topics", code);
   std::vector<std::string> names;
-  for (int i = 0; i < metadata->topic_cnt; ++i) names.emplace_back(metadata->topics[i].topic);
-  rd_kafka_metadata_destroy(metadata);
-  std::erase_if(names, [](const std::string& name) { return name.starts_with("__"); });
+  // Brokers hear of a new topic one after the other, and any of them may have been asked.
+  for (const Deadline patience = Deadline::in(kNewsTime);; std::this_thread::sleep_for(kLookPause)) {
+    MILLRACE_TRY_ASSIGN(const Metadata metadata, ask_metadata(producer->client(), deadline));
+    names.clear();
+    for (int i = 0; i < metadata->topic_cnt; ++i) names.emplace_back(metadata->topics[i].topic);
+    std::erase_if(names, [](const std::string& name) { return name.starts_with("__"); });
+    if (impl_->has_all_known(names) || patience.passed() || deadline.passed()) break;
+  }
   if (names.empty()) return std::vector<ports::TopicInfo>{};
   MILLRACE_TRY_ASSIGN(auto described, impl_->describe(names, deadline));
   std::vector<ports::TopicInfo> topics;
