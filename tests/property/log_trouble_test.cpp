@@ -94,6 +94,8 @@ class LogTrouble : public testing::Test {
                   domain::to_json(event));
       relay.wake();
       ASSERT_TRUE(comes([&] { return outbox_.waiting() == 0; }));
+      // Time to look again and to find nothing.
+      std::this_thread::sleep_for(3 * relaying_.poll_interval_max);
     }
     EXPECT_TRUE(running.end());
   }

@@ -295,7 +295,7 @@ ports::Job replay_of_all() {
 }
 
 constexpr std::string_view kTablesOfGeneration1 =
-    "generations orders_analytics purged_orders rollups sink_position snapshot_g1\n";
+    "connectors generations orders_analytics purged_orders rollups sink_position snapshot_g1\n";
 
 TEST_F(RebuildTest, RepairsDamagedTablesUnderTraffic) {
   trade(150);
@@ -321,7 +321,8 @@ TEST_F(RebuildTest, MayBeDoneAgainAndAgain) {
   run_to_the_end();
   end_traffic();
   EXPECT_EQ(verified(), "clean");
-  EXPECT_EQ(table_names(), "generations orders_analytics purged_orders rollups sink_position snapshot_g2\n");
+  EXPECT_EQ(table_names(),
+            "connectors generations orders_analytics purged_orders rollups sink_position snapshot_g2\n");
 }
 
 TEST_F(RebuildTest, GoesOnWhereverTheProcessEnds) {
@@ -464,7 +465,7 @@ TEST_F(RebuildTest, AddsNothingToASnapshotThatIsComplete) {
   EXPECT_EQ(late.error().kind, base::ErrorKind::kUnavailable);
   EXPECT_EQ(select("SELECT max(version) FROM analytics.snapshot_g1"), "7\n");
   ASSERT_TRUE(generations.drop(*number, soon()));
-  EXPECT_EQ(table_names(), "generations orders_analytics purged_orders rollups sink_position\n");
+  EXPECT_EQ(table_names(), "connectors generations orders_analytics purged_orders rollups sink_position\n");
 }
 
 TEST_F(RebuildTest, FillsALostWarehouse) {
