@@ -34,9 +34,10 @@ std::map<std::string, jobs::Check> job_checks() {
            }}};
 }
 
-base::Result<bool> has_running_job(Neighbours& neighbours) {
-  MILLRACE_TRY_ASSIGN(const auto latest, neighbours.job_store->jobs(1, base::Deadline::in(kCallTimeout)));
-  return !latest.empty() && latest.front().state == ports::JobState::kRunning;
+base::Result<std::optional<ports::Job>> running_job(Neighbours& neighbours) {
+  MILLRACE_TRY_ASSIGN(auto latest, neighbours.job_store->jobs(1, base::Deadline::in(kCallTimeout)));
+  if (latest.empty() || latest.front().state != ports::JobState::kRunning) return std::nullopt;
+  return std::move(latest.front());
 }
 
 base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighbours& neighbours,

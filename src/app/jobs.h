@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "app/neighbours.h"
@@ -11,6 +12,7 @@
 #include "base/stop.h"
 #include "jobs/desk.h"
 #include "jobs/runner.h"
+#include "ports/job_store.h"
 #include "rebuild/rebuild.h"
 #include "rebuild/replay.h"
 
@@ -19,8 +21,8 @@ namespace millrace::app {
 /// The kinds of jobs there are, with the reading of their parameters.
 [[nodiscard]] std::map<std::string, jobs::Check> job_checks();
 
-/// True if a job is running: carried out from the start on. Errors: kUnavailable.
-[[nodiscard]] base::Result<bool> has_running_job(Neighbours& neighbours);
+/// The job that is to be carried out from the start on, or nothing. Errors: kUnavailable.
+[[nodiscard]] base::Result<std::optional<ports::Job>> running_job(Neighbours& neighbours);
 
 /// Starts its thread when made; joins it when stopped or destroyed. What it is given must outlive it.
 class Jobs {

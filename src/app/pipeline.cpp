@@ -31,10 +31,11 @@ base::Deadline soon() {
   return base::Deadline::in(kCallTimeout);
 }
 
-relay::Options relay_options(const Settings& settings) {
+relay::Options relay_options(const Settings& settings, bool rebuilds) {
   relay::Options options;
   options.shards = static_cast<std::int32_t>(settings.relay_shards);
   options.accepted_incarnation = settings.relay_accept_topic;
+  options.accepts_new_topics = rebuilds;
   options.partitions = static_cast<std::int32_t>(settings.event_log_partitions);
   options.batch_rows_max = static_cast<std::size_t>(settings.relay_batch_size);
   options.poll_interval_min = settings.relay_poll_interval_min;
@@ -80,7 +81,7 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
   made->log_ = std::move(opened.log);
   made->log_inspector_ = std::move(opened.inspector);
-  const auto relaying = relay_options(settings);
+  const auto relaying = relay_options(settings, stages.rebuilds);
   const auto transforming = transform_options(settings);
   const auto sinking = sink_options(settings);
   // The log in this process is there, or never will be; a cluster may come later than we do.

@@ -36,6 +36,7 @@ struct Stages {
   bool transform = true;
   bool sink = true;
   connect::Control* control = nullptr;  ///< When the sink is to run; null: always. Outlives the pipeline.
+  bool rebuilds = false;                ///< The warehouse is about to be loaded anew.
 };
 
 /// Starts its threads when made and joins them when stopped or destroyed. Where the log is a cluster that is

@@ -83,6 +83,7 @@ base::Result<std::int32_t> Relay::settle(ports::OutboxLease& lease, const ports:
   const bool divides = now.partitions % options_.shards == 0;
   const bool is_grown = recorded && recorded->incarnation == now.incarnation;
   const bool nothing_on_its_way = !recorded || (was_empty_ && !sent_since_.contains(info.topic)) ||
+                                  options_.accepts_new_topics ||
                                   now.incarnation == options_.accepted_incarnation;
   if (is_grown && (!nothing_on_its_way || !divides)) {
     if (!divides)
@@ -102,9 +103,9 @@ base::Result<std::int32_t> Relay::settle(ports::OutboxLease& lease, const ports:
   if (!nothing_on_its_way)
     return base::fatal(fmt::format(
         "topic {} is another one than before (it was made anew, as {}), and up to {} events may have been on "
-        "their way to the former one: whether they are loaded cannot be known. Set relay.accept_topic = {} "
-        "to "
-        "send them again, and rebuild the warehouse then (millrace rebuild)",
+        "their way to the former one: whether they are loaded cannot be known. Send them again and load the "
+        "warehouse anew (millrace up --rebuild; for a relay alone relay.accept_topic = {}, and millrace "
+        "rebuild)",
         info.topic, now.incarnation, options_.batch_rows_max, now.incarnation));
   MILLRACE_TRY(lease.record_topic(info.topic, now, deadline));
   return topics_[info.topic] = now.partitions;

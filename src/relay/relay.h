@@ -40,6 +40,8 @@ struct Options {
   /// The incarnation of a topic that may be sent to although events that were on their way to its former one
   /// may be in the warehouse already; empty: none.
   std::string accepted_incarnation;
+  /// All of them: what is in the warehouse is about to be replaced.
+  bool accepts_new_topics = false;
 };
 
 /// Readable at any time from any thread.

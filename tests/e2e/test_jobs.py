@@ -87,7 +87,7 @@ def test_a_rebuild_under_load_goes_on_after_kills_in_its_middle(millrace):
     print("killed in", killed_in)
     assert last_job(millrace)["state"] == "done"
     assert millrace.clickhouse("SELECT DISTINCT splitByChar('/', source)[1] FROM analytics.rollups") == [("1",)]
-    assert tables(millrace) == {"generations", "orders_analytics", "purged_orders", "rollups", "sink_position", "snapshot_g1"}
+    assert tables(millrace) == {"connectors", "generations", "orders_analytics", "purged_orders", "rollups", "sink_position", "snapshot_g1"}
     assert millrace.run("rebuild").code == 0, "and once more"
     millrace.verify()
 

@@ -230,10 +230,10 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
 
   status.step("the tables of the order store and the warehouse are there");
 
-  MILLRACE_TRY_ASSIGN(bool has_job, has_running_job(*neighbours));
-  if (options.rebuild && !has_job) {
-    MILLRACE_TRY(neighbours->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
-    has_job = true;
+  MILLRACE_TRY_ASSIGN(auto job, running_job(*neighbours));
+  if (options.rebuild && !job) {
+    MILLRACE_TRY_ASSIGN(job,
+                        neighbours->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
   }
 
   Refusals refusals(stop);
@@ -245,7 +245,9 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   }
   MILLRACE_TRY_ASSIGN(const auto pipeline,
                       Pipeline::start(settings, *neighbours, on_refusal,
-                                      {.control = connect ? &connect->control() : nullptr}, has_job));
+                                      {.control = connect ? &connect->control() : nullptr,
+                                       .rebuilds = job && job->kind == "rebuild"},
+                                      job.has_value()));
   MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
