@@ -47,6 +47,11 @@ class OutboxLease {
   [[nodiscard]] virtual base::Result<std::vector<OutboxRow>> fetch(std::uint64_t after, std::size_t rows_max,
                                                                    base::Deadline deadline) = 0;
 
+  /// How many rows of the shard are neither processed nor parked and have an id of at most `last`. Errors:
+  /// kUnavailable; kConflict (the lock is lost).
+  [[nodiscard]] virtual base::Result<std::size_t> waiting_up_to(std::uint64_t last,
+                                                                base::Deadline deadline) = 0;
+
   /// Marks rows as processed, in a transaction that checks the epoch. Errors: kConflict (another owner has a
   /// higher epoch: stop, nothing was marked), kUnavailable (nothing was marked, or the answer was lost).
   [[nodiscard]] virtual base::Result<void> mark_processed(std::span<const std::uint64_t> ids,

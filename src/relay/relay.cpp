@@ -236,14 +236,24 @@ base::Result<void> Relay::mark(ports::OutboxLease& lease) {
 /// Reads the next rows and starts to send them; how many there were that are not in flight.
 base::Result<std::size_t> Relay::send_next(ports::OutboxLease& lease) {
   const std::size_t half = std::max<std::size_t>(1, options_.batch_rows_max / 2);
-  // Rows in flight are read again only when the look starts at the first row: from time to time, because a
-  // row with a lower id may be committed later.
-  const bool look_back = look_back_ || flight_.empty();
-  std::uint64_t after = 0;
-  if (!look_back)
-    for (const Sent& sent : flight_) after = std::max(after, sent.ids.back());
-  MILLRACE_TRY_ASSIGN(const auto rows, lease.fetch(after, half + (look_back ? rows_in_flight() : 0),
-                                                   base::Deadline::in(options_.call_timeout)));
+  std::uint64_t last = 0;
+  for (const Sent& sent : flight_) last = std::max(last, sent.ids.back());
+  bool look_back = look_back_ || flight_.empty();
+  std::vector<ports::OutboxRow> rows;
+  if (!look_back) {
+    MILLRACE_TRY_ASSIGN(rows, lease.fetch(last, half, base::Deadline::in(options_.call_timeout)));
+    // A row with a lower id may be committed late, and a later one of its order be among those just read.
+    // Asked after them, the store shows it; then the look starts at the first row.
+    if (!rows.empty()) {
+      MILLRACE_TRY_ASSIGN(const std::size_t below,
+                          lease.waiting_up_to(last, base::Deadline::in(options_.call_timeout)));
+      look_back = below > rows_in_flight();
+    }
+  }
+  if (look_back) {
+    MILLRACE_TRY_ASSIGN(rows,
+                        lease.fetch(0, half + rows_in_flight(), base::Deadline::in(options_.call_timeout)));
+  }
   look_back_ = false;
   keep_by_ = base::Deadline::in(kKeepInterval);
   // A full portion promises more; else the next look comes with the next pause, also while answers come in.

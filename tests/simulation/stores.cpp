@@ -205,6 +205,9 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
     return calls_.read<std::vector<ports::OutboxRow>>(
         "fetch", [&] { return lease_->fetch(after, rows_max, at_once()); });
   }
+  Result<std::size_t> waiting_up_to(std::uint64_t last, Deadline) override {
+    return calls_.read<std::size_t>("waiting_up_to", [&] { return lease_->waiting_up_to(last, at_once()); });
+  }
   Result<void> keep(Deadline) override { return {}; }
   Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic, Deadline) override {
     return lease_->topic(topic, at_once());

@@ -61,6 +61,18 @@ class MemoryOutbox final : public ports::Outbox {
         {{id, aggregate_id, "Order", event_type, payload, 0, base::utc_from_ms(1)}, false, false});
     return id;
   }
+  /// A row whose transaction is slow: nobody sees it before it is committed.
+  std::uint64_t begin(const std::string& aggregate_id, const std::string& event_type,
+                      const std::string& payload) {
+    const std::uint64_t id = add(aggregate_id, event_type, payload);
+    const std::lock_guard lock(mutex_);
+    open_.insert(id);
+    return id;
+  }
+  void commit(std::uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    open_.erase(id);
+  }
   [[nodiscard]] std::size_t waiting() const {
     const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(
@@ -109,6 +121,8 @@ class MemoryOutbox final : public ports::Outbox {
     bool parked;
   };
 
+  bool shows(const Row& row) const { return !row.processed && !row.parked && !open_.contains(row.row.id); }
+
   class Lease final : public ports::OutboxLease {
    public:
     Lease(MemoryOutbox& outbox, std::uint64_t epoch) : outbox_(outbox), epoch_(epoch) {}
@@ -125,9 +139,14 @@ class MemoryOutbox final : public ports::Outbox {
       const std::lock_guard lock(outbox_.mutex_);
       std::vector<ports::OutboxRow> fetched;
       for (const Row& row : outbox_.rows_)
-        if (!row.processed && !row.parked && row.row.id > after && fetched.size() < rows_max)
-          fetched.push_back(row.row);
+        if (outbox_.shows(row) && row.row.id > after && fetched.size() < rows_max) fetched.push_back(row.row);
       return fetched;
+    }
+    base::Result<std::size_t> waiting_up_to(std::uint64_t last, base::Deadline) override {
+      if (outbox_.dial_.next() != Fault::kNone) return away();
+      const std::lock_guard lock(outbox_.mutex_);
+      return static_cast<std::size_t>(std::ranges::count_if(
+          outbox_.rows_, [&](const Row& row) { return outbox_.shows(row) && row.row.id <= last; }));
     }
     base::Result<void> mark_processed(std::span<const std::uint64_t> ids, base::Deadline) override {
       return change([&](Row& row) { row.processed |= std::ranges::find(ids, row.row.id) != ids.end(); });
@@ -176,6 +195,7 @@ class MemoryOutbox final : public ports::Outbox {
 
   CallDial& dial_;
   mutable std::mutex mutex_;
+  std::set<std::uint64_t> open_;                       // rows of transactions that are not committed
   std::vector<Row> rows_;                              // guarded by mutex_
   std::map<std::string, ports::RelayedTopic> topics_;  // guarded by mutex_
   std::uint64_t epoch_ = 0;                            // guarded by mutex_

@@ -213,6 +213,17 @@ class Lease final : public ports::OutboxLease {
     }
   }
 
+  base::Result<std::size_t> waiting_up_to(std::uint64_t last, base::Deadline deadline) override {
+    MILLRACE_TRY(check_lock());
+    std::vector<Value> values{last};
+    const std::string_view of_shard = only_of_shard(values);
+    return read_number<std::size_t>(
+        *connection_,
+        fmt::format("SELECT COUNT(*) FROM outbox WHERE processed = 0 AND parked = 0 AND id <= ? {}",
+                    of_shard),
+        values, 0, deadline);
+  }
+
   base::Result<void> mark_processed(std::span<const std::uint64_t> ids, base::Deadline deadline) override {
     if (ids.empty()) return {};
     const IdRuns sorted(ids);
@@ -347,16 +358,19 @@ class Lease final : public ports::OutboxLease {
     return base::conflict(fmt::format("another relay has taken over outbox shard {}", shard_));
   }
 
+  /// The condition that a row is of this shard, and its values.
+  std::string_view only_of_shard(std::vector<Value>& values) const {
+    if (options_.shards == 1) return {};
+    values.insert(values.end(), {std::int64_t{options_.shards}, std::int64_t{shard_}});
+    return "AND MOD(CRC32(aggregate_id), ?) = ? ";
+  }
+
   base::Result<std::vector<ports::OutboxRow>> read_rows(std::uint64_t after, std::size_t rows_max,
                                                         base::Deadline deadline) {
     std::vector<ports::OutboxRow> rows;
     std::size_t bytes = 0;
     std::vector<Value> values{after};
-    std::string_view of_shard;
-    if (options_.shards > 1) {
-      of_shard = "AND MOD(CRC32(aggregate_id), ?) = ? ";
-      values.insert(values.end(), {std::int64_t{options_.shards}, std::int64_t{shard_}});
-    }
+    const std::string_view of_shard = only_of_shard(values);
     values.emplace_back(std::uint64_t{rows_max});
     MILLRACE_TRY(connection_->query(
         fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, retry_count, created_at "

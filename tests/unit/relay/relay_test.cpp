@@ -167,6 +167,25 @@ TEST_F(RelayTest, KeepsTheOrderOfEachAggregateOverManyAppends) {
   EXPECT_EQ(all, 300u);
 }
 
+TEST_F(RelayTest, KeepsTheOrderOfAnAggregateWhoseFirstRowIsCommittedLate) {
+  options_.batch_rows_max = 8;
+  log_.answer(false);
+  const std::uint64_t late = outbox_.begin("late", "OrderCreated", "{}");
+  outbox_.add("other", "OrderCreated", "{}");
+  bool is_committed = false;
+  ASSERT_TRUE(relay_until([&](const Stats&) {
+    if (!is_committed && log_.most_unanswered() == 1) {
+      outbox_.commit(late);
+      outbox_.add("late", "OrderDeleted", "{}");
+      is_committed = true;
+    }
+    if (log_.most_unanswered() == 3) log_.answer(true);
+    return outbox_.waiting() == 0;
+  }));
+  const auto ids = ids_in(ports::partition_of("late", 2));
+  EXPECT_LT(std::ranges::find(ids, "1"), std::ranges::find(ids, "3"));
+}
+
 // The cron of the systems that this one follows, with its pauses made shorter.
 TEST_F(RelayTest, WorksAsACronOfAHundredRowsAtATime) {
   options_.batch_rows_max = 100;
