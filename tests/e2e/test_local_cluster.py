@@ -54,10 +54,12 @@ def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     order = millrace.order()
     assert "already" in cluster.make("up"), "a second time it says so"
 
+    expected = {"millrace", "mysql", "clickhouse", "kafka-1", "kafka-2", "kafka-3", "connect"}
+    # What runs is written down from time to time.
+    wait_until(lambda: set(cluster.services()) == expected, "all services are shown")
+    services = cluster.services()
     table = cluster.make("ps")
     assert re.search(r"(?m)^SERVICE +STATE +PID +PORT +UPTIME +MEMORY +RESTARTS$", table), table
-    services = cluster.services()
-    assert set(services) == {"millrace", "mysql", "clickhouse", "kafka-1", "kafka-2", "kafka-3", "connect"}
     for name, service in services.items():
         assert re.search(rf"(?m)^{name} +ready +{service['pid']} +{service['port']} ", table), (name, table)
         assert service["memory_bytes"] > 1 << 20
