@@ -128,6 +128,6 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(cluster):
 
 def test_docker_is_refused_with_the_reason_while_there_is_no_compose_file():
     if (REPOSITORY / "docker-compose.yml").exists():
-        pytest.skip("there is one")
+        pytest.skip("docker-compose.yml is there")
     done = subprocess.run(["make", "up", "RUNTIME=docker"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "docker-compose.yml" in done.stderr and "RUNTIME=local" in done.stderr, done
