@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,6 +24,9 @@ namespace {
 // The embedded engine starts with habits of the command line tool: a bare expression is a query, and
 // functions that show the process's inside are on. A server has neither.
 constexpr std::string_view kServerHabits = "SET implicit_select = 0, allow_introspection_functions = 0";
+
+// Idle sessions that print statements for the guard: as many as statements run at once by default.
+constexpr std::size_t kIdlePrintersMax = 16;
 
 /// The library takes parameters as four arrays.
 struct ParameterArrays {
@@ -296,8 +300,11 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
 
   MILLRACE_TRY_ASSIGN(const std::string version, engine->ask("SELECT version()"));
   engine->version_ = std::string(base::trim(version));
-  MILLRACE_TRY_ASSIGN(const std::string functions, engine->ask("SELECT name FROM system.table_functions"));
-  engine->guard_ = std::make_unique<Guard>(lines(functions));
+  MILLRACE_TRY_ASSIGN(
+      const std::string functions,
+      engine->ask("SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"));
+  engine->guard_ = std::make_unique<Guard>(
+      lines(functions), [raw = engine.get()](std::string_view statement) { return raw->print(statement); });
   MILLRACE_TRY_ASSIGN(const std::string types,
                       engine->ask("SELECT name, content_type FROM system.formats WHERE content_type != ''"));
   for (const std::string& line : lines(types))
@@ -311,6 +318,10 @@ Engine::~Engine() {
 }
 
 void Engine::close() {
+  {
+    const std::lock_guard lock(printers_mutex_);
+    printers_.clear();
+  }
   if (keeper_->connection != nullptr) chdb_close_conn(keeper_->connection);
   keeper_->connection = nullptr;
 }
@@ -337,6 +348,31 @@ base::Result<std::string> Engine::ask(std::string_view statement) {
   MILLRACE_TRY(asking.start(statement, "TabSeparatedRaw", {}, false));
   MILLRACE_TRY_ASSIGN(const std::string_view answer, asking.next());
   return std::string(answer);
+}
+
+base::Result<std::string> Engine::print(std::string_view statement) {
+  std::optional<EngineSession> printer;
+  {
+    const std::lock_guard lock(printers_mutex_);
+    if (!printers_.empty()) {
+      printer.emplace(std::move(printers_.back()));
+      printers_.pop_back();
+    }
+  }
+  if (!printer) {
+    // 0: a statement may be as long as the request handler lets it be.
+    MILLRACE_TRY_ASSIGN(EngineSession opened, session({{"max_query_size", "0"}}));
+    printer.emplace(std::move(opened));
+  }
+  MILLRACE_TRY(
+      printer->start("SELECT formatQueryOrNull(" + quoted_string(statement) + ")", "RawBLOB", {}, false));
+  MILLRACE_TRY_ASSIGN(const std::string_view answer, printer->next());
+  std::string printed(answer);
+  // Not NULL, whose text a statement could be.
+  if (printed.empty() || printed == "\\N") return std::unexpected(printer->syntax_error(statement));
+  const std::lock_guard lock(printers_mutex_);
+  if (printers_.size() < kIdlePrintersMax) printers_.push_back(std::move(*printer));
+  return printed;
 }
 
 void Engine::kill(std::string_view tag) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -114,9 +115,13 @@ class Engine {
  private:
   Engine() = default;
   [[nodiscard]] base::Result<std::string> ask(std::string_view statement);
+  /// The statement as the engine prints it back, whatever the request sets. Thread-safe.
+  [[nodiscard]] base::Result<std::string> print(std::string_view statement);
 
   struct Keeper;
   std::unique_ptr<Keeper> keeper_;
+  std::mutex printers_mutex_;
+  std::vector<EngineSession> printers_;  ///< Idle sessions of `print`; guarded by printers_mutex_.
   std::string version_;
   std::unique_ptr<Guard> guard_;
   NamedValues content_types_;

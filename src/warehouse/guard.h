@@ -1,43 +1,70 @@
-// What statements from outside may not do: reach files, other hosts or programs through the engine, or change
-// its set-up.
+// Decides about each statement from outside before the engine runs it. It is the second line: what a
+// statement gets past it still meets the confinement of the process (ADR-023). Why it reads what the engine
+// prints: ADR-024.
 #pragma once
 
-#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
+#include "warehouse/statement_rules.h"
 
 namespace millrace::warehouse {
 
-/// The engine's own verdict on a statement. Source: libchdb's chdb_classify_query_n.
-enum class StatementClass : std::uint32_t {
-  kReadOnly = 0,
-  kMutating = 1,
-  kMutatingGlobal = 2,
-  kControl = 3,
-  kUnknown = 4
+/// What the request handler needs to know of a statement, read from the engine's own print of it.
+struct StatementFacts {
+  std::string format;      ///< Of its FORMAT clause; empty: none.
+  bool is_select = false;  ///< Its answer can be taken in pieces.
+  bool is_framed = false;  ///< A setting in it makes a framed document of its rows.
 };
 
-/// Thread-safe after construction.
+/// Thread-safe after construction, if the printer is.
 class Guard {
  public:
-  /// `table_functions`: every table function that the engine knows; all are refused but the harmless ones, so
-  /// that one that a later engine brings is refused until it was looked at.
-  explicit Guard(const std::vector<std::string>& table_functions);
+  /// Gives a statement as the engine prints it back (formatQuery): without comments, with plain blanks and
+  /// quotes. Errors: kInvalid (the engine cannot read it).
+  using Printer = std::function<base::Result<std::string>(std::string_view)>;
 
-  /// Errors: kRejected, vendor code 497 (ACCESS_DENIED), with a sentence that says what to do instead;
-  /// kInvalid, code 62.
-  [[nodiscard]] base::Result<void> check(std::string_view statement, StatementClass verdict) const;
+  /// `engine_functions`: as StatementRules.
+  Guard(const std::vector<std::string>& engine_functions, Printer printer);
+
+  /// Errors: those of StatementRules, and of the printer.
+  [[nodiscard]] base::Result<StatementFacts> check(std::string_view statement, StatementClass verdict) const;
 
   /// The same for the text of an INSERT without its rows.
   [[nodiscard]] base::Result<void> check_insert(std::string_view insert) const;
 
+  [[nodiscard]] const StatementRules& rules() const { return rules_; }
+
  private:
-  std::unordered_set<std::string>
-      refused_functions_;  ///< In lower case: names are compared without regard to case.
+  [[nodiscard]] base::Result<void> check_nested(const std::vector<std::string>& texts, int depth) const;
+
+  /// What was allowed lately: clients send the same few statements again and again, and a verdict depends on
+  /// nothing but the text.
+  class Memory {
+   public:
+    [[nodiscard]] bool find(const std::string& key, StatementFacts& facts);
+    void add(std::string key, const StatementFacts& facts);
+
+   private:
+    using Order = std::list<std::string>;
+    struct Entry {
+      StatementFacts facts;
+      Order::iterator place;
+    };
+    std::mutex mutex_;
+    Order order_;                                     // guarded by mutex_; the latest first
+    std::unordered_map<std::string, Entry> entries_;  // guarded by mutex_
+  };
+
+  StatementRules rules_;
+  Printer printer_;
+  mutable Memory memory_;
 };
 
 }  // namespace millrace::warehouse

@@ -16,6 +16,7 @@
 #include "warehouse/error_code.h"
 #include "warehouse/lexer.h"
 #include "warehouse/statement.h"
+#include "warehouse/values_check.h"
 
 namespace millrace::warehouse {
 namespace {
@@ -33,10 +34,6 @@ constexpr std::array kNoSettings = {"query",          "database",      "user",
                                     "session_check",  "close_session", "compress",
                                     "decompress",     "buffer_size",   "wait_end_of_query",
                                     "stacktrace",     "role",          "client_protocol_version"};
-// Settings that would let a statement mean something else than what was checked.
-constexpr std::array kRefusedSettings = {"dialect", "format_schema", "format_schema_source",
-                                         "implicit_select"};
-
 bool is_on(const std::string* value) {
   return value != nullptr && *value != "0" && *value != "false" && !value->empty();
 }
@@ -386,10 +383,7 @@ base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
       if (!is_setting_name(name))
         return base::fail(base::ErrorKind::kInvalid,
                           fmt::format("Unknown setting '{}'", base::printable(name, 60)), kUnknownSetting);
-      if (std::ranges::find(kRefusedSettings, name) != kRefusedSettings.end())
-        return base::fail(base::ErrorKind::kRejected,
-                          fmt::format("the setting {} cannot be changed over HTTP here", name),
-                          kAccessDenied);
+      MILLRACE_TRY(StatementRules::check_setting(name));
       plan.settings.emplace_back(name, value);
     }
   }
@@ -507,8 +501,18 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
 base::Result<void> Handler::run_insert(EngineSession& session, ByteSource& body, const Plan& plan,
                                        std::string_view insert, const std::string& format,
                                        std::string_view first_rows, Answer& answer) {
+  MILLRACE_TRY(StatementRules::check_format(format));
+  std::optional<ValuesCheck> values;
+  if (base::to_lower(format) == "values")
+    values.emplace(engine_.guard().rules(), options_.statement_bytes_max);
+  const auto append = [&](std::string_view rows, bool last) -> base::Result<void> {
+    if (values) {
+      MILLRACE_TRY_ASSIGN(rows, values->feed(rows, last));
+    }
+    return rows.empty() ? base::Result<void>{} : session.append(rows);
+  };
   MILLRACE_TRY(session.start_insert(insert, format, plan.parameters));
-  if (!first_rows.empty()) MILLRACE_TRY(session.append(first_rows));
+  MILLRACE_TRY(append(first_rows, false));
   std::string piece(kBodyPieceBytes, '\0');
   for (;;) {
     const auto got = body.read(piece.data(), piece.size());
@@ -517,20 +521,12 @@ base::Result<void> Handler::run_insert(EngineSession& session, ByteSource& body,
       return std::unexpected(got.error());
     }
     if (*got == 0) break;
-    MILLRACE_TRY(session.append(std::string_view(piece).substr(0, *got)));
+    MILLRACE_TRY(append(std::string_view(piece).substr(0, *got), false));
   }
+  MILLRACE_TRY(append({}, true));
   MILLRACE_TRY(session.finish_insert());
   answer.format(format);
   return answer.finish(session.progress());
-}
-
-bool Handler::is_framed_by_setting(const Plan& plan, const std::string& statement) {
-  if (std::ranges::any_of(plan.settings,
-                          [](const auto& setting) { return is_framing_setting(setting.first); }))
-    return true;
-  const auto tokens = lex(statement);
-  return tokens &&
-         std::ranges::any_of(*tokens, [](const Token& token) { return is_framing_setting(token.text); });
 }
 
 base::Result<void> Handler::run_statement(EngineSession& session, HttpConnection& connection,
@@ -544,7 +540,7 @@ base::Result<void> Handler::run_statement(EngineSession& session, HttpConnection
     MILLRACE_TRY(lex(statement));
     return std::unexpected(session.syntax_error(statement));
   }
-  MILLRACE_TRY(engine_.guard().check(statement, verdict.statement_class));
+  MILLRACE_TRY_ASSIGN(const StatementFacts facts, engine_.guard().check(statement, verdict.statement_class));
   const bool only_reads = verdict.statement_class == StatementClass::kReadOnly;
   if (plan.read_only && !only_reads)
     return base::fail(
@@ -552,17 +548,21 @@ base::Result<void> Handler::run_statement(EngineSession& session, HttpConnection
         "Cannot execute query in readonly mode: GET implies it; use POST for statements that write",
         kReadonly);
 
-  std::string format = format_clause(statement);
+  std::string format = facts.format;
   if (format.empty()) format = plan.default_format.empty() ? "TabSeparated" : plan.default_format;
+  MILLRACE_TRY(StatementRules::check_format(format));
   answer.format(format);
 
   // Only what changes nothing is given up when nobody waits for it any more.
   std::optional<Watched> watched;
   if (only_reads) watched.emplace(*this, plan.tag, connection);
   AnswerShape shape = shape_of(format);
-  if (is_framed_by_setting(plan, statement)) shape = AnswerShape::kWhole;
+  if (facts.is_framed || std::ranges::any_of(plan.settings, [](const auto& setting) {
+        return is_framing_setting(setting.first);
+      }))
+    shape = AnswerShape::kWhole;
   MILLRACE_TRY(session.start(statement, format, plan.parameters,
-                             only_reads && shape != AnswerShape::kWhole && is_select(statement)));
+                             only_reads && shape != AnswerShape::kWhole && facts.is_select));
   for (bool first = true;; first = false) {
     MILLRACE_TRY_ASSIGN(std::string_view piece, session.next());
     if (piece.empty()) break;

@@ -56,7 +56,6 @@ class Handler {
   [[nodiscard]] base::Result<void> run_statement(EngineSession& session, HttpConnection& connection,
                                                  const HttpRequest& request, const Plan& plan,
                                                  const std::string& statement, Answer& answer);
-  [[nodiscard]] static bool is_framed_by_setting(const Plan& plan, const std::string& statement);
   void watch();
 
   Engine& engine_;

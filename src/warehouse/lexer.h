@@ -34,22 +34,29 @@ struct Token {
 /// Reads tokens one by one. One caller.
 class Lexer {
  public:
-  explicit Lexer(std::string_view text) : text_(text) {}
+  /// `complete`: `text` is all there is. Else a token that more text could change is kUnfinished.
+  explicit Lexer(std::string_view text, bool complete = true) : text_(text), complete_(complete) {}
 
   enum class Step {
     kToken,
     kEnd,
     kUnfinished,  ///< The text ends inside a quote or a comment; more of it may follow.
-    kUnreadable,  ///< A zero byte or a typographic quote, which no statement needs and which could hide text
-                  ///< from the guard.
+    kUnreadable,  ///< Outside of quotes, a character that is neither ASCII nor a blank that the engine skips:
+                  ///< a zero byte, a typographic quote.
   };
   /// The next token without blanks and comments.
   Step next(Token& token);
 
  private:
   std::string_view text_;
+  bool complete_;
   std::size_t at_ = 0;
 };
+
+inline constexpr std::string_view kUnreadableText =
+    "Syntax error: the statement holds a zero byte, a typographic quote or another character that SQL does "
+    "not "
+    "know outside of quotes; write plain quotes and blanks";
 
 /// All tokens of a whole statement. Errors: kInvalid with vendor code 62 (SYNTAX_ERROR).
 [[nodiscard]] base::Result<std::vector<Token>> lex(std::string_view text);

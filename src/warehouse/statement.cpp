@@ -1,5 +1,6 @@
 #include "warehouse/statement.h"
 
+#include "warehouse/error_code.h"
 #include "warehouse/lexer.h"
 
 namespace millrace::warehouse {
@@ -8,9 +9,7 @@ namespace {
 using Step = Lexer::Step;
 
 std::unexpected<base::Error> unreadable() {
-  return base::fail(
-      base::ErrorKind::kInvalid,
-      "Syntax error: the statement holds a zero byte or a typographic quote; write plain quotes", 62);
+  return base::fail(base::ErrorKind::kInvalid, std::string(kUnreadableText), kSyntaxError);
 }
 
 /// The rows begin behind the blanks and at most one line end that follow the format's name: further ones are
@@ -25,7 +24,7 @@ std::size_t data_after(std::string_view text, std::size_t at) {
 }  // namespace
 
 base::Result<Statement> examine(std::string_view text, bool complete) {
-  Lexer lexer(text);
+  Lexer lexer(text, complete);
   Token token;
   // A token that touches the end may go on in the next piece.
   const auto step = [&] {
@@ -111,11 +110,15 @@ std::string format_clause(std::string_view text) {
     const Token& token = (*tokens)[i];
     if (token.is_sign('(') || token.is_sign('[')) ++depth;
     if (token.is_sign(')') || token.is_sign(']')) --depth;
-    if (depth != 0 || !token.is_word("FORMAT") || (*tokens)[i + 1].kind != TokenKind::kWord) continue;
+    // The engine quotes a name that is a keyword, too: FORMAT `Values`.
+    const TokenKind next = (*tokens)[i + 1].kind;
+    if (depth != 0 || !token.is_word("FORMAT") ||
+        (next != TokenKind::kWord && next != TokenKind::kQuotedName))
+      continue;
     const bool at_end = i + 2 == tokens->size();
     if (at_end || (*tokens)[i + 2].is_sign(';') || (*tokens)[i + 2].is_word("SETTINGS") ||
         (*tokens)[i + 2].is_word("INTO"))
-      found = std::string((*tokens)[i + 1].text);
+      found = unquoted((*tokens)[i + 1]);
   }
   return found;
 }

@@ -27,8 +27,7 @@ TEST(Lexer, KeepsQuotedTextTogetherWhateverItHolds) {
 }
 
 TEST(Lexer, RefusesWhatIsNotClosed) {
-  for (const char* text : {"'a", "`a", "\"a", "/* a", "$t$ a", "'a\\'"})
-    EXPECT_EQ(joined(text), "error 62") << text;
+  for (const char* text : {"'a", "`a", "\"a", "/* a", "'a\\'"}) EXPECT_EQ(joined(text), "error 62") << text;
 }
 
 TEST(Lexer, RefusesWhatCouldHideText) {
@@ -36,6 +35,40 @@ TEST(Lexer, RefusesWhatCouldHideText) {
   EXPECT_EQ(joined("\xE2\x80\x9C"), "error 62");
   EXPECT_EQ(joined(std::string_view("a\0b", 3)), "error 62");
   EXPECT_EQ(joined("'\xE2\x80\x98'"), "'\xE2\x80\x98'");
+}
+
+TEST(Lexer, SkipsTheBlanksThatTheEngineSkips) {
+  for (const char* blank :
+       {"\xC2\x85", "\xC2\xA0", "\xE1\xA0\x8E", "\xE2\x80\x80", "\xE2\x80\x8D", "\xE2\x80\xA8",
+        "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE2\x81\xA0", "\xE3\x80\x80", "\xEF\xBB\xBF"})
+    EXPECT_EQ(joined("file" + std::string(blank) + "(x)"), "file|(|x|)") << blank;
+  EXPECT_EQ(joined("a \xE2\x88\x92 b"), "a|\xE2\x88\x92|b");
+  EXPECT_EQ(joined("file\xE2\x80\x8E(x)"), "error 62");
+}
+
+TEST(Lexer, ReadsNestedCommentsAsTheEngineDoes) {
+  EXPECT_EQ(joined("SELECT 1 /* /* */ ' */, file('x') -- '"), "SELECT|1|,|file|(|'x'|)");
+  EXPECT_EQ(joined("/*/ */ a"), "a");
+  EXPECT_EQ(joined("/* /* */ a"), "error 62");
+}
+
+TEST(Lexer, TakesADollarWithoutItsSecondTagForAWord) {
+  EXPECT_EQ(joined("{$x$:T}"), "{|$x$|:|T|}");
+  EXPECT_EQ(joined("$x$ a"), "$x$|a");
+  EXPECT_EQ(joined("$a b$ 'c $a b$ d"), "$a b$ 'c $a b$|d");
+  EXPECT_EQ(joined("$ a"), "$|a");
+}
+
+TEST(Lexer, WaitsForTheRestOfAPieceOfText) {
+  const auto last_step = [](std::string_view text) {
+    Lexer lexer(text, false);
+    Token token;
+    Lexer::Step step = Lexer::Step::kToken;
+    while (step == Lexer::Step::kToken) step = lexer.next(token);
+    return step;
+  };
+  for (const char* text : {"a \xE2", "a \xC2", "a $x$ b", "a 'b", "a /* b */ /*"})
+    EXPECT_EQ(last_step(text), Lexer::Step::kUnfinished) << text;
 }
 
 TEST(Lexer, ResolvesEscapesInNames) {

@@ -75,6 +75,7 @@ TEST(Statement, RefusesRowsFromAFileOfTheServer) {
 
 TEST(Statement, FindsTheFormatClauseAndNothingThatLooksLikeIt) {
   EXPECT_EQ(format_clause("SELECT 1 FORMAT JSON"), "JSON");
+  EXPECT_EQ(format_clause("SELECT 1 FORMAT `Values`"), "Values");
   EXPECT_EQ(format_clause("SELECT 1 format CSV ;"), "CSV");
   EXPECT_EQ(format_clause("SELECT 1 FORMAT CSV SETTINGS a = 1"), "CSV");
   EXPECT_EQ(format_clause("SELECT 1 SETTINGS a = 1 FORMAT CSV -- FORMAT XML"), "CSV");
