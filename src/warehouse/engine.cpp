@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "warehouse/engine_abi.h"
 #include "warehouse/error_code.h"
+#include "warehouse/guard_switch.h"
 #include "warehouse/lexer.h"
 
 namespace millrace::warehouse {
@@ -304,7 +305,8 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
       const std::string functions,
       engine->ask("SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"));
   engine->guard_ = std::make_unique<Guard>(
-      lines(functions), [raw = engine.get()](std::string_view statement) { return raw->print(statement); });
+      lines(functions), [raw = engine.get()](std::string_view statement) { return raw->print(statement); },
+      kGuardEnabled);
   MILLRACE_TRY_ASSIGN(const std::string types,
                       engine->ask("SELECT name, content_type FROM system.formats WHERE content_type != ''"));
   for (const std::string& line : lines(types))

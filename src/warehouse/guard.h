@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,6 +14,7 @@
 
 #include "base/result.h"
 #include "warehouse/statement_rules.h"
+#include "warehouse/values_check.h"
 
 namespace millrace::warehouse {
 
@@ -30,8 +32,8 @@ class Guard {
   /// quotes. Errors: kInvalid (the engine cannot read it).
   using Printer = std::function<base::Result<std::string>(std::string_view)>;
 
-  /// `engine_functions`: as StatementRules.
-  Guard(const std::vector<std::string>& engine_functions, Printer printer);
+  /// `engine_functions`: as StatementRules. Not `enforced`, everything passes (guard_switch.h).
+  Guard(const std::vector<std::string>& engine_functions, Printer printer, bool enforced = true);
 
   /// Errors: those of StatementRules, and of the printer.
   [[nodiscard]] base::Result<StatementFacts> check(std::string_view statement, StatementClass verdict) const;
@@ -39,7 +41,14 @@ class Guard {
   /// The same for the text of an INSERT without its rows.
   [[nodiscard]] base::Result<void> check_insert(std::string_view insert) const;
 
-  [[nodiscard]] const StatementRules& rules() const { return rules_; }
+  /// As StatementRules.
+  [[nodiscard]] base::Result<void> check_setting(std::string_view name) const;
+  [[nodiscard]] base::Result<void> check_format(std::string_view name) const;
+
+  /// What the rows of an INSERT in the format must go through; nothing, if they are data and nothing else.
+  /// The guard must outlive it. `token_bytes_max`: as ValuesCheck.
+  [[nodiscard]] std::optional<ValuesCheck> rows_check(std::string_view format,
+                                                      std::size_t token_bytes_max) const;
 
  private:
   [[nodiscard]] base::Result<void> check_nested(const std::vector<std::string>& texts, int depth) const;
@@ -64,6 +73,7 @@ class Guard {
 
   StatementRules rules_;
   Printer printer_;
+  bool enforced_;
   mutable Memory memory_;
 };
 

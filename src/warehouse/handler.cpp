@@ -16,7 +16,6 @@
 #include "warehouse/error_code.h"
 #include "warehouse/lexer.h"
 #include "warehouse/statement.h"
-#include "warehouse/values_check.h"
 
 namespace millrace::warehouse {
 namespace {
@@ -383,7 +382,7 @@ base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
       if (!is_setting_name(name))
         return base::fail(base::ErrorKind::kInvalid,
                           fmt::format("Unknown setting '{}'", base::printable(name, 60)), kUnknownSetting);
-      MILLRACE_TRY(StatementRules::check_setting(name));
+      MILLRACE_TRY(engine_.guard().check_setting(name));
       plan.settings.emplace_back(name, value);
     }
   }
@@ -501,10 +500,8 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
 base::Result<void> Handler::run_insert(EngineSession& session, ByteSource& body, const Plan& plan,
                                        std::string_view insert, const std::string& format,
                                        std::string_view first_rows, Answer& answer) {
-  MILLRACE_TRY(StatementRules::check_format(format));
-  std::optional<ValuesCheck> values;
-  if (base::to_lower(format) == "values")
-    values.emplace(engine_.guard().rules(), options_.statement_bytes_max);
+  MILLRACE_TRY(engine_.guard().check_format(format));
+  std::optional<ValuesCheck> values = engine_.guard().rows_check(format, options_.statement_bytes_max);
   const auto append = [&](std::string_view rows, bool last) -> base::Result<void> {
     if (values) {
       MILLRACE_TRY_ASSIGN(rows, values->feed(rows, last));
@@ -550,7 +547,7 @@ base::Result<void> Handler::run_statement(EngineSession& session, HttpConnection
 
   std::string format = facts.format;
   if (format.empty()) format = plan.default_format.empty() ? "TabSeparated" : plan.default_format;
-  MILLRACE_TRY(StatementRules::check_format(format));
+  MILLRACE_TRY(engine_.guard().check_format(format));
   answer.format(format);
 
   // Only what changes nothing is given up when nobody waits for it any more.
