@@ -11,8 +11,11 @@ bool starts_word(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return std::isalpha(byte) != 0 || c == '_';
 }
+bool continues_tag(char c) {
+  return starts_word(c) || (c >= '0' && c <= '9');
+}
 bool continues_word(char c) {
-  return starts_word(c) || (c >= '0' && c <= '9') || c == '$';
+  return continues_tag(c) || c == '$';
 }
 
 /// The bytes of the blank at the front of `text`; 0: there is none. Beside ASCII's, the engine skips those
@@ -70,6 +73,50 @@ int hex_digit(char c) {
   return -1;
 }
 
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// The bytes of the number at the front of `text`, as the engine's lexer counts them. `after_dot`: it is the
+/// number of a tuple's element, and whole.
+std::size_t number_size(std::string_view text, bool after_dot) {
+  std::size_t i = 0;
+  bool hexadecimal = false;
+  const auto at = [&](std::size_t where) { return where < text.size() ? text[where] : '\0'; };
+  const auto is_figure = [&](char c) { return hexadecimal ? hex_digit(c) >= 0 : is_digit(c); };
+  const auto take_figures = [&] {
+    bool first = true;
+    // 1_000: between figures alone.
+    while (is_figure(at(i)) || (at(i) == '_' && !first && is_figure(at(i + 1)))) {
+      ++i;
+      first = false;
+    }
+  };
+  if (after_dot) {
+    take_figures();
+    return i;
+  }
+  if (at(0) == '0' && (at(1) == 'x' || at(1) == 'X') && hex_digit(at(2)) >= 0) {
+    hexadecimal = true;
+    i = 2;
+  } else if (at(0) == '0' && (at(1) == 'b' || at(1) == 'B') && (at(2) == '0' || at(2) == '1')) {
+    i = 2;
+  }
+  take_figures();
+  if (at(i) == '.') {
+    ++i;
+    take_figures();
+  }
+  const bool has_exponent = hexadecimal ? at(i) == 'p' || at(i) == 'P' : at(i) == 'e' || at(i) == 'E';
+  if (has_exponent && i + 1 < text.size()) {
+    ++i;
+    if ((at(i) == '-' || at(i) == '+') && i + 1 < text.size()) ++i;
+    hexadecimal = false;
+    take_figures();
+  }
+  return i;
+}
+
 std::string quote(std::string_view text, char mark) {
   std::string quoted(1, mark);
   for (const char c : text) {
@@ -120,6 +167,9 @@ Lexer::Step Lexer::next(Token& token) {
   const char first = text_[at_];
   const auto finish = [&](TokenKind kind, std::size_t end) {
     at_ = end;
+    const char last = text_[end - 1];
+    after_dot_ = kind == TokenKind::kSign && last == '.';
+    joins_names_ = (kind != TokenKind::kSign && kind != TokenKind::kString) || last == ')' || last == ']';
     token = {kind, text_.substr(begin, end - begin), begin, end};
     return Step::kToken;
   };
@@ -144,29 +194,39 @@ Lexer::Step Lexer::next(Token& token) {
     return Step::kUnfinished;
   }
   if (first == '$') {
-    // A heredoc's tag is whatever stands before the next dollar sign. Without its second tag the sign begins
-    // a word.
-    const auto tag_end = text_.find('$', at_ + 1);
-    if (tag_end != std::string_view::npos) {
-      const auto tag = text_.substr(at_, tag_end + 1 - at_);
-      const auto close = text_.find(tag, tag_end + 1);
+    // Between two dollar signs and word characters only it is a heredoc's tag, if the same stands behind it
+    // once more.
+    std::size_t i = at_ + 1;
+    while (i < text_.size() && continues_tag(text_[i])) ++i;
+    if (i < text_.size() && text_[i] == '$') {
+      const auto tag = text_.substr(at_, i + 1 - at_);
+      const auto close = text_.find(tag, i + 1);
       if (close != std::string_view::npos) return finish(TokenKind::kString, close + tag.size());
     }
-    if (!complete_) return Step::kUnfinished;
-    if (at_ + 1 >= text_.size() || !continues_word(text_[at_ + 1])) return finish(TokenKind::kSign, at_ + 1);
-    std::size_t i = at_ + 1;
+    if (!complete_ && (i == text_.size() || text_[i] == '$')) return Step::kUnfinished;
+    if (i == at_ + 1) return finish(TokenKind::kSign, i);
     while (i < text_.size() && continues_word(text_[i])) ++i;
     return finish(TokenKind::kWord, i);
+  }
+  const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
+  // x'6162' and b'01' end at the next quote, whatever stands before it.
+  if (next == '\'' && (first == 'x' || first == 'X' || first == 'b' || first == 'B')) {
+    const auto close = text_.find('\'', at_ + 2);
+    if (close == std::string_view::npos) return Step::kUnfinished;
+    return finish(TokenKind::kString, close + 1);
   }
   if (starts_word(first)) {
     std::size_t i = at_ + 1;
     while (i < text_.size() && continues_word(text_[i])) ++i;
     return finish(TokenKind::kWord, i);
   }
-  if (first >= '0' && first <= '9') {
-    std::size_t i = at_ + 1;
-    while (i < text_.size() && (continues_word(text_[i]) || text_[i] == '.')) ++i;
-    return finish(TokenKind::kNumber, i);
+  if (is_digit(first) || (first == '.' && !joins_names_ && is_digit(next))) {
+    const std::size_t end = at_ + number_size(text_.substr(at_), after_dot_);
+    // Letters behind it make a name of it: 1file.
+    if (end >= text_.size() || !continues_tag(text_[end])) return finish(TokenKind::kNumber, end);
+    std::size_t i = end + 1;
+    while (i < text_.size() && continues_tag(text_[i])) ++i;
+    return finish(TokenKind::kWord, i);
   }
   // U+2212, a minus sign, is the only other character that the engine knows outside of quotes.
   if (rest_starts("\xE2\x88\x92")) return finish(TokenKind::kSign, at_ + 3);
@@ -199,7 +259,8 @@ std::string unquoted(const Token& token) {
     const auto tag_size = token.text.find('$', 1) + 1;
     return std::string(token.text.substr(tag_size, token.text.size() - 2 * tag_size));
   }
-  if (token.kind != TokenKind::kString && token.kind != TokenKind::kQuotedName)
+  // A bare word, a number, or bits of b'01' and x'6162', which no name is made of.
+  if (token.text.empty() || std::string_view("'`\"").find(token.text.front()) == std::string_view::npos)
     return std::string(token.text);
   const std::string_view body = token.text.substr(1, token.text.size() - 2);
   const char mark = token.text.front();

@@ -51,6 +51,9 @@ class Lexer {
   std::string_view text_;
   bool complete_;
   std::size_t at_ = 0;
+  // Of the token before, because a dot and figures mean one thing behind a name and another elsewhere.
+  bool after_dot_ = false;
+  bool joins_names_ = false;
 };
 
 inline constexpr std::string_view kUnreadableText =

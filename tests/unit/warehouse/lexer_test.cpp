@@ -55,8 +55,16 @@ TEST(Lexer, ReadsNestedCommentsAsTheEngineDoes) {
 TEST(Lexer, TakesADollarWithoutItsSecondTagForAWord) {
   EXPECT_EQ(joined("{$x$:T}"), "{|$x$|:|T|}");
   EXPECT_EQ(joined("$x$ a"), "$x$|a");
-  EXPECT_EQ(joined("$a b$ 'c $a b$ d"), "$a b$ 'c $a b$|d");
+  EXPECT_EQ(joined("$a b$ file('x') $a b$"), "$a|b$|file|(|'x'|)|$a|b$");
+  EXPECT_EQ(joined("$$$"), "$|$|$");
   EXPECT_EQ(joined("$ a"), "$|a");
+}
+
+TEST(Lexer, KnowsWhereNumbersEnd) {
+  EXPECT_EQ(joined("1$$ ' $$"), "1|$$ ' $$");
+  EXPECT_EQ(joined("1.5e-3 + .5 0xFFp1 1_000 1file t.1.2 (a).1"),
+            "1.5e-3|+|.5|0xFFp1|1_000|1file|t|.|1|.|2|(|a|)|.|1");
+  EXPECT_EQ(joined("x'61''' b'01'"), "x'61'|''|b'01'");
 }
 
 TEST(Lexer, WaitsForTheRestOfAPieceOfText) {
