@@ -226,12 +226,18 @@ void EngineSession::cancel_insert() {
   close_statement();
 }
 
-base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+base::Result<void> make_data_directory(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(options.path, error);
+  std::filesystem::create_directories(path, error);
   if (error)
     return base::invalid(fmt::format("cannot make the data directory {}: {}; choose another with --path",
-                                     options.path, error.message()));
+                                     path, error.message()));
+  return {};
+}
+
+base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  MILLRACE_TRY(make_data_directory(options.path));
+  std::error_code error;
 
   // The engine refuses a second process too (code 76), but tells nobody why.
   const std::string lock_path = options.path + "/millrace-warehouse.lock";

@@ -22,6 +22,9 @@ struct EngineOptions {
   std::uint64_t mark_cache_bytes_max = 256u << 20;
 };
 
+/// Errors: kInvalid, with a sentence that says what to do.
+[[nodiscard]] base::Result<void> make_data_directory(const std::string& path);
+
 /// What a statement did so far. Source: the engine's own counts.
 struct Progress {
   std::uint64_t read_rows = 0;
