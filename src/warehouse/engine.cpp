@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "warehouse/engine_abi.h"
+#include "warehouse/engine_rights.h"
 #include "warehouse/error_code.h"
 #include "warehouse/lexer.h"
 
@@ -267,7 +268,10 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
   // Ours stay: the library would replace what handles crashes, and its handlers wait for minutes before they
   // let go.
   chdb_set_signal_handlers_enabled(0);
+  MILLRACE_TRY_ASSIGN(const EngineRights rights,
+                      EngineRights::write(options.path, options.restricted_rights));
   std::vector<std::string> arguments = {"millrace-warehouse", "--path=" + options.path,
+                                        "--config-file=" + rights.file().string(),
                                         fmt::format("--max_server_memory_usage={}", memory),
                                         fmt::format("--mark_cache_size={}", options.mark_cache_bytes_max)};
   std::vector<char*> argv;

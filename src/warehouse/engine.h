@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "warehouse/guard.h"
+#include "warehouse/guard_switch.h"
 
 namespace millrace::warehouse {
 
@@ -20,6 +21,7 @@ struct EngineOptions {
   std::string path;                    ///< Absolute; made if missing.
   std::uint64_t memory_bytes_max = 0;  ///< Of all queries together; 0: half of the machine's.
   std::uint64_t mark_cache_bytes_max = 256u << 20;
+  bool restricted_rights = kGuardEnabled;  ///< The engine's own rights are those of EngineRights' list.
 };
 
 /// Errors: kInvalid, with a sentence that says what to do.

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -66,23 +67,27 @@ base::Result<std::string> find_password(const Options& options) {
 }
 
 /// Gives up what the engine does not need, before it is opened: the threads that it starts inherit it.
-base::Result<void> confine(const Options& options) {
-  if (options.unconfined) {
-    spdlog::warn(
-        "--unconfined: the operating system does not hold this program back; the guard is all that "
-        "stands between SQL and this machine's files, hosts and programs");
-    return {};
-  }
+base::Result<std::optional<confinement::Confinement>> confine(const Options& options) {
+  if (options.unconfined) return std::optional<confinement::Confinement>();
   // The rules need it to be there.
   MILLRACE_TRY(warehouse::make_data_directory(options.engine.path));
   MILLRACE_TRY_ASSIGN(const confinement::Confinement confined,
                       confinement::confine_this_process(warehouse::engine_files(options.engine.path)));
-  if (confined.landlock_version == 0)
+  return std::optional(confined);
+}
+
+void log_confinement(const std::optional<confinement::Confinement>& confined) {
+  if (!confined) {
+    spdlog::warn(
+        "--unconfined: the operating system does not hold this program back; the guard is all that stands "
+        "between SQL and this machine's files, hosts and programs");
+    return;
+  }
+  if (confined->landlock_version == 0)
     spdlog::warn(
         "the kernel has no Landlock that can be used (Linux 5.19 or newer has, unless it is switched off): "
         "files outside of the data directory are not held back");
-  spdlog::info("confined by {}", confinement::describe(confined));
-  return {};
+  spdlog::info("confined by {}", confinement::describe(*confined));
 }
 
 }  // namespace
@@ -142,6 +147,9 @@ int main(int argc, char** argv) {
   app.add_flag(
       "--unconfined", options.unconfined,
       "Leave out the confinement: SQL that the guard lets through reaches files, hosts and programs");
+  if constexpr (!warehouse::kGuardEnabled)
+    app.add_flag("--restricted-rights", options.engine.restricted_rights,
+                 "The engine's own rights as in the program that is installed");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -191,7 +199,8 @@ int main(int argc, char** argv) {
   if (!port)
     return complain(port.error().kind == base::ErrorKind::kConflict ? kExitPortTaken : kExitUsage,
                     port.error().message);
-  if (const auto confined = confine(options); !confined) {
+  const auto confined = confine(options);
+  if (!confined) {
     const bool directory = confined.error().kind == base::ErrorKind::kInvalid;
     return complain(
         directory ? kExitDirectory : kExitUnconfined,
@@ -208,6 +217,7 @@ int main(int argc, char** argv) {
     std::fflush(nullptr);
     std::_Exit(kExitPortTaken);
   }
+  log_confinement(*confined);
   spdlog::info("engine {} with {}", (*engine)->version(), options.engine.path);
   fmt::print("ready on http://{}:{}\n", options.server.host, *port);
   std::fflush(stdout);
