@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "warehouse/engine_abi.h"
+#include "warehouse/engine_rights.h"
 #include "warehouse/error_code.h"
 #include "warehouse/guard_switch.h"
 #include "warehouse/lexer.h"
@@ -231,12 +232,18 @@ void EngineSession::cancel_insert() {
   close_statement();
 }
 
-base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+base::Result<void> make_data_directory(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(options.path, error);
+  std::filesystem::create_directories(path, error);
   if (error)
     return base::invalid(fmt::format("cannot make the data directory {}: {}; choose another with --path",
-                                     options.path, error.message()));
+                                     path, error.message()));
+  return {};
+}
+
+base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  MILLRACE_TRY(make_data_directory(options.path));
+  std::error_code error;
 
   // The engine refuses a second process too (code 76), but tells nobody why.
   const std::string lock_path = options.path + "/millrace-warehouse.lock";
@@ -266,7 +273,10 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
   // Ours stay: the library would replace what handles crashes, and its handlers wait for minutes before they
   // let go.
   chdb_set_signal_handlers_enabled(0);
+  MILLRACE_TRY_ASSIGN(const EngineRights rights,
+                      EngineRights::write(options.path, options.restricted_rights));
   std::vector<std::string> arguments = {"millrace-warehouse", "--path=" + options.path,
+                                        "--config-file=" + rights.file().string(),
                                         fmt::format("--max_server_memory_usage={}", memory),
                                         fmt::format("--mark_cache_size={}", options.mark_cache_bytes_max)};
   std::vector<char*> argv;

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "warehouse/guard.h"
+#include "warehouse/guard_switch.h"
 
 namespace millrace::warehouse {
 
@@ -21,7 +22,11 @@ struct EngineOptions {
   std::string path;                    ///< Absolute; made if missing.
   std::uint64_t memory_bytes_max = 0;  ///< Of all queries together; 0: half of the machine's.
   std::uint64_t mark_cache_bytes_max = 256u << 20;
+  bool restricted_rights = kGuardEnabled;  ///< The engine's own rights are those of EngineRights' list.
 };
+
+/// Errors: kInvalid, with a sentence that says what to do.
+[[nodiscard]] base::Result<void> make_data_directory(const std::string& path);
 
 /// What a statement did so far. Source: the engine's own counts.
 struct Progress {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -14,7 +15,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "confinement/confinement.h"
 #include "warehouse/engine.h"
+#include "warehouse/engine_files.h"
 #include "warehouse/failed_writes.h"
 #include "warehouse/handler.h"
 #include "warehouse/server.h"
@@ -26,7 +29,8 @@ using namespace millrace;
 // Process exit codes: what a supervisor does next.
 constexpr int kExitUsage = 1;  // The command line or a file that it names is wrong.
 constexpr int kExitPortTaken = 2;
-constexpr int kExitDirectory = 3;  // The data directory is in use or cannot be opened.
+constexpr int kExitDirectory = 3;   // The data directory is in use or cannot be opened.
+constexpr int kExitUnconfined = 5;  // The kernel does not confine the program.
 
 struct Options {
   warehouse::EngineOptions engine;
@@ -35,6 +39,7 @@ struct Options {
   std::string password_file;
   std::string log_level = "info";
   bool die_with_parent = false;
+  bool unconfined = false;
   int stop_seconds = 10;
 };
 
@@ -55,11 +60,34 @@ base::Result<std::string> find_password(const Options& options) {
   }
   if (const char* given = std::getenv("MILLRACE_WAREHOUSE_PASSWORD"); given != nullptr) {
     std::string password = given;
-    // Nothing that the engine reads or shows of its environment holds it then.
     ::unsetenv("MILLRACE_WAREHOUSE_PASSWORD");
     return password;
   }
   return base::invalid("no password: name a file with --password-file or set MILLRACE_WAREHOUSE_PASSWORD");
+}
+
+/// Gives up what the engine does not need, before it is opened: the threads that it starts inherit it.
+base::Result<std::optional<confinement::Confinement>> confine(const Options& options) {
+  if (options.unconfined) return std::optional<confinement::Confinement>();
+  // The rules need it to be there.
+  MILLRACE_TRY(warehouse::make_data_directory(options.engine.path));
+  MILLRACE_TRY_ASSIGN(const confinement::Confinement confined,
+                      confinement::confine_this_process(warehouse::engine_files(options.engine.path)));
+  return std::optional(confined);
+}
+
+void log_confinement(const std::optional<confinement::Confinement>& confined) {
+  if (!confined) {
+    spdlog::warn(
+        "--unconfined: the operating system does not hold this program back; the guard is all that stands "
+        "between SQL and this machine's files, hosts and programs");
+    return;
+  }
+  if (confined->landlock_version == 0)
+    spdlog::warn(
+        "the kernel has no Landlock that can be used (Linux 5.19 or newer has, unless it is switched off): "
+        "files outside of the data directory are not held back");
+  spdlog::info("confined by {}", confinement::describe(*confined));
 }
 
 }  // namespace
@@ -116,6 +144,12 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   app.add_flag("--die-with-parent", options.die_with_parent,
                "Stop when the process that started this one ends");
+  app.add_flag(
+      "--unconfined", options.unconfined,
+      "Leave out the confinement: SQL that the guard lets through reaches files, hosts and programs");
+  if constexpr (!warehouse::kGuardEnabled)
+    app.add_flag("--restricted-rights", options.engine.restricted_rights,
+                 "The engine's own rights as in the program that is installed");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -131,6 +165,8 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_logger_mt("warehouse"));
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
+  // Nothing that the engine reads or shows of its environment holds a secret then.
+  confinement::hide_environment();
   auto password = find_password(options);
   if (!password) return complain(kExitUsage, password.error().message);
   options.handler.password = std::move(*password);
@@ -158,19 +194,30 @@ int main(int argc, char** argv) {
       return complain(kExitUsage, "the parent process is gone already");
   }
 
+  auto* server = new warehouse::Server(options.server);
+  const auto port = server->bind();
+  if (!port)
+    return complain(port.error().kind == base::ErrorKind::kConflict ? kExitPortTaken : kExitUsage,
+                    port.error().message);
+  const auto confined = confine(options);
+  if (!confined) {
+    const bool directory = confined.error().kind == base::ErrorKind::kInvalid;
+    return complain(
+        directory ? kExitDirectory : kExitUnconfined,
+        directory ? confined.error().message : confined.error().message + "; --unconfined runs without");
+  }
   auto engine = warehouse::Engine::open(options.engine);
   if (!engine) {
     complain(kExitDirectory, engine.error().message);
     std::_Exit(kExitDirectory);
   }
   auto* handler = new warehouse::Handler(**engine, options.handler);
-  auto* server = new warehouse::Server(*handler, options.server);
-  const auto port = server->listen();
-  if (!port) {
-    complain(kExitPortTaken, port.error().message);
+  if (const auto listening = server->listen(*handler); !listening) {
+    complain(kExitPortTaken, listening.error().message);
     std::fflush(nullptr);
-    std::_Exit(port.error().kind == base::ErrorKind::kConflict ? kExitPortTaken : kExitUsage);
+    std::_Exit(kExitPortTaken);
   }
+  log_confinement(*confined);
   spdlog::info("engine {} with {}", (*engine)->version(), options.engine.path);
   fmt::print("ready on http://{}:{}\n", options.server.host, *port);
   std::fflush(stdout);

@@ -17,14 +17,20 @@
 
 namespace millrace::warehouse {
 
-Server::Server(Handler& handler, ServerOptions options) : handler_(handler), options_(std::move(options)) {}
+Server::Server(ServerOptions options) : options_(std::move(options)) {}
 
 Server::~Server() {
   for (const int descriptor : {listener_, stop_pipe_[0], stop_pipe_[1]})
     if (descriptor >= 0) ::close(descriptor);
 }
 
-base::Result<std::uint16_t> Server::listen() {
+base::Error Server::port_taken() const {
+  return {base::ErrorKind::kConflict,
+          fmt::format("cannot listen on {}:{}: {}; stop what uses the port or choose another with --port",
+                      options_.host, options_.port, std::strerror(errno))};
+}
+
+base::Result<std::uint16_t> Server::bind() {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(options_.port);
@@ -35,17 +41,21 @@ base::Result<std::uint16_t> Server::listen() {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (listener_ < 0 || ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener_, 512) != 0)
-    return base::conflict(
-        fmt::format("cannot listen on {}:{}: {}; stop what uses the port or choose another with --port", host,
-                    options_.port, std::strerror(errno)));
+  if (listener_ < 0 || ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    return std::unexpected(port_taken());
   socklen_t size = sizeof address;
   ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
   if (::pipe2(stop_pipe_, O_CLOEXEC) != 0)
     return base::unavailable(fmt::format("no pipe: {}", std::strerror(errno)));
-  acceptor_ = std::thread([this] { accept_all(); });
   return ntohs(address.sin_port);
+}
+
+base::Result<void> Server::listen(Handler& handler) {
+  // Two programs may be bound to one port as long as neither listens.
+  if (::listen(listener_, 512) != 0) return std::unexpected(port_taken());
+  handler_ = &handler;
+  acceptor_ = std::thread([this] { accept_all(); });
+  return {};
 }
 
 void Server::accept_all() {
@@ -108,7 +118,7 @@ void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id)
     static_cast<void>(set_idle(false));
     bool reusable = false;
     try {
-      reusable = handler_.serve(*connection, **request);
+      reusable = handler_->serve(*connection, **request);
     } catch (const std::exception& error) {
       spdlog::error("a request ended with an exception: {}", error.what());
     }

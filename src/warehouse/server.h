@@ -23,17 +23,21 @@ struct ServerOptions {
   HttpLimits limits;
 };
 
-/// Owns the accepting thread and one thread for each connection. `start` and `stop` from one thread.
+/// Owns the accepting thread and one thread for each connection. `bind`, `listen` and `stop` from one thread.
 class Server {
  public:
-  Server(Handler& handler, ServerOptions options);
+  explicit Server(ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Listens and starts to accept; returns the port. Errors: kConflict (the port is taken), kInvalid (the
-  /// address).
-  [[nodiscard]] base::Result<std::uint16_t> listen();
+  /// Takes the address; nobody can connect yet. Returns the port. Errors: kConflict (the port is taken),
+  /// kInvalid (the address).
+  [[nodiscard]] base::Result<std::uint16_t> bind();
+
+  /// After `bind`: listens and starts to accept. Makes no socket. Errors: kConflict (the port was taken
+  /// since).
+  [[nodiscard]] base::Result<void> listen(Handler& handler);
 
   /// Accepts no more, lets requests under way end, and returns when all connections are closed (true) or at
   /// the deadline (false).
@@ -43,7 +47,9 @@ class Server {
   void accept_all();
   void serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id);
 
-  Handler& handler_;
+  [[nodiscard]] base::Error port_taken() const;
+
+  Handler* handler_ = nullptr;  ///< Set before there is a thread.
   const ServerOptions options_;
   int listener_ = -1;
   int stop_pipe_[2] = {-1, -1};

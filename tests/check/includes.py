@@ -28,14 +28,15 @@ ALLOWED = {
     "inspect": {"ports", "base"},
     "api": STAGES | {"inspect", "jobs", "letters"} | FOUNDATION,
     "tools": {"ordering"} | FOUNDATION,
-    "supervise": FOUNDATION,
-    "warehouse": {"base"},
+    "confinement": {"base"},
+    "supervise": {"confinement"} | FOUNDATION,
+    "warehouse": {"confinement", "base"},
 }
 ALLOWED["app"] = set(ALLOWED)
 
 # Header (a regular expression on what stands between the brackets) -> the rooms that may name its vendor.
 NETWORK_ROOMS = {"adapters/http", "warehouse"}
-PROCESS_ROOMS = {"adapters/system", "supervise", "warehouse", "app"}
+PROCESS_ROOMS = {"adapters/system", "confinement", "supervise", "warehouse", "app"}
 VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
     (r"prometheus/.*", {"adapters/prometheus"}),
@@ -45,6 +46,7 @@ VENDORS = [
     (r"chdb.*|dlfcn\.h", {"warehouse"}),
     (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_ROOMS),
     (r"toml\+\+/.*|toml\.hpp", {"app"}),
+    (r"linux/landlock\.h|seccomp\.h", {"confinement"}),
     (r"CLI/.*", {"app", "warehouse"}),
     (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_ROOMS),
     (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"adapters/kafka", "adapters/mysql", "supervise"}),

@@ -1,0 +1,68 @@
+#include "confinement/confinement.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "confinement/system_calls.h"
+
+namespace millrace::confinement {
+namespace {
+
+base::Result<void> require_one_thread() {
+  std::error_code error;
+  const auto threads = std::filesystem::directory_iterator("/proc/self/task", error);
+  if (error) return base::fatal(fmt::format("cannot count threads in /proc/self/task: {}", error.message()));
+  if (const auto count = std::distance(begin(threads), end(threads)); count != 1)
+    return base::fatal(fmt::format("{} threads run already, which Landlock would not hold", count));
+  return {};
+}
+
+}  // namespace
+
+std::string describe(const Confinement& confinement) {
+  if (confinement.landlock_version == 0) return "seccomp alone";
+  return fmt::format("Landlock {} and seccomp", confinement.landlock_version);
+}
+
+base::Result<Confinement> confine_this_process(const FileAndPortRules& rules) {
+  MILLRACE_TRY(require_one_thread());
+  constexpr rlimit kNoCore{.rlim_cur = 0, .rlim_max = 0};
+  // The limit does not hold for a core that is piped into a program; not being dumpable does.
+  if (::setrlimit(RLIMIT_CORE, &kNoCore) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return base::fatal(fmt::format("cannot give up core dumps and privileges: {}", std::strerror(errno)),
+                       errno);
+
+  Confinement confinement;
+  MILLRACE_TRY_ASSIGN(std::optional<Ruleset> ruleset, Ruleset::prepare(rules));
+  if (ruleset) {
+    // Kept until the process ends: its descriptors keep the names in /proc.
+    const auto* const kept = new Ruleset(std::move(*ruleset));
+    if (const int code = enforce(kept->file()); code != 0)
+      return base::fatal(
+          fmt::format("Landlock: the kernel does not apply the rules: {}", std::strerror(code)), code);
+    confinement.landlock_version = landlock_version();
+  }
+  MILLRACE_TRY(restrict_system_calls());
+  return confinement;
+}
+
+void hide_environment() {
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    char* copy = ::strdup(*entry);
+    if (copy == nullptr) return;
+    // The kernel shows the pages that the process was started with, whatever `environ` points to by now.
+    ::explicit_bzero(*entry, std::strlen(*entry));
+    *entry = copy;
+  }
+}
+
+}  // namespace millrace::confinement
