@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include <fmt/format.h>
 #include <lz4.h>
 #include <lz4frame.h>
 #include <zlib.h>
@@ -87,10 +88,19 @@ class ZlibSource final : public DecodingSource {
   bool at_member_end_ = true;
 };
 
+// What a decoder keeps of what it made: as much as the levels of zstd up to 19 ask for.
+constexpr int kZstdWindowLogMax = 23;
+
+std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> make_zstd_decoder() {
+  std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  MILLRACE_ASSERT(context != nullptr && ZSTD_isError(ZSTD_DCtx_setParameter(
+                                            context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)) == 0);
+  return context;
+}
+
 class ZstdSource final : public DecodingSource {
  public:
-  explicit ZstdSource(ByteSource& inner)
-      : DecodingSource(inner), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
+  explicit ZstdSource(ByteSource& inner) : DecodingSource(inner), context_(make_zstd_decoder()) {}
 
   base::Result<std::size_t> read(char* into, std::size_t size) override {
     for (;;) {
@@ -236,7 +246,11 @@ class Lz4FrameEncoder final : public Encoder {
 // "Native protocol, compression".
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kBlockHeadBytes = 9;
-constexpr std::size_t kBlockBytesMax = 1u << 30;
+// Packed and unpacked; clients send about 1 MiB. Two of these are in memory at a time.
+constexpr std::size_t kBlockBytesMax = 128u << 20;
+// A byte of LZ4 stands for no more. Source: the LZ4 block format, "End of block conditions": 255 for a byte
+// of length.
+constexpr std::size_t kLz4RatioMax = 256;
 constexpr std::size_t kBlockPlainBytes = 1u << 20;
 enum BlockMethod : unsigned char { kPlainBlock = 0x02, kLz4Block = 0x82, kZstdBlock = 0x90 };
 
@@ -282,50 +296,93 @@ class BlockSource final : public ByteSource {
     std::array<char, kChecksumBytes> checksum;
     MILLRACE_TRY_ASSIGN(const bool more, fill(checksum.data(), checksum.size()));
     if (!more) return false;
-    packed_.resize(kBlockHeadBytes);
-    MILLRACE_TRY_ASSIGN(const bool head, fill(packed_.data(), kBlockHeadBytes));
-    const std::size_t packed_size = load32(packed_.data() + 1);
-    const std::size_t plain_size = load32(packed_.data() + 5);
-    if (!head || packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
-    if (packed_size > kBlockBytesMax || plain_size > kBlockBytesMax)
-      return base::fail(base::ErrorKind::kInvalid,
-                        "a compressed block is larger than 1 GiB; send smaller ones", 39);
-    packed_.resize(packed_size);
-    if (packed_size > kBlockHeadBytes) {
-      MILLRACE_TRY_ASSIGN(const bool body,
-                          fill(packed_.data() + kBlockHeadBytes, packed_size - kBlockHeadBytes));
-      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
-    }
+    MILLRACE_TRY(read_packed());
     const Hash128 hash = city_hash_128(packed_);
     if (std::memcmp(checksum.data(), &hash.low, 8) != 0 ||
         std::memcmp(checksum.data() + 8, &hash.high, 8) != 0)
       return base::fail(base::ErrorKind::kInvalid,
                         "Checksum doesn't match: a compressed block was damaged on its way",
                         kChecksumDoesntMatch);
+    MILLRACE_TRY(unpack());
+    return true;
+  }
 
+  /// Head and data of a block. Memory follows the bytes that have come, not what the head promises.
+  base::Result<void> read_packed() {
+    packed_.resize(kBlockHeadBytes);
+    MILLRACE_TRY_ASSIGN(const bool head, fill(packed_.data(), kBlockHeadBytes));
+    const std::size_t packed_size = load32(packed_.data() + 1);
+    const std::size_t plain_size = load32(packed_.data() + 5);
+    if (!head || packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
+    if (packed_size > kBlockBytesMax || plain_size > kBlockBytesMax)
+      return base::fail(
+          base::ErrorKind::kInvalid,
+          fmt::format("a compressed block is larger than {} MiB; send smaller ones", kBlockBytesMax >> 20),
+          39);
+    while (packed_.size() < packed_size) {
+      const std::size_t before = packed_.size();
+      packed_.resize(std::min(packed_size, before + kPieceBytes));
+      MILLRACE_TRY_ASSIGN(const bool body, fill(packed_.data() + before, packed_.size() - before));
+      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
+    }
+    return {};
+  }
+
+  base::Result<void> unpack() {
     const char* data = packed_.data() + kBlockHeadBytes;
-    const std::size_t data_size = packed_size - kBlockHeadBytes;
-    plain_.resize(plain_size);
+    const std::size_t data_size = packed_.size() - kBlockHeadBytes;
+    const std::size_t plain_size = load32(packed_.data() + 5);
+    const auto method = static_cast<unsigned char>(packed_[0]);
+    // What a method cannot make of so few bytes is a lie, and not worth the memory.
+    const bool is_possible = method == kPlainBlock  ? plain_size == data_size
+                             : method == kLz4Block  ? plain_size / kLz4RatioMax <= data_size
+                             : method == kZstdBlock ? is_possible_zstd(data, data_size, plain_size)
+                                                    : true;
+    if (!is_possible) return damaged("ClickHouse's compressed blocks");
+    plain_.clear();
     at_ = 0;
-    switch (static_cast<unsigned char>(packed_[0])) {
+    switch (method) {
       case kPlainBlock:
-        if (data_size != plain_size) return damaged("ClickHouse's compressed blocks");
-        std::memcpy(plain_.data(), data, data_size);
-        return true;
+        plain_.assign(data, data_size);
+        return {};
       case kLz4Block: {
+        plain_.resize(plain_size);
         const int made = LZ4_decompress_safe(data, plain_.data(), static_cast<int>(data_size),
                                              static_cast<int>(plain_size));
-        if (made < 0 || static_cast<std::size_t>(made) != plain_size) return damaged("an LZ4 block");
-        return true;
+        if (made >= 0 && static_cast<std::size_t>(made) == plain_size) return {};
+        plain_.clear();
+        return damaged("an LZ4 block");
       }
-      case kZstdBlock: {
-        const std::size_t made = ZSTD_decompress(plain_.data(), plain_size, data, data_size);
-        if (ZSTD_isError(made) != 0 || made != plain_size) return damaged("a ZSTD block");
-        return true;
-      }
+      case kZstdBlock:
+        return unpack_zstd(data, data_size, plain_size);
       default:
         return base::fail(base::ErrorKind::kInvalid,
                           "unknown compression method of a block; LZ4, ZSTD and NONE are read", 89);
+    }
+  }
+
+  static bool is_possible_zstd(const char* data, std::size_t data_size, std::size_t plain_size) {
+    const unsigned long long promised = ZSTD_getFrameContentSize(data, data_size);
+    return promised == ZSTD_CONTENTSIZE_UNKNOWN || promised == plain_size;
+  }
+
+  /// Piece by piece: a frame may promise more than it holds.
+  base::Result<void> unpack_zstd(const char* data, std::size_t data_size, std::size_t plain_size) {
+    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context = make_zstd_decoder();
+    ZSTD_inBuffer in{data, data_size, 0};
+    for (;;) {
+      const std::size_t before = plain_.size();
+      plain_.resize(std::min(plain_size, before + kBlockPlainBytes) + 1);
+      ZSTD_outBuffer out{plain_.data() + before, plain_.size() - before, 0};
+      const std::size_t outcome = ZSTD_decompressStream(context.get(), &out, &in);
+      plain_.resize(before + out.pos);
+      const bool stuck = out.pos == 0 && in.pos == in.size;
+      if (ZSTD_isError(outcome) == 0 && outcome == 0 && in.pos == in.size && plain_.size() == plain_size)
+        return {};
+      if (ZSTD_isError(outcome) != 0 || outcome == 0 || stuck || plain_.size() > plain_size) {
+        plain_.clear();
+        return damaged("a ZSTD block");
+      }
     }
   }
 

@@ -41,6 +41,8 @@ std::string_view name_of(int code) {
       return "CANNOT_DECOMPRESS";
     case kLimitExceeded:
       return "LIMIT_EXCEEDED";
+    case kTooManyRequests:
+      return "RECEIVED_ERROR_TOO_MANY_REQUESTS";
     case kQueryWasCancelled:
       return "QUERY_WAS_CANCELLED";
     case kAccessDenied:
@@ -74,6 +76,7 @@ int http_status(int code) {
   if (code == kQueryIsTooLarge) return 413;
   if (code == kNotImplemented) return 501;
   if (code == kSocketTimeout || code == 76 || code == 439 || code == kTooManySimultaneousQueries) return 503;
+  if (code == kTooManyRequests) return 429;
   if (code == 381) return 411;
   if (code == 159) return 408;
   if (code == kUnsupportedMediaType) return 415;

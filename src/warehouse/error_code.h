@@ -20,6 +20,7 @@ inline constexpr int kSocketTimeout = 209;
 inline constexpr int kQueryIsTooLarge = 229;
 inline constexpr int kCannotDecompress = 271;
 inline constexpr int kLimitExceeded = 290;
+inline constexpr int kTooManyRequests = 364;
 inline constexpr int kQueryWasCancelled = 394;
 inline constexpr int kAccessDenied = 497;
 inline constexpr int kAuthenticationFailed = 516;
@@ -27,8 +28,8 @@ inline constexpr int kUnsupportedMediaType = 779;
 inline constexpr int kUnknownException = 1002;
 
 /// The HTTP status that ClickHouse answers a code with; 500 for most.
-/// Source: ClickHouse src/Server/HTTP/exceptionCodeToHTTPStatus.cpp. One of our own: 503 for code 202, so
-/// that load balancers and clients try again.
+/// Source: ClickHouse src/Server/HTTP/exceptionCodeToHTTPStatus.cpp. Two of our own, so
+/// that load balancers and clients try again: 503 for code 202, 429 for code 364.
 [[nodiscard]] int http_status(int code);
 
 /// The engine's error text as an Error: its code is read from the text, repeated wrappings are taken off, and

@@ -10,6 +10,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -93,6 +94,11 @@ std::string head_of(int status, const HttpConnection::Headers& headers, bool kee
   return head;
 }
 
+/// An error whose vendor code is the HTTP status to refuse the request with.
+std::unexpected<base::Error> refused(int status, std::string message) {
+  return base::fail(base::ErrorKind::kInvalid, std::move(message), status);
+}
+
 }  // namespace
 
 struct HttpConnection::Parser {
@@ -152,62 +158,65 @@ HttpConnection::~HttpConnection() {
   ::close(socket_);
 }
 
-base::Result<std::optional<HttpRequest>> HttpConnection::read_request() {
-  response_begun_ = false;
-  expects_continue_ = false;
-  head_only_ = false;
+bool HttpConnection::wait_for_request() {
+  if (parser_->buffer.size() > 0) return true;
+  pollfd waiting{socket_, POLLIN, 0};
+  const Deadline deadline = Deadline::in(limits_.idle_timeout);
+  int ready = 0;
+  do {
+    ready = ::poll(&waiting, 1, static_cast<int>(deadline.left().count()));
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+base::Result<bool> HttpConnection::read_head() {
   Parser& parser = *parser_;
-  if (parser.buffer.size() == 0) {
-    pollfd waiting{socket_, POLLIN, 0};
-    const Deadline deadline = Deadline::in(limits_.idle_timeout);
-    int ready = 0;
-    do {
-      ready = ::poll(&waiting, 1, static_cast<int>(deadline.left().count()));
-    } while (ready < 0 && errno == EINTR);
-    if (ready <= 0) return std::optional<HttpRequest>{};
-  }
   parser.request.emplace();
   auto& request = *parser.request;
   request.header_limit(limits_.header_bytes_max);
   request.body_limit(limits_.body_bytes_max);
   parser.stream.set_deadline(Deadline::in(limits_.header_timeout));
   boost::system::error_code error;
-  http::read_header(parser.stream, parser.buffer, request, error);
-  if (error == http::error::end_of_stream || error == boost::asio::error::connection_reset)
-    return std::optional<HttpRequest>{};
-  if (error == http::error::header_limit || error == http::error::buffer_overflow)
-    return base::fail(
-        base::ErrorKind::kInvalid,
-        fmt::format("the request's headers are larger than {} bytes; send the statement in the body",
-                    limits_.header_bytes_max),
-        431);
+  const auto too_large = [&] {
+    return refused(
+        431, fmt::format("the request's headers are larger than {} bytes, or one of them is larger than "
+                         "64 KiB; send the statement in the body",
+                         limits_.header_bytes_max));
+  };
+  try {
+    http::read_header(parser.stream, parser.buffer, request, error);
+  } catch (const std::length_error&) {
+    // Beast keeps the size of a name and of a value in two bytes, and throws when they do not fit.
+    return too_large();
+  }
+  if (error == http::error::end_of_stream || error == boost::asio::error::connection_reset) return false;
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) return too_large();
   if (error == http::error::body_limit)
-    return base::fail(base::ErrorKind::kInvalid,
-                      fmt::format("the request's body is larger than {} bytes; send it in smaller parts",
-                                  limits_.body_bytes_max),
-                      413);
+    return refused(413, fmt::format("the request's body is larger than {} bytes; send it in smaller parts",
+                                    limits_.body_bytes_max));
   if (error == boost::system::errc::timed_out)
-    return base::fail(base::ErrorKind::kInvalid, "the request's headers did not come in time", 408);
-  if (error)
-    return base::fail(base::ErrorKind::kInvalid, "this is not an HTTP/1.1 request: " + error.message(), 400);
+    return refused(408, "the request's headers did not come in time");
+  if (error) return refused(400, "this is not an HTTP/1.1 request: " + error.message());
+  return true;
+}
 
+base::Result<HttpRequest> HttpConnection::request_of_head() {
+  const auto& message = parser_->request->get();
   HttpRequest head;
-  head.method = std::string(request.get().method_string());
-  head.keep_alive = request.get().keep_alive() && request.get().version() >= 11;
-  for (const auto& field : request.get())
+  head.method = std::string(message.method_string());
+  head.keep_alive = message.keep_alive() && message.version() >= 11;
+  for (const auto& field : message)
     head.headers.emplace_back(base::to_lower({field.name_string().data(), field.name_string().size()}),
                               std::string(field.value().data(), field.value().size()));
   if (const std::string* expect = head.header("expect"); expect != nullptr)
     expects_continue_ = base::to_lower(base::trim(*expect)) == "100-continue";
   head_only_ = head.method == "HEAD";
-  knows_chunks_ = request.get().version() >= 11;
+  knows_chunks_ = message.version() >= 11;
 
-  std::string_view target(request.get().target().data(), request.get().target().size());
+  std::string_view target(message.target().data(), message.target().size());
   target = target.substr(0, target.find('#'));
   const auto question = target.find('?');
-  const auto bad_url = [](const base::Error& why) {
-    return base::fail(base::ErrorKind::kInvalid, why.message, 400);
-  };
+  const auto bad_url = [](const base::Error& why) { return refused(400, why.message); };
   auto path = url_decoded(target.substr(0, question));
   if (!path) return bad_url(path.error());
   head.path = std::move(*path);
@@ -228,6 +237,17 @@ base::Result<std::optional<HttpRequest>> HttpConnection::read_request() {
   return head;
 }
 
+base::Result<std::optional<HttpRequest>> HttpConnection::read_request() {
+  response_begun_ = false;
+  expects_continue_ = false;
+  head_only_ = false;
+  if (!wait_for_request()) return std::optional<HttpRequest>{};
+  MILLRACE_TRY_ASSIGN(const bool came, read_head());
+  if (!came) return std::optional<HttpRequest>{};
+  MILLRACE_TRY_ASSIGN(HttpRequest head, request_of_head());
+  return std::optional(std::move(head));
+}
+
 base::Result<std::size_t> HttpConnection::read(char* into, std::size_t size) {
   Parser& parser = *parser_;
   auto& request = *parser.request;
@@ -239,9 +259,16 @@ base::Result<std::size_t> HttpConnection::read(char* into, std::size_t size) {
   body.more = true;
   boost::system::error_code error;
   const Deadline deadline = Deadline::in(limits_.receive_timeout);
+  const auto broken = [](const std::string& why) {
+    return base::fail(base::ErrorKind::kInvalid, "the request's body is broken: " + why, kBadArguments);
+  };
   while (body.size == size && !request.is_done()) {
     parser.stream.set_deadline(deadline);
-    http::read_some(parser.stream, parser.buffer, request, error);
+    try {
+      http::read_some(parser.stream, parser.buffer, request, error);
+    } catch (const std::length_error&) {
+      return broken("a trailer is larger than 64 KiB");
+    }
     if (error == http::error::need_buffer) error = {};
     if (error == http::error::body_limit)
       return base::fail(base::ErrorKind::kInvalid,
@@ -254,9 +281,7 @@ base::Result<std::size_t> HttpConnection::read(char* into, std::size_t size) {
         error == boost::asio::error::connection_reset)
       return base::unavailable("the peer closed the connection before the end of the request's body",
                                kSocketTimeout);
-    if (error)
-      return base::fail(base::ErrorKind::kInvalid, "the request's body is broken: " + error.message(),
-                        kBadArguments);
+    if (error) return broken(error.message());
   }
   const std::size_t got = size - body.size;
   body.data = nullptr;
@@ -322,6 +347,17 @@ base::Result<void> HttpConnection::write_chunk(std::string_view piece) {
 
 base::Result<void> HttpConnection::end_chunks() {
   return head_only_ || !knows_chunks_ ? base::Result<void>{} : write_all("0\r\n\r\n");
+}
+
+std::string HttpConnection::peer_address() const {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+      address.sin_family != AF_INET)
+    return {};
+  const std::uint32_t host = ntohl(address.sin_addr.s_addr);
+  if (host >> 24 == 127) return "127.0.0.1";
+  return fmt::format("{}.{}.{}.{}", host >> 24, host >> 16 & 255, host >> 8 & 255, host & 255);
 }
 
 bool HttpConnection::peer_gone() const {

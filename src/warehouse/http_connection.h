@@ -73,6 +73,12 @@ class HttpConnection final : public ByteSource {
   [[nodiscard]] base::Result<void> end_chunks();
   [[nodiscard]] bool response_begun() const { return response_begun_; }
 
+  /// The peer's address without its port; the loopback's many addresses are one. Empty: unknown.
+  [[nodiscard]] std::string peer_address() const;
+  /// Whether a request on this connection has had the right password. One caller.
+  [[nodiscard]] bool is_proven() const { return proven_; }
+  void set_proven() { proven_ = true; }
+
   /// The peer has closed its side.
   [[nodiscard]] bool peer_gone() const;
   [[nodiscard]] int socket() const { return socket_; }
@@ -81,6 +87,10 @@ class HttpConnection final : public ByteSource {
 
  private:
   struct Parser;
+  /// Waits for the first byte of a request. False: the peer left or stayed idle for too long.
+  [[nodiscard]] bool wait_for_request();
+  [[nodiscard]] base::Result<bool> read_head();
+  [[nodiscard]] base::Result<HttpRequest> request_of_head();
   [[nodiscard]] base::Result<void> write_all(std::string_view bytes);
 
   const int socket_;
@@ -90,6 +100,7 @@ class HttpConnection final : public ByteSource {
   bool knows_chunks_ = true;
   bool expects_continue_ = false;
   bool response_begun_ = false;
+  bool proven_ = false;
 };
 
 }  // namespace millrace::warehouse

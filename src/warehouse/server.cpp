@@ -72,58 +72,68 @@ void Server::accept_all() {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) ::usleep(50'000);
       continue;
     }
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    auto connection = std::make_shared<HttpConnection>(socket, options_.limits);
-    bool full = false;
-    {
-      const std::lock_guard lock(mutex_);
-      full = connections_.size() >= options_.connections_max;
-      if (!full) connections_.emplace(++next_id, Entry{connection, true});
-    }
-    if (full) {
-      static_cast<void>(connection->respond(
-          503, {{"X-ClickHouse-Exception-Code", std::to_string(kTooManySimultaneousQueries)}},
-          fmt::format("Code: {}. DB::Exception: Too many connections: {} are open; try again later. "
-                      "(TOO_MANY_SIMULTANEOUS_QUERIES)\n",
-                      kTooManySimultaneousQueries, options_.connections_max),
-          false));
-      continue;
-    }
     try {
-      std::thread([this, connection, id = next_id] { serve(connection, id); }).detach();
-    } catch (const std::system_error& error) {
-      spdlog::error("no thread for a connection: {}", error.what());
-      const std::lock_guard lock(mutex_);
-      connections_.erase(next_id);
+      admit(socket, ++next_id);
+    } catch (const std::exception& error) {
+      spdlog::error("no connection: {}", error.what());
     }
   }
 }
 
-void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id) {
+void Server::admit(int socket, std::uint64_t id) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  auto connection = std::make_shared<HttpConnection>(socket, options_.limits);
+  bool full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    full = connections_.size() >= options_.connections_max;
+    if (!full) connections_.emplace(id, Entry{connection, true});
+  }
+  if (full) {
+    static_cast<void>(connection->respond(
+        503, {{"X-ClickHouse-Exception-Code", std::to_string(kTooManySimultaneousQueries)}},
+        fmt::format("Code: {}. DB::Exception: Too many connections: {} are open; try again later. "
+                    "(TOO_MANY_SIMULTANEOUS_QUERIES)\n",
+                    kTooManySimultaneousQueries, options_.connections_max),
+        false));
+    return;
+  }
+  try {
+    std::thread([this, connection, id] { serve(connection, id); }).detach();
+  } catch (const std::system_error& error) {
+    spdlog::error("no thread for a connection: {}", error.what());
+    const std::lock_guard lock(mutex_);
+    connections_.erase(id);
+  }
+}
+
+bool Server::serve_one(HttpConnection& connection, std::uint64_t id) {
   const auto set_idle = [&](bool idle) {
     const std::lock_guard lock(mutex_);
     connections_[id].idle = idle;
     return !stopping_;
   };
-  for (;;) {
-    auto request = connection->read_request();
-    if (!request) {
-      static_cast<void>(connection->respond(request.error().vendor_code,
-                                            {{"Content-Type", "text/plain; charset=UTF-8"}},
-                                            request.error().message + "\n", false));
-      break;
+  auto request = connection.read_request();
+  if (!request) {
+    static_cast<void>(connection.respond(request.error().vendor_code,
+                                         {{"Content-Type", "text/plain; charset=UTF-8"}},
+                                         request.error().message + "\n", false));
+    return false;
+  }
+  if (!*request) return false;
+  static_cast<void>(set_idle(false));
+  const bool reusable = handler_->serve(connection, **request);
+  return set_idle(true) && reusable;
+}
+
+void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id) {
+  try {
+    while (serve_one(*connection, id)) {
     }
-    if (!*request) break;
-    static_cast<void>(set_idle(false));
-    bool reusable = false;
-    try {
-      reusable = handler_->serve(*connection, **request);
-    } catch (const std::exception& error) {
-      spdlog::error("a request ended with an exception: {}", error.what());
-    }
-    const bool go_on = set_idle(true);
-    if (!reusable || !go_on) break;
+  } catch (const std::exception& error) {
+    // Ends the connection, whatever it was; the others go on.
+    spdlog::error("a connection ended with an exception: {}", error.what());
   }
   // Closing may wait a moment for the peer, so not under the lock; the entry stays until it is done, so that
   // `stop` waits for it.
@@ -139,6 +149,7 @@ void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id)
 }
 
 bool Server::stop(base::Deadline deadline) {
+  if (handler_ != nullptr) handler_->stop_waiting();
   if (acceptor_.joinable()) {
     const char byte = 1;
     static_cast<void>(::write(stop_pipe_[1], &byte, 1));

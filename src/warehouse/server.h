@@ -45,7 +45,10 @@ class Server {
 
  private:
   void accept_all();
+  void admit(int socket, std::uint64_t id);
   void serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id);
+  /// True if the connection can take another request.
+  [[nodiscard]] bool serve_one(HttpConnection& connection, std::uint64_t id);
 
   [[nodiscard]] base::Error port_taken() const;
 

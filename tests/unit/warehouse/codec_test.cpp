@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <zstd.h>
 
 #include "warehouse/city_hash.h"
 
@@ -119,6 +121,56 @@ TEST(Codec, ReadsBackItsBlocksAndFindsEveryDamagedByte) {
 }
 
 // The values were made with an independent implementation, the PyPI package clickhouse-cityhash 1.0.2.
+/// A block as its head promises it, with the checksum that belongs to it.
+std::string block(unsigned char method, std::uint32_t packed_size, std::uint32_t plain_size,
+                  const std::string& data) {
+  std::string body(1, static_cast<char>(method));
+  body.append(reinterpret_cast<const char*>(&packed_size), 4);
+  body.append(reinterpret_cast<const char*>(&plain_size), 4);
+  body += data;
+  const Hash128 hash = city_hash_128(body);
+  std::string whole(reinterpret_cast<const char*>(&hash.low), 8);
+  whole.append(reinterpret_cast<const char*>(&hash.high), 8);
+  return whole + body;
+}
+
+TEST(Codec, GivesABlockNoMemoryForWhatItsBytesCannotHold) {
+  constexpr std::uint32_t kLarge = 100u << 20;
+  std::string zstd(ZSTD_compressBound(5), '\0');
+  zstd.resize(ZSTD_compress(zstd.data(), zstd.size(), "hello", 5, 1));
+  for (const std::string& bytes :
+       {block(0x82, 9 + 1, kLarge, "x"), block(0x90, 9 + 1, kLarge, "x"), block(0x02, 9 + 1, kLarge, "x"),
+        block(0x90, static_cast<std::uint32_t>(9 + zstd.size()), kLarge, zstd),
+        block(0x82, kLarge, kLarge, "x"), block(0x82, 0xFFFFFFFF, 0xFFFFFFFF, "x")}) {
+    rusage before{};
+    rusage after{};
+    ::getrusage(RUSAGE_SELF, &before);
+    Pieces source(bytes, 100);
+    EXPECT_FALSE(read_all(*decoded_blocks(source)));
+    ::getrusage(RUSAGE_SELF, &after);
+    EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 50'000) << bytes.size();
+  }
+}
+
+TEST(Codec, ReadsZstdBlocksWithAndWithoutTheirSizeInTheFrame) {
+  const std::string plain = sample(3'000'000);
+  for (const bool with_size : {true, false}) {
+    std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_contentSizeFlag, with_size ? 1 : 0);
+    std::string zstd(ZSTD_compressBound(plain.size()), '\0');
+    zstd.resize(ZSTD_compress2(context.get(), zstd.data(), zstd.size(), plain.data(), plain.size()));
+    const auto size = static_cast<std::uint32_t>(plain.size());
+    Pieces source(block(0x90, static_cast<std::uint32_t>(9 + zstd.size()), size, zstd), 70'000);
+    const auto read = read_all(*decoded_blocks(source));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(*read, plain);
+    for (const std::uint32_t wrong : {size - 1, size + 1}) {
+      Pieces lying(block(0x90, static_cast<std::uint32_t>(9 + zstd.size()), wrong, zstd), 70'000);
+      EXPECT_FALSE(read_all(*decoded_blocks(lying)));
+    }
+  }
+}
+
 TEST(CityHash, GivesTheValuesOfVersion102) {
   struct Golden {
     std::size_t size;
