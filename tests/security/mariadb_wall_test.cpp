@@ -155,7 +155,7 @@ TEST(MariadbWall, LetsNoneOfThemOutOfTheServersDirectory) {
   EXPECT_TRUE(server.run("INSERT INTO w.t VALUES (1, 'ä'), (2, 'b')"));
   EXPECT_TRUE(
       server.run("ALTER TABLE w.t ADD COLUMN c DATETIME DEFAULT NOW(), ADD INDEX (s), ALGORITHM = COPY"));
-  EXPECT_TRUE(server.run("CREATE TABLE w.many AS SELECT seq, REPEAT('x', 200) AS r FROM seq_1_to_20000"));
+  EXPECT_TRUE(server.run("CREATE TABLE w.many AS SELECT seq, REPEAT('x', 200) AS r FROM w.seq_1_to_20000"));
   EXPECT_TRUE(server.run("RENAME TABLE w.t TO w.u"));
   EXPECT_EQ(server.ask("SELECT GROUP_CONCAT(s ORDER BY a) FROM w.u"), "ä,b");
   EXPECT_EQ(server.ask("SELECT COUNT(*) FROM (SELECT r, seq FROM w.many ORDER BY r, seq LIMIT 15000) AS x"),
