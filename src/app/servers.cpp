@@ -87,6 +87,7 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
     options.directory = data / "mysql";
     options.port = static_cast<std::uint16_t>(settings.mysql_port);
     options.password = settings.mysql_password;
+    options.unconfined = settings.mysql_unconfined;
     options.buffer_pool_bytes = static_cast<std::uint64_t>(settings.mysql_buffer_pool_mb) * kMebibyte;
     servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
     mariadb_started = std::async(
@@ -109,6 +110,7 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
     options.port = static_cast<std::uint16_t>(settings.clickhouse_port);
     options.user = settings.clickhouse_user;
     options.password = settings.clickhouse_password;
+    options.unconfined = settings.clickhouse_unconfined;
     servers->warehouse_ = std::make_unique<supervise::PrivateWarehouse>(std::move(options));
     warehouse_started = told("clickhouse", "clickhouse.port", servers->warehouse_->start(deadline));
   }

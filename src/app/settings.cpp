@@ -31,6 +31,7 @@ const std::array kSettings = {
     SettingInfo{"api.read_threads", &Settings::api_read_threads, "Threads for reads of the stores", 1, 256},
 
     SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a private mariadbd; false: use the server named here"},
+    SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The private mariadbd is not held to its own directory by the kernel (Landlock)"},
     SettingInfo{"mysql.url", &Settings::mysql_url, "mysql://user:password@host:port/database; replaces the parts below", 0, 0, true},
     SettingInfo{"mysql.host", &Settings::mysql_host, "Host of the order store"},
     SettingInfo{"mysql.port", &Settings::mysql_port, "Port of the order store", 1, kPortMax},
@@ -41,6 +42,7 @@ const std::array kSettings = {
     SettingInfo{"mysql.buffer_pool_mb", &Settings::mysql_buffer_pool_mb, "Buffer pool of the private mariadbd in MiB", 16, 1 << 20},
 
     SettingInfo{"clickhouse.embedded", &Settings::clickhouse_embedded, "`up` starts millrace-warehouse; false: use the server named here"},
+    SettingInfo{"clickhouse.unconfined", &Settings::clickhouse_unconfined, "millrace-warehouse runs without Landlock and seccomp: for kernels where they get in its way"},
     SettingInfo{"clickhouse.url", &Settings::clickhouse_url, "http://host:port or https://host:port; replaces host and port"},
     SettingInfo{"clickhouse.host", &Settings::clickhouse_host, "Host of the warehouse"},
     SettingInfo{"clickhouse.port", &Settings::clickhouse_port, "HTTP port of the warehouse", 1, kPortMax},

@@ -30,6 +30,7 @@ struct Settings {
   std::int64_t api_read_threads = 4;
 
   bool mysql_embedded = true;
+  bool mysql_unconfined = false;
   std::string mysql_url;  // when empty, made from the parts below
   std::string mysql_host = "127.0.0.1";
   std::int64_t mysql_port = 3306;
@@ -40,6 +41,7 @@ struct Settings {
   std::int64_t mysql_buffer_pool_mb = 256;
 
   bool clickhouse_embedded = true;
+  bool clickhouse_unconfined = false;
   std::string clickhouse_url;  // when empty, made from host and port
   std::string clickhouse_host = "127.0.0.1";
   std::int64_t clickhouse_port = 8123;

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confinement/landlock.h"
+
 extern char** environ;
 
 namespace millrace::supervise {
@@ -50,6 +52,7 @@ struct Launch {
   pid_t parent;
   const int* kept;
   std::size_t kept_count;
+  int ruleset;
 };
 
 [[noreturn]] void run_child(const Launch& launch) {
@@ -70,6 +73,10 @@ struct Launch {
   const int nothing = ::open("/dev/null", O_RDONLY);
   if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(launch.log, 1) < 0 || ::dup2(launch.log, 2) < 0)
     give_up();
+  if (launch.ruleset >= 0) {
+    errno = confinement::enforce(launch.ruleset);
+    if (errno != 0) give_up();
+  }
   ::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   for (std::size_t i = 0; i < launch.kept_count; ++i) ::fcntl(launch.kept[i], F_SETFD, 0);
   ::execve(launch.program, launch.arguments, launch.environment);
@@ -109,7 +116,8 @@ base::Result<ChildProcess> ChildProcess::start(const ChildSpec& spec) {
                       .failure = failure[1],
                       .parent = ::getpid(),
                       .kept = spec.kept_files.data(),
-                      .kept_count = spec.kept_files.size()};
+                      .kept_count = spec.kept_files.size(),
+                      .ruleset = spec.ruleset_file};
   const pid_t pid = ::fork();
   if (pid == 0) run_child(launch);
   const int fork_error = errno;

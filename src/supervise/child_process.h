@@ -22,7 +22,8 @@ struct ChildSpec {
   std::vector<std::pair<std::string, std::string>> environment;  ///< Beside our own environment.
   std::filesystem::path log_file;                                ///< Standard output and error are appended.
   std::vector<int>
-      kept_files;  ///< Descriptors that the child keeps open; all others but 0, 1 and 2 are closed.
+      kept_files;         ///< Descriptors that the child keeps open; all others but 0, 1 and 2 are closed.
+  int ruleset_file = -1;  ///< Of the confinement::Ruleset that the child is held to; -1: none.
 };
 
 /// How a process ended: "exit code 1", "signal 9".

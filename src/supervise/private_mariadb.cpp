@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "confinement/landlock.h"
 #include "supervise/directory_lock.h"
 #include "supervise/log_file.h"
+#include "supervise/mariadb_rules.h"
 #include "supervise/program.h"
 #include "supervise/tcp_probe.h"
 
@@ -97,6 +99,7 @@ class PrivateMariadb::Impl {
     if (started) started = make_temporary();
     if (started) started = make_data(deadline);
     if (started) started = write_file(accounts_file(), accounts_script(options_.password));
+    if (started) started = prepare_confinement(server);
     if (started) {
       supervisor_ = std::make_unique<Supervisor>(service(server));
       started = supervisor_->start(deadline);
@@ -131,6 +134,23 @@ class PrivateMariadb::Impl {
     std::error_code error;
     fs::create_directories(temporary(), error);
     if (error) return base::fatal(fmt::format("cannot make {}: {}", temporary().string(), error.message()));
+    return {};
+  }
+
+  base::Result<void> prepare_confinement(const fs::path& server) {
+    ruleset_.reset();
+    if (options_.unconfined) {
+      spdlog::warn("mariadbd is not confined: whoever may use it as root reaches the files of this user");
+      return {};
+    }
+    MILLRACE_TRY_ASSIGN(
+        std::optional<confinement::Ruleset> ruleset,
+        confinement::Ruleset::prepare(mariadb_rules(server, options_.directory, options_.port)));
+    if (ruleset) {
+      ruleset_.emplace(std::move(*ruleset));
+    } else {
+      spdlog::warn("the kernel has no Landlock that can be used: mariadbd is not held to its own directory");
+    }
     return {};
   }
 
@@ -187,6 +207,7 @@ class PrivateMariadb::Impl {
     service.child.program = server;
     service.child.log_file = log_file();
     service.child.kept_files = {lock_->file()};
+    if (ruleset_) service.child.ruleset_file = ruleset_->file();
     service.child.arguments = {
         "--no-defaults",
         "--datadir=" + data().string(),
@@ -227,6 +248,7 @@ class PrivateMariadb::Impl {
 
   PrivateMariadbOptions options_;
   std::optional<DirectoryLock> lock_;
+  std::optional<confinement::Ruleset> ruleset_;  // for as long as the supervisor starts servers
   std::unique_ptr<Supervisor> supervisor_;
 };
 

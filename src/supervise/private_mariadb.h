@@ -19,6 +19,7 @@ struct PrivateMariadbOptions {
       password;  ///< Of the users root and admin, on 127.0.0.1 and the socket; set anew at every start.
   std::uint64_t buffer_pool_bytes = std::uint64_t{128} << 20;
   std::vector<std::string> extra_arguments;  ///< For mariadbd.
+  bool unconfined = false;  ///< Leaves out Landlock, which holds it to its own directory and port.
 };
 
 /// One caller. Acknowledged commits are on the disk (flush at every commit). Nothing of it survives this

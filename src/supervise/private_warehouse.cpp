@@ -83,6 +83,7 @@ class PrivateWarehouse::Impl {
         "--path",           (options_.directory / "data").string(), "--host", options_.host,
         "--port",           std::to_string(options_.port),          "--user", options_.user,
         "--die-with-parent"};
+    if (options_.unconfined) service.child.arguments.emplace_back("--unconfined");
     service.child.arguments.insert(service.child.arguments.end(), options_.extra_arguments.begin(),
                                    options_.extra_arguments.end());
     service.child.environment = options_.environment;
