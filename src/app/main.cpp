@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include "adapters/system/logging.h"
 #include "adapters/system/signals.h"
@@ -24,6 +25,7 @@
 #include "app/roles/roles.h"
 #include "app/settings.h"
 #include "app/setup.h"
+#include "base/environment.h"
 
 namespace millrace::app {
 namespace {
@@ -233,6 +235,8 @@ int run(int argc, char** argv) {
   if (config_file.empty() && std::filesystem::exists(kDefaultConfigFile)) config_file = kDefaultConfigFile;
   const auto loaded =
       load_settings(config_file, [](const std::string& name) { return std::getenv(name.c_str()); }, flags);
+  for (const SettingInfo& info : all_settings())
+    if (info.secret) base::take_from_environment(info.variable());
   if (!loaded) return finish(std::unexpected(loaded.error()));
   const Settings& settings = *loaded;
   if (config->parsed()) {
@@ -318,6 +322,7 @@ int run(int argc, char** argv) {
 }  // namespace millrace::app
 
 int main(int argc, char** argv) {
+  ::umask(077);  // what it writes is for its own user alone
   millrace::adapters::system::block_stop_signals();
   try {
     return millrace::app::run(argc, argv);

@@ -33,7 +33,7 @@ struct Settings {
   std::string mysql_url;  // when empty, made from the parts below
   std::string mysql_host = "127.0.0.1";
   std::int64_t mysql_port = 3306;
-  std::string mysql_user = "root";
+  std::string mysql_user = "admin";
   std::string mysql_password = "test123";
   std::string mysql_database = "ecommerce";
   std::int64_t mysql_connections_max = 16;
