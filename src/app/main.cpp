@@ -5,6 +5,7 @@
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
 //   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, topics, groups,
 //   cluster, config
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -23,6 +24,7 @@
 #include "app/job_commands.h"
 #include "app/log_commands.h"
 #include "app/roles/roles.h"
+#include "app/run_as.h"
 #include "app/settings.h"
 #include "app/setup.h"
 #include "base/environment.h"
@@ -238,12 +240,17 @@ int run(int argc, char** argv) {
   for (const SettingInfo& info : all_settings())
     if (info.secret) base::take_from_environment(info.variable());
   if (!loaded) return finish(std::unexpected(loaded.error()));
-  const Settings& settings = *loaded;
+  Settings settings = *loaded;
   if (config->parsed()) {
     for (const SettingInfo& info : all_settings())
       fmt::print("{} = {}\n", info.key, shown_value(settings, info));
     return kExitOk;
   }
+
+  const bool is_server = up->parsed() || api->parsed() ||
+                         std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });
+  if (is_server)
+    if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
 
   while (up->parsed() && up_options.detach) {
     const auto detached = detach(settings);

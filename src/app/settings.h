@@ -22,6 +22,7 @@ struct Settings {
   std::string data_dir = "./data";
   std::string log_level = "info";
   std::string log_file;
+  std::string process_run_as;
 
   std::string api_host = "127.0.0.1";
   std::int64_t api_port = 3000;
@@ -106,6 +107,7 @@ struct SettingInfo {
   std::int64_t least = 0;  ///< Of numbers and of durations in ms.
   std::int64_t most = INT64_MAX;
   bool secret = false;
+  std::string_view own_flag = {};  ///< Instead of the one that its key makes.
 
   [[nodiscard]] std::string flag() const;      ///< "--sink-max-delay"
   [[nodiscard]] std::string variable() const;  ///< "MILLRACE_SINK_MAX_DELAY"

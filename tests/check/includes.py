@@ -28,6 +28,7 @@ ALLOWED = {
     "inspect": {"ports", "base"},
     "api": STAGES | {"inspect", "jobs", "letters"} | FOUNDATION,
     "tools": {"ordering"} | FOUNDATION,
+    "privileges": {"base"},
     "supervise": FOUNDATION,
     "warehouse": {"base"},
 }
@@ -35,7 +36,7 @@ ALLOWED["app"] = set(ALLOWED)
 
 # Header (a regular expression on what stands between the brackets) -> the rooms that may name its vendor.
 NETWORK_ROOMS = {"adapters/http", "warehouse"}
-PROCESS_ROOMS = {"adapters/system", "supervise", "warehouse", "app"}
+PROCESS_ROOMS = {"adapters/system", "privileges", "supervise", "warehouse", "app"}
 VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
     (r"prometheus/.*", {"adapters/prometheus"}),
