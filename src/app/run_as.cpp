@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/event_log.h"
 #include "privileges/become.h"
 #include "privileges/mounts.h"
 #include "privileges/ownership.h"
@@ -83,6 +84,23 @@ base::Result<std::vector<privileges::Need>> needs_of_servers(const Settings& set
   return needs;
 }
 
+/// The certificates and keys that kafka.client names; in it, relative paths become absolute.
+base::Result<std::vector<privileges::Need>> needs_of_kafka_client(Settings& settings) {
+  std::vector<privileges::Need> needs;
+  if (settings.event_log_kind != "kafka") return needs;
+  MILLRACE_TRY_ASSIGN(const auto client, parse_client_settings(settings.kafka_client));
+  settings.kafka_client.clear();
+  for (auto [name, value] : client) {
+    std::error_code error;
+    if (name.ends_with(".location") && fs::exists(value, error)) {
+      MILLRACE_TRY(make_absolute(value));
+      needs.push_back({.path = value});
+    }
+    settings.kafka_client += fmt::format("{}{}={}", settings.kafka_client.empty() ? "" : ";", name, value);
+  }
+  return needs;
+}
+
 }  // namespace
 
 base::Result<void> become_unprivileged(Settings& settings, bool brings_servers) {
@@ -98,10 +116,11 @@ base::Result<void> become_unprivileged(Settings& settings, bool brings_servers) 
         "into one of them has the machine\n");
     return {};
   }
-  std::vector<privileges::Need> needs;
+  MILLRACE_TRY_ASSIGN(std::vector<privileges::Need> needs, needs_of_kafka_client(settings));
   if (brings_servers) {
     MILLRACE_TRY(privileges::give_directory(settings.data_dir, user, kMark));
-    MILLRACE_TRY_ASSIGN(needs, needs_of_servers(settings));
+    MILLRACE_TRY_ASSIGN(const auto of_servers, needs_of_servers(settings));
+    needs.insert(needs.end(), of_servers.begin(), of_servers.end());
     needs.push_back({.path = settings.data_dir, .is_writable = true});
   }
   if (!settings.clickhouse_ca_file.empty()) needs.push_back({.path = settings.clickhouse_ca_file});
