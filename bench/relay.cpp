@@ -298,7 +298,7 @@ void run(int argc, char** argv) {
   supervise::PrivateMariadb mariadb(mariadb_options);
   must(mariadb.start(soon()));
   const std::string url =
-      fmt::format("mysql://root:{}@127.0.0.1:{}/ecommerce", kPassword, mariadb_options.port);
+      fmt::format("mysql://admin:{}@127.0.0.1:{}/ecommerce", kPassword, mariadb_options.port);
   const auto address = must(adapters::mysql::parse_server_url(url));
   must(adapters::mysql::init_db(address, {}, soon()));
 

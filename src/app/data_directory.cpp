@@ -29,6 +29,24 @@ std::string holder_text(int file) {
       base::trim(std::string_view(pid.data(), length > 0 ? static_cast<std::size_t>(length) : 0)));
 }
 
+/// A directory that is ours, and the files in it, are for their owner alone; earlier versions went by the
+/// umask. One that cannot be changed is another user's, who keeps it as he likes.
+void keep_from_others(const std::filesystem::path& directory) {
+  using std::filesystem::perms;
+  std::error_code ignored;
+  if (!std::filesystem::is_empty(directory, ignored) &&
+      !std::filesystem::exists(directory / kLockFile, ignored))
+    return;
+  std::filesystem::permissions(directory, perms::owner_all, ignored);
+  for (std::filesystem::directory_iterator entry(directory, ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    std::error_code gone;
+    if (entry->is_symlink(gone)) continue;
+    std::filesystem::permissions(entry->path(), perms::group_all | perms::others_all,
+                                 std::filesystem::perm_options::remove, gone);
+  }
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path) {
@@ -39,7 +57,8 @@ base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::stri
     return base::invalid(
         fmt::format("cannot make the data directory {}: {}", absolute.string(), failed.message()));
   const auto lock_file = absolute / kLockFile;
-  const int file = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  keep_from_others(absolute);
+  const int file = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file < 0)
     return base::invalid(
         fmt::format("cannot write in the data directory {}: {}", absolute.string(), std::strerror(errno)));

@@ -5,6 +5,7 @@
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
 //   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, topics, groups,
 //   cluster, config
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include "adapters/system/logging.h"
 #include "adapters/system/signals.h"
@@ -22,8 +24,10 @@
 #include "app/job_commands.h"
 #include "app/log_commands.h"
 #include "app/roles/roles.h"
+#include "app/run_as.h"
 #include "app/settings.h"
 #include "app/setup.h"
+#include "base/environment.h"
 
 namespace millrace::app {
 namespace {
@@ -233,13 +237,20 @@ int run(int argc, char** argv) {
   if (config_file.empty() && std::filesystem::exists(kDefaultConfigFile)) config_file = kDefaultConfigFile;
   const auto loaded =
       load_settings(config_file, [](const std::string& name) { return std::getenv(name.c_str()); }, flags);
+  for (const SettingInfo& info : all_settings())
+    if (info.secret) base::take_from_environment(info.variable());
   if (!loaded) return finish(std::unexpected(loaded.error()));
-  const Settings& settings = *loaded;
+  Settings settings = *loaded;
   if (config->parsed()) {
     for (const SettingInfo& info : all_settings())
       fmt::print("{} = {}\n", info.key, shown_value(settings, info));
     return kExitOk;
   }
+
+  const bool is_server = up->parsed() || api->parsed() ||
+                         std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });
+  if (is_server)
+    if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
 
   while (up->parsed() && up_options.detach) {
     const auto detached = detach(settings);
@@ -318,6 +329,7 @@ int run(int argc, char** argv) {
 }  // namespace millrace::app
 
 int main(int argc, char** argv) {
+  ::umask(077);  // what it writes is for its own user alone
   millrace::adapters::system::block_stop_signals();
   try {
     return millrace::app::run(argc, argv);

@@ -24,6 +24,8 @@ const std::array kSettings = {
     SettingInfo{"log.level", &Settings::log_level, "trace, debug, info, warn, error or off"},
     SettingInfo{"log.file", &Settings::log_file, "Empty: standard error (with the live summary: millrace.log in the data directory)"},
 
+    SettingInfo{"process.run_as", &Settings::process_run_as, "The user that `up` and the roles become when root starts them: a name, a number, or uid:gid (empty: millrace)", 0, INT64_MAX, false, "--run-as"},
+
     SettingInfo{"api.host", &Settings::api_host, "Address to listen on"},
     SettingInfo{"api.port", &Settings::api_port, "Port of the HTTP API (0: any free one)", 0, kPortMax},
     SettingInfo{"api.body_bytes_max", &Settings::api_body_bytes_max, "The largest request body", 1'024, 1 << 30},
@@ -256,7 +258,7 @@ base::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 }
 
 std::string SettingInfo::flag() const {
-  return replaced(key, "--", '-', '-');
+  return own_flag.empty() ? replaced(key, "--", '-', '-') : std::string(own_flag);
 }
 std::string SettingInfo::variable() const {
   return base::to_upper(replaced(key, "MILLRACE_", '_', '_'));

@@ -22,6 +22,7 @@ struct Settings {
   std::string data_dir = "./data";
   std::string log_level = "info";
   std::string log_file;
+  std::string process_run_as;
 
   std::string api_host = "127.0.0.1";
   std::int64_t api_port = 3000;
@@ -34,7 +35,7 @@ struct Settings {
   std::string mysql_url;  // when empty, made from the parts below
   std::string mysql_host = "127.0.0.1";
   std::int64_t mysql_port = 3306;
-  std::string mysql_user = "root";
+  std::string mysql_user = "admin";
   std::string mysql_password = "test123";
   std::string mysql_database = "ecommerce";
   std::int64_t mysql_connections_max = 16;
@@ -108,6 +109,7 @@ struct SettingInfo {
   std::int64_t least = 0;  ///< Of numbers and of durations in ms.
   std::int64_t most = INT64_MAX;
   bool secret = false;
+  std::string_view own_flag = {};  ///< Instead of the one that its key makes.
 
   [[nodiscard]] std::string flag() const;      ///< "--sink-max-delay"
   [[nodiscard]] std::string variable() const;  ///< "MILLRACE_SINK_MAX_DELAY"

@@ -4,11 +4,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 #include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,12 +32,20 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return list;
 }
 
+/// What a server needs of our environment: where programs and temporary files are, and how people write. All
+/// else, secrets among it, is no business of a child.
+bool is_handed_down(std::string_view name) {
+  constexpr std::string_view kNames[] = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "JAVA_HOME"};
+  return name.starts_with("LC_") || std::ranges::find(kNames, name) != std::end(kNames);
+}
+
 std::vector<std::string> environment_of(const ChildSpec& spec) {
   std::vector<std::string> list;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));
-    if (std::ranges::none_of(spec.environment, [&](const auto& pair) { return pair.first == name; }))
+    if (is_handed_down(name) &&
+        std::ranges::none_of(spec.environment, [&](const auto& pair) { return pair.first == name; }))
       list.emplace_back(text);
   }
   for (const auto& [name, value] : spec.environment) list.push_back(name + "=" + value);
@@ -64,6 +75,9 @@ struct Launch {
   ::setpgid(0, 0);
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up();
   if (::getppid() != launch.parent) ::_exit(127);  // the parent died before the line above
+  // No program that it starts gets more rights than it has, by a set-user-ID bit or a file's capabilities.
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up();
+  ::umask(077);
 
   sigset_t none;
   ::sigemptyset(&none);

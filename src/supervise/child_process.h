@@ -19,8 +19,10 @@ struct ChildSpec {
   std::string name;               ///< For logs and displays: "mariadbd".
   std::filesystem::path program;  ///< With its folder; PATH is not searched.
   std::vector<std::string> arguments;
-  std::vector<std::pair<std::string, std::string>> environment;  ///< Beside our own environment.
-  std::filesystem::path log_file;                                ///< Standard output and error are appended.
+  std::vector<std::pair<std::string, std::string>>
+      environment;  ///< Beside PATH, HOME, the locale, TZ, TMPDIR and JAVA_HOME of our own; no other is
+                    ///< handed down.
+  std::filesystem::path log_file;  ///< Standard output and error are appended.
   std::vector<int>
       kept_files;         ///< Descriptors that the child keeps open; all others but 0, 1 and 2 are closed.
   int ruleset_file = -1;  ///< Of the confinement::Ruleset that the child is held to; -1: none.
@@ -30,7 +32,8 @@ struct ChildSpec {
 [[nodiscard]] std::string describe_exit(int wait_status);
 
 /// One caller. The process is in a group of its own, so a Ctrl-C at our terminal does not reach it, and gets
-/// SIGKILL from the kernel when the thread that started it ends, however that happens. Killed and waited for
+/// SIGKILL from the kernel when the thread that started it ends, however that happens. Its files are for its
+/// own user alone (umask 077), and it can gain no rights by starting other programs. Killed and waited for
 /// when destroyed.
 class ChildProcess {
  public:

@@ -76,20 +76,21 @@ std::string class_path_of(const fs::path& folder) {
 
 }  // namespace
 
+fs::path kafka_jar_folder() {
+  const char* const cache = std::getenv("XDG_CACHE_HOME");
+  const char* const home = std::getenv("HOME");
+  const fs::path base =
+      cache != nullptr && *cache != '\0' ? fs::path(cache) : fs::path(home == nullptr ? "" : home) / ".cache";
+  return base / "millrace" / ("kafka-" MILLRACE_KAFKA_VERSION);
+}
+
 class PrivateKafka::Impl {
  public:
   explicit Impl(PrivateKafkaOptions given) : options_(std::move(given)) {
     MILLRACE_ASSERT(!options_.nodes.empty());
     std::error_code ignored;
     options_.directory = fs::absolute(options_.directory, ignored).lexically_normal();
-    if (options_.jar_folder.empty()) {
-      const char* const cache = std::getenv("XDG_CACHE_HOME");
-      const char* const home = std::getenv("HOME");
-      const fs::path base = cache != nullptr && *cache != '\0'
-                                ? fs::path(cache)
-                                : fs::path(home == nullptr ? "" : home) / ".cache";
-      options_.jar_folder = base / "millrace" / ("kafka-" MILLRACE_KAFKA_VERSION);
-    }
+    if (options_.jar_folder.empty()) options_.jar_folder = kafka_jar_folder();
   }
 
   base::Result<void> start(base::Deadline deadline) {

@@ -19,10 +19,13 @@ struct KafkaNodePorts {
 struct PrivateKafkaOptions {
   std::filesystem::path directory;   ///< Of our own: data and logs of all nodes. Made if it is not there; one
                                      ///< instance uses it at a time.
-  std::filesystem::path jar_folder;  ///< The brokers' jars. Empty: where scripts/bootstrap puts them.
+  std::filesystem::path jar_folder;  ///< The brokers' jars. Empty: kafka_jar_folder().
   std::vector<KafkaNodePorts> nodes = {{19092, 29092}, {19093, 29093}, {19094, 29094}};  ///< Ids 1, 2, 3 …
   unsigned heap_mib = 256;                                                               ///< Of each node.
 };
+
+/// Where scripts/bootstrap puts the brokers' jars.
+[[nodiscard]] std::filesystem::path kafka_jar_folder();
 
 /// One caller. Internal topics have as many replicas as there are nodes, three at most. Nothing of it
 /// survives this process, however that ends.

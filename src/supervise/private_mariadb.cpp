@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -28,6 +29,10 @@ constexpr std::string_view kHost = "127.0.0.1";
 constexpr std::string_view kServerNames[] = {"mariadbd", "mysqld"};
 constexpr std::string_view kInstallNames[] = {"mariadb-install-db", "mysql_install_db"};
 
+/// MariaDB sets its umask to 0 and gives its files these modes instead. Source: MariaDB, my_init().
+const std::vector<std::pair<std::string, std::string>> kFileModes = {{"UMASK", "0600"},
+                                                                     {"UMASK_DIR", "0700"}};
+
 using Sha1 = std::array<unsigned char, 20>;
 
 Sha1 sha1(const void* data, std::size_t size) {
@@ -46,21 +51,56 @@ std::string stored_password(const std::string& password) {
   return text;
 }
 
-/// Who may log in, as statements that the server runs before it takes connections. Holds no clear password.
-std::string accounts_script(const std::string& password) {
-  const std::string hash = stored_password(password);
+/// As a pattern that the name alone fits, in the way of GRANT ... ON `pattern`.*
+std::string grant_pattern(std::string_view database) {
+  std::string pattern;
+  for (const char c : database) {
+    if (c == '_' || c == '%' || c == '\\') pattern += '\\';
+    pattern += c;
+    if (c == '`') pattern += c;
+  }
+  return pattern;
+}
+
+/// Who may log in and do what, as statements that the server runs before it takes connections. Holds no clear
+/// password.
+std::string accounts_script(const PrivateMariadbOptions& options, const std::string& root_password) {
   std::string text =
       "DELETE FROM mysql.global_priv WHERE User = '' OR (User IN ('root', 'admin') AND Host NOT IN "
       "('localhost', '127.0.0.1'));\n"
-      "DELETE FROM mysql.proxies_priv WHERE Host NOT IN ('localhost', '127.0.0.1');\n"
+      "DELETE FROM mysql.proxies_priv;\n"
       "FLUSH PRIVILEGES;\n";
-  for (const std::string_view user : {"root", "admin"})
-    for (const std::string_view host : {"localhost", "127.0.0.1"})
+  for (const std::string_view host : {"localhost", "127.0.0.1"}) {
+    const auto account = [&](std::string_view user, const std::string& password) {
       text += fmt::format(
           "CREATE USER IF NOT EXISTS '{0}'@'{1}';\n"
           "ALTER USER '{0}'@'{1}' IDENTIFIED BY PASSWORD '{2}';\n"
-          "GRANT ALL PRIVILEGES ON *.* TO '{0}'@'{1}' WITH GRANT OPTION;\n",
-          user, host, hash);
+          "REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{0}'@'{1}';\n",
+          user, host, stored_password(password));
+    };
+    account("admin", options.password);
+    text += fmt::format("GRANT ALL PRIVILEGES ON `{}`.* TO 'admin'@'{}';\n", grant_pattern(options.database),
+                        host);
+    account("root", root_password);
+    // The server takes the rights of the most exact pattern alone, so those on the system's databases stand
+    // before those on all: who could write there would grant himself FILE, or register a plugin.
+    text += fmt::format(
+        "GRANT PROCESS, SHOW DATABASES ON *.* TO 'root'@'{0}';\n"
+        "GRANT ALL PRIVILEGES ON `%`.* TO 'root'@'{0}';\n"
+        "GRANT SHOW VIEW ON `mysql`.* TO 'root'@'{0}';\n"
+        "GRANT SELECT, EXECUTE, SHOW VIEW ON `sys`.* TO 'root'@'{0}';\n",
+        host);
+  }
+  return text;
+}
+
+/// 192 random bits as text.
+base::Result<std::string> random_password() {
+  std::array<unsigned char, 24> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+    return base::fatal("the system gives no random numbers");
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
   return text;
 }
 
@@ -98,7 +138,7 @@ class PrivateMariadb::Impl {
     base::Result<void> started = check_port();
     if (started) started = make_temporary();
     if (started) started = make_data(deadline);
-    if (started) started = write_file(accounts_file(), accounts_script(options_.password));
+    if (started) started = write_accounts();
     if (started) started = prepare_confinement(server);
     if (started) {
       supervisor_ = std::make_unique<Supervisor>(service(server));
@@ -127,13 +167,18 @@ class PrivateMariadb::Impl {
   [[nodiscard]] fs::path data() const { return options_.directory / "data"; }
   [[nodiscard]] fs::path accounts_file() const { return options_.directory / "accounts.sql"; }
   [[nodiscard]] fs::path temporary() const { return options_.directory / "tmp"; }
+  [[nodiscard]] fs::path plugins() const { return options_.directory / "no-plugins"; }
 
   /// A server that starts removes all files named #sql… from its temporary directory: in one that is shared,
   /// those of every other server of the machine. Source: MariaDB, mysql_rm_tmp_tables().
   base::Result<void> make_temporary() const {
     std::error_code error;
-    fs::create_directories(temporary(), error);
-    if (error) return base::fatal(fmt::format("cannot make {}: {}", temporary().string(), error.message()));
+    for (const fs::path& directory : {temporary(), plugins()}) {
+      fs::create_directories(directory, error);
+      if (error) return base::fatal(fmt::format("cannot make {}: {}", directory.string(), error.message()));
+    }
+    // The server reads it; nobody, the server included, puts anything there.
+    fs::permissions(plugins(), fs::perms::owner_read | fs::perms::owner_exec, error);
     return {};
   }
 
@@ -152,6 +197,14 @@ class PrivateMariadb::Impl {
       spdlog::warn("the kernel has no Landlock that can be used: mariadbd is not held to its own directory");
     }
     return {};
+  }
+
+  base::Result<void> write_accounts() const {
+    std::string root_password = options_.root_password;
+    if (root_password.empty()) {
+      MILLRACE_TRY_ASSIGN(root_password, random_password());
+    }
+    return write_file(accounts_file(), accounts_script(options_, root_password));
   }
 
   base::Result<void> check_port() const {
@@ -188,6 +241,7 @@ class PrivateMariadb::Impl {
                       "--tmpdir=" + temporary().string()};
     if (::geteuid() == 0) spec.arguments.emplace_back("--user=root");
     spec.log_file = options_.directory / "install-db.log";
+    spec.environment = kFileModes;
     spec.kept_files = {lock_->file()};
     MILLRACE_TRY_ASSIGN(ChildProcess installer, ChildProcess::start(spec));
     const auto ended = installer.wait(deadline);
@@ -206,6 +260,7 @@ class PrivateMariadb::Impl {
     service.child.name = "mariadbd";
     service.child.program = server;
     service.child.log_file = log_file();
+    service.child.environment = kFileModes;
     service.child.kept_files = {lock_->file()};
     if (ruleset_) service.child.ruleset_file = ruleset_->file();
     service.child.arguments = {
@@ -220,6 +275,11 @@ class PrivateMariadb::Impl {
         fmt::format("--bind-address={}", kHost),
         "--skip-name-resolve",
         "--skip-log-bin",
+        // A path that no file lies below: MariaDB 10.11 does not know MySQL's NULL.
+        "--secure-file-priv=/dev/null",
+        "--local-infile=0",
+        "--symbolic-links=0",
+        "--plugin-dir=" + plugins().string(),
         "--log-warnings=1",  // 2 would note every probe
         "--performance-schema=OFF",
         "--default-time-zone=+00:00",
@@ -238,10 +298,14 @@ class PrivateMariadb::Impl {
     service.before_start = [this] { return check_port(); };
     // The server greets first: a packet with a header of four bytes and the protocol version, 10.
     // Source: MySQL internals, Protocol::Handshake.
-    service.probe = [port = options_.port](base::Deadline deadline) -> base::Result<void> {
+    service.probe = [port = options_.port, path = socket()](base::Deadline deadline) -> base::Result<void> {
       MILLRACE_TRY_ASSIGN(const std::string greeting, first_answer(std::string(kHost), port, "", deadline));
-      if (greeting.size() > 4 && greeting[4] == '\x0a') return {};
-      return base::unavailable("the server refuses connections");
+      if (greeting.size() <= 4 || greeting[4] != '\x0a')
+        return base::unavailable("the server refuses connections");
+      // The server makes it for everybody.
+      std::error_code error;
+      fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, error);
+      return {};
     };
     return service;
   }

@@ -15,8 +15,10 @@ struct PrivateMariadbOptions {
   std::filesystem::path directory;  ///< Of our own: data, socket, logs. Made if it is not there; one instance
                                     ///< uses it at a time.
   std::uint16_t port = 3306;        ///< On 127.0.0.1 only.
+  std::string database = "ecommerce";  ///< What the user admin may use: everything in it, and no other.
+  std::string password;  ///< Of the user admin, on 127.0.0.1 and the socket; set anew at every start.
   std::string
-      password;  ///< Of the users root and admin, on 127.0.0.1 and the socket; set anew at every start.
+      root_password;  ///< Of the user root, likewise. Empty: a random one at every start, kept nowhere.
   std::uint64_t buffer_pool_bytes = std::uint64_t{128} << 20;
   std::vector<std::string> extra_arguments;  ///< For mariadbd.
   bool unconfined = false;  ///< Leaves out Landlock, which holds it to its own directory and port.
@@ -24,6 +26,11 @@ struct PrivateMariadbOptions {
 
 /// One caller. Acknowledged commits are on the disk (flush at every commit). Nothing of it survives this
 /// process, however that ends, and the data is whole at the next start.
+///
+/// No statement of any user reads or writes a file outside of the data directory or loads code: nobody has
+/// FILE, SUPER or the right to grant, nobody may change the tables of rights in `mysql`, secure_file_priv
+/// names what cannot hold a file, and the directory of plugins is empty. The user root may use every other
+/// database.
 class PrivateMariadb {
  public:
   explicit PrivateMariadb(PrivateMariadbOptions options);

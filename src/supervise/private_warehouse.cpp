@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "supervise/directory_lock.h"
 #include "supervise/program.h"
+#include "supervise/secret_file.h"
 #include "supervise/tcp_probe.h"
 
 namespace millrace::supervise {
@@ -37,6 +38,10 @@ class PrivateWarehouse::Impl {
       MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options_.directory, deadline));
       lock_.emplace(std::move(lock));
     }
+    {
+      MILLRACE_TRY_ASSIGN(SecretFile password, SecretFile::make(options_.password));
+      password_.emplace(std::move(password));
+    }
     base::Result<void> started = check_port();
     if (started) {
       supervisor_ = std::make_unique<Supervisor>(service());
@@ -48,6 +53,7 @@ class PrivateWarehouse::Impl {
 
   void stop() {
     supervisor_.reset();
+    password_.reset();
     lock_.reset();
   }
 
@@ -78,16 +84,15 @@ class PrivateWarehouse::Impl {
     service.child.name = "millrace-warehouse";
     service.child.program = options_.program;
     service.child.log_file = log_file();
-    service.child.kept_files = {lock_->file()};
+    service.child.kept_files = {lock_->file(), password_->file()};
     service.child.arguments = {
-        "--path",           (options_.directory / "data").string(), "--host", options_.host,
-        "--port",           std::to_string(options_.port),          "--user", options_.user,
-        "--die-with-parent"};
+        "--path",        (options_.directory / "data").string(), "--host",           options_.host,
+        "--port",        std::to_string(options_.port),          "--user",           options_.user,
+        "--password-fd", std::to_string(password_->file()),      "--die-with-parent"};
     if (options_.unconfined) service.child.arguments.emplace_back("--unconfined");
     service.child.arguments.insert(service.child.arguments.end(), options_.extra_arguments.begin(),
                                    options_.extra_arguments.end());
     service.child.environment = options_.environment;
-    service.child.environment.emplace_back("MILLRACE_WAREHOUSE_PASSWORD", options_.password);
     service.before_start = [this] { return check_port(); };
     service.probe = [host = options_.host,
                      port = options_.port](base::Deadline deadline) -> base::Result<void> {
@@ -102,6 +107,7 @@ class PrivateWarehouse::Impl {
 
   PrivateWarehouseOptions options_;
   std::optional<DirectoryLock> lock_;
+  std::optional<SecretFile> password_;
   std::unique_ptr<Supervisor> supervisor_;
 };
 

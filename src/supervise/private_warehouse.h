@@ -19,7 +19,7 @@ struct PrivateWarehouseOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8123;
   std::string user = "admin";
-  std::string password;     ///< Handed over in the environment, where other users cannot read it.
+  std::string password;     ///< Handed over by a descriptor, so that nothing of the system shows it.
   bool unconfined = false;  ///< --unconfined.
   std::vector<std::string> extra_arguments;
   std::vector<std::pair<std::string, std::string>> environment;

@@ -34,6 +34,19 @@ std::string_view word(std::string_view text, std::size_t n) {
   }
 }
 
+/// Whether it is on its way out: its files are closed, or are being closed.
+bool is_ending(pid_t pid) {
+  // Source: proc(5), field 9; include/linux/sched.h, PF_EXITING.
+  constexpr std::size_t kFlags = 9 - 3;
+  constexpr std::uint64_t kExiting = 0x4;
+  const std::string stat = text_of(fmt::format("/proc/{}/stat", pid));
+  const std::size_t name_end = stat.rfind(") ");
+  if (name_end == std::string::npos) return true;
+  const auto flags =
+      base::parse_int<std::uint64_t>(word(std::string_view(stat).substr(name_end + 2), kFlags)).value_or(0);
+  return (flags & kExiting) != 0;
+}
+
 }  // namespace
 
 std::optional<ProcessInfo> process_info(pid_t pid) {
@@ -62,7 +75,7 @@ bool has_open(pid_t pid, const fs::path& file) {
   if (!process_info(pid)) return false;
   std::error_code error;
   fs::directory_iterator entry(fmt::format("/proc/{}/fd", pid), error);
-  if (error) return error == std::errc::permission_denied;
+  if (error) return error == std::errc::permission_denied && !is_ending(pid);
   for (; entry != fs::directory_iterator(); entry.increment(error)) {
     std::error_code gone;
     if (fs::equivalent(entry->path(), file, gone)) return true;

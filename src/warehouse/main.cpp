@@ -1,6 +1,9 @@
 // millrace-warehouse: the embedded ClickHouse engine behind ClickHouse's HTTP interface.
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -11,9 +14,12 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/environment.h"
 #include "base/text.h"
 #include "confinement/confinement.h"
 #include "warehouse/engine.h"
@@ -37,6 +43,7 @@ struct Options {
   warehouse::HandlerOptions handler;
   warehouse::ServerOptions server;
   std::string password_file;
+  int password_fd = -1;
   std::string log_level = "info";
   bool die_with_parent = false;
   bool unconfined = false;
@@ -48,8 +55,26 @@ int complain(int code, const std::string& message) {
   return code;
 }
 
-/// The password from the file or the environment; an error message otherwise.
+/// Everything that the descriptor gives from its beginning; it is closed.
+base::Result<std::string> read_password(int descriptor) {
+  std::array<char, 4'096> text{};
+  ssize_t size = ::pread(descriptor, text.data(), text.size(), 0);
+  if (size < 0 && errno == ESPIPE) size = ::read(descriptor, text.data(), text.size());
+  const int code = errno;
+  ::close(descriptor);
+  if (size < 0)
+    return base::invalid(
+        fmt::format("cannot read the password from descriptor {}: {}", descriptor, std::strerror(code)));
+  std::string password(text.data(), static_cast<std::size_t>(size));
+  ::explicit_bzero(text.data(), text.size());
+  return password;
+}
+
+/// The password from the file or the environment, where nothing of it is left; an error message otherwise.
 base::Result<std::string> find_password(const Options& options) {
+  // Neither the engine, which could show it, nor /proc/PID/environ holds it then, whether it is used or not.
+  auto in_environment = base::take_from_environment("MILLRACE_WAREHOUSE_PASSWORD");
+  if (options.password_fd >= 0) return read_password(options.password_fd);
   if (!options.password_file.empty()) {
     std::ifstream file(options.password_file);
     std::string line;
@@ -58,11 +83,7 @@ base::Result<std::string> find_password(const Options& options) {
           fmt::format("cannot read the password from {}; put it there on one line", options.password_file));
     return line;
   }
-  if (const char* given = std::getenv("MILLRACE_WAREHOUSE_PASSWORD"); given != nullptr) {
-    std::string password = given;
-    ::unsetenv("MILLRACE_WAREHOUSE_PASSWORD");
-    return password;
-  }
+  if (in_environment) return std::move(*in_environment);
   return base::invalid("no password: name a file with --password-file or set MILLRACE_WAREHOUSE_PASSWORD");
 }
 
@@ -93,6 +114,7 @@ void log_confinement(const std::optional<confinement::Confinement>& confined) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ::umask(077);  // its data and logs are for its own user alone
   Options options;
   auto& limits = options.server.limits;
   CLI::App app("The embedded ClickHouse engine behind ClickHouse's HTTP interface", "millrace-warehouse");
@@ -105,6 +127,9 @@ int main(int argc, char** argv) {
   app.add_option("--user", options.handler.user, "The one user's name")->capture_default_str();
   app.add_option("--password-file", options.password_file,
                  "File with the user's password; else MILLRACE_WAREHOUSE_PASSWORD");
+  app.add_option("--password-fd", options.password_fd,
+                 "Open descriptor that gives the password instead; it is read and closed")
+      ->check(CLI::Range(3, 1'000'000));
   app.add_option("--connections-max", options.server.connections_max, "HTTP connections at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000));

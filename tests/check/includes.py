@@ -29,6 +29,7 @@ ALLOWED = {
     "api": STAGES | {"inspect", "jobs", "letters"} | FOUNDATION,
     "tools": {"ordering"} | FOUNDATION,
     "confinement": {"base"},
+    "privileges": {"base"},
     "supervise": {"confinement"} | FOUNDATION,
     "warehouse": {"confinement", "base"},
 }
@@ -36,7 +37,7 @@ ALLOWED["app"] = set(ALLOWED)
 
 # Header (a regular expression on what stands between the brackets) -> the rooms that may name its vendor.
 NETWORK_ROOMS = {"adapters/http", "warehouse"}
-PROCESS_ROOMS = {"adapters/system", "confinement", "supervise", "warehouse", "app"}
+PROCESS_ROOMS = {"adapters/system", "confinement", "privileges", "supervise", "warehouse", "app"}
 VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
     (r"prometheus/.*", {"adapters/prometheus"}),

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds until a condition must hold, on a machine that does other things as well
 USER = "root"
 PASSWORD = "test123"
-MARK = "MILLRACE_TEST_MARK"  # in the environment of all that a test starts: finds what outlives its parent
+MARK = "MILLRACE_TEST_MARK"  # in the environment of what a test starts: finds what outlives its parent
 
 _reserved = []
 
@@ -128,17 +128,21 @@ def ask_socket(port):
 
 # Processes
 
-def processes_marked(mark):
-    """pid -> command line of what runs with the mark in its environment."""
+def processes_marked(mark, data):
+    """pid -> command line of what runs with the mark in its environment, and of the servers, which are handed no such
+    variable but name a place in the data directory."""
     found = {}
+    place = f"{data}/".encode()
     wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+            command = (entry / "cmdline").read_bytes()
+            is_server = place in command and not command.split(b"\0")[0].endswith(b"/millrace")
+            if not is_server and wanted not in (entry / "environ").read_bytes().split(b"\0"):
                 continue
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            command = command.replace(b"\0", b" ").decode(errors="replace").strip()
             state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue  # it ended meanwhile
@@ -271,7 +275,7 @@ class Millrace:
         return "\n".join(f"--- {file.relative_to(self.home)}\n{tail(file)}" for file in files)
 
     def processes(self):
-        return processes_marked(self.mark)
+        return processes_marked(self.mark, self.data)
 
     def pid_of(self, name):
         """Of the server that runs now (mariadbd or millrace-warehouse)."""

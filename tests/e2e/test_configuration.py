@@ -47,7 +47,7 @@ def test_the_addresses_are_those_of_the_contract_unless_changed(command):
     shown = settings(command)
     assert (shown["api.host"], shown["api.port"]) == ("127.0.0.1", "3000")
     assert (shown["mysql.host"], shown["mysql.port"], shown["mysql.database"], shown["mysql.user"]) == (
-        "127.0.0.1", "3306", "ecommerce", "root")
+        "127.0.0.1", "3306", "ecommerce", "admin")
     assert (shown["clickhouse.host"], shown["clickhouse.port"], shown["clickhouse.user"]) == ("127.0.0.1", "8123", "admin")
 
 

@@ -228,6 +228,7 @@ def test_tools_say_which_server_is_away(make):
 def test_a_log_that_cannot_be_opened_is_named_in_one_line(make):
     millrace = make()
     millrace.data.mkdir()
+    (millrace.data / "millrace.lock").touch()
     (millrace.data / "event-log").write_text("not a folder")
     done = millrace.run("up")
 

@@ -83,7 +83,9 @@ class MariadbServer::Impl {
     server = std::make_unique<supervise::PrivateMariadb>(supervise::PrivateMariadbOptions{
         .directory = directory,
         .port = port,
+        .database = "ecommerce",
         .password = kPassword,
+        .root_password = kPassword,
         .buffer_pool_bytes = std::uint64_t{64} << 20,
         .extra_arguments = {"--innodb-flush-method=nosync", "--innodb-doublewrite=0", "--sync-frm=0"}});
     start();

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,7 +88,9 @@ class PrivateMariadbTest : public testing::Test {
   [[nodiscard]] PrivateMariadbOptions options() const {
     return {.directory = directory_.path() / "mysql",
             .port = port_,
+            .database = "my_shop",
             .password = "pass'word \\ 1",
+            .root_password = "root's",
             .buffer_pool_bytes = std::uint64_t{64} << 20,
             .extra_arguments = {}};
   }
@@ -122,20 +125,22 @@ TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
   ASSERT_TRUE(started) << started.error().message;
   EXPECT_EQ(server.status().state, ServiceState::kReady);
 
-  EXPECT_TRUE(connect("root", "pass'word \\ 1"));
+  EXPECT_TRUE(connect("root", "root's"));
   const auto admin = connect("admin", "pass'word \\ 1");
   ASSERT_TRUE(admin) << admin.error().message;
-  EXPECT_TRUE((*admin)->command("CREATE DATABASE shop", Deadline::in(5s)));
+  EXPECT_TRUE((*admin)->command("CREATE DATABASE my_shop", Deadline::in(5s)));
+  EXPECT_FALSE((*admin)->command("CREATE DATABASE myXshop", Deadline::in(5s)));
   EXPECT_EQ(connect("root", "").error().kind, ErrorKind::kFatal);
   EXPECT_EQ(connect("", "").error().kind, ErrorKind::kFatal);
   EXPECT_EQ(connect("root", "other").error().kind, ErrorKind::kFatal);
   adapters::mysql::ServerAddress by_socket;
   by_socket.unix_socket = server.socket().string();
   by_socket.user = "root";
-  by_socket.password = "pass'word \\ 1";
+  by_socket.password = "root's";
   EXPECT_TRUE(adapters::mysql::Connection::open(by_socket, "", adapters::mysql::Isolation::kReadCommitted,
                                                 Deadline::in(5s)));
-  EXPECT_EQ(text_of(directory_.path() / "mysql" / "accounts.sql").find("pass"), std::string::npos);
+  EXPECT_EQ(text_of(directory_.path() / "mysql" / "accounts.sql").find("pass'"), std::string::npos);
+  EXPECT_EQ(text_of(directory_.path() / "mysql" / "accounts.sql").find("root's"), std::string::npos);
   // Nothing of it lies outside of its directory, wherever the program was started.
   EXPECT_TRUE(std::filesystem::exists(directory_.path() / "mysql" / "mariadbd.pid"));
 
@@ -148,7 +153,7 @@ TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
 TEST_F(PrivateMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
   PrivateMariadb server(options());
   ASSERT_TRUE(server.start(Deadline::in(60s)));
-  ASSERT_TRUE((*connect("root", "pass'word \\ 1"))->command("CREATE DATABASE shop", Deadline::in(5s)));
+  ASSERT_TRUE((*connect("root", "root's"))->command("CREATE DATABASE shop", Deadline::in(5s)));
   const pid_t pid = server.status().pid;
 
   ASSERT_EQ(::kill(pid, SIGKILL), 0);
@@ -157,7 +162,7 @@ TEST_F(PrivateMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
       [&] { return server.status().state == ServiceState::kReady && server.status().pid != pid; }));
   EXPECT_EQ(server.status().restarts, 1u);
   EXPECT_NE(server.status().last_problem.find("signal 9"), std::string::npos) << server.status().last_problem;
-  const auto connection = connect("root", "pass'word \\ 1");
+  const auto connection = connect("root", "root's");
   ASSERT_TRUE(connection) << connection.error().message;
   EXPECT_TRUE((*connection)->command("USE shop", Deadline::in(5s)));
 }
@@ -240,10 +245,95 @@ TEST_F(PrivateMariadbTest, TakesANewPasswordAtTheNextStart) {
   }
   PrivateMariadbOptions changed = options();
   changed.password = "changed";
+  changed.root_password.clear();  // a random one: nobody knows it
   PrivateMariadb server(changed);
   ASSERT_TRUE(server.start(Deadline::in(60s)));
-  EXPECT_TRUE(connect("root", "changed"));
-  EXPECT_EQ(connect("root", "pass'word \\ 1").error().kind, ErrorKind::kFatal);
+  EXPECT_TRUE(connect("admin", "changed"));
+  EXPECT_EQ(connect("admin", "pass'word \\ 1").error().kind, ErrorKind::kFatal);
+  for (const char* password : {"root's", "changed", ""})
+    EXPECT_EQ(connect("root", password).error().kind, ErrorKind::kFatal);
+}
+
+TEST_F(PrivateMariadbTest, LetsNoStatementReachAFileOrGainRights) {
+  PrivateMariadb server(options());
+  ASSERT_TRUE(server.start(Deadline::in(60s)));
+  const std::filesystem::path outside = directory_.path() / "outside";
+  std::filesystem::create_directory(outside);
+  std::filesystem::permissions(outside, std::filesystem::perms::all);
+  std::ofstream(outside / "secret") << "42\n";
+  const auto root = connect("root", "root's");
+  ASSERT_TRUE(root) << root.error().message;
+  ASSERT_TRUE((*root)->command("CREATE DATABASE my_shop", Deadline::in(5s)));
+  const auto admin = connect("admin", "pass'word \\ 1");
+  ASSERT_TRUE(admin) << admin.error().message;
+
+  for (const auto* user : {&*root, &*admin}) {
+    adapters::mysql::Connection& connection = **user;
+    ASSERT_TRUE(connection.command("USE my_shop", Deadline::in(5s)));
+    ASSERT_TRUE(connection.command("CREATE OR REPLACE TABLE t (a INT)", Deadline::in(5s)));
+    const std::string file = outside.string() + "/made";
+    for (const std::string& statement :
+         {"SELECT 1 INTO OUTFILE '" + file + "'",
+          "SELECT 1 INTO DUMPFILE '" + file + "'",
+          "LOAD DATA INFILE '" + outside.string() + "/secret' INTO TABLE t",
+          "LOAD DATA LOCAL INFILE '" + outside.string() + "/secret' INTO TABLE t",
+          "SET GLOBAL general_log_file = '" + file + "'",
+          "SET GLOBAL slow_query_log_file = '" + file + "'",
+          std::string("SET GLOBAL general_log = 1"),
+          std::string("SET GLOBAL secure_file_priv = ''"),
+          std::string("SET GLOBAL init_connect = 'SELECT 1'"),
+          std::string("INSTALL PLUGIN x SONAME 'x.so'"),
+          std::string("INSTALL SONAME 'ha_connect'"),
+          std::string("CREATE FUNCTION f RETURNS STRING SONAME 'x.so'"),
+          std::string("GRANT FILE ON *.* TO CURRENT_USER"),
+          std::string("GRANT ALL ON mysql.* TO CURRENT_USER"),
+          std::string("UPDATE mysql.global_priv SET Priv = '{}'"),
+          std::string("SELECT * FROM mysql.global_priv"),
+          std::string("INSERT INTO mysql.plugin VALUES ('x', 'x.so')"),
+          std::string("CREATE TABLE mysql.t (a INT)"),
+          std::string("RENAME TABLE my_shop.t TO mysql.t"),
+          std::string("CREATE USER x"),
+          std::string("CHANGE MASTER TO MASTER_HOST = '127.0.0.1'"),
+          std::string("SHUTDOWN")})
+      EXPECT_FALSE(connection.command(statement, Deadline::in(5s))) << statement;
+    // These succeed, and leave nothing outside.
+    std::string read = "something";
+    ASSERT_TRUE(connection.query(
+        "SELECT COALESCE(LOAD_FILE('" + outside.string() + "/secret'), 'nothing')", {},
+        [&](adapters::mysql::Row row) -> base::Result<void> {
+          read = row[0].value_or("NULL");
+          return {};
+        },
+        Deadline::in(5s)));
+    EXPECT_EQ(read, "nothing");
+    for (const char* engine : {"InnoDB", "MyISAM", "Aria"})
+      static_cast<void>(connection.command(fmt::format("CREATE OR REPLACE TABLE elsewhere (a INT) ENGINE = "
+                                                       "{} DATA DIRECTORY = '{}' INDEX DIRECTORY = '{}'",
+                                                       engine, outside.string(), outside.string()),
+                                           Deadline::in(5s)));
+  }
+  const std::filesystem::directory_iterator files(outside);
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "only the file that was there";
+}
+
+TEST_F(PrivateMariadbTest, KeepsItsFilesForItsOwnUserWhateverTheUmask) {
+  const mode_t before = ::umask(0);
+  PrivateMariadb server(options());
+  const auto started = server.start(Deadline::in(60s));
+  ::umask(before);
+  ASSERT_TRUE(started) << started.error().message;
+
+  struct stat top{};
+  ASSERT_EQ(::stat((directory_.path() / "mysql").c_str(), &top), 0);
+  EXPECT_EQ(top.st_mode & 0777, 0700u);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_.path() / "mysql")) {
+    if (!entry.path().native().ends_with("mysql.sock") && !entry.path().native().ends_with("accounts.sql") &&
+        !entry.path().native().ends_with("ibdata1"))
+      continue;
+    struct stat one{};
+    ASSERT_EQ(::lstat(entry.path().c_str(), &one), 0);
+    EXPECT_EQ(one.st_mode & 077, 0u) << entry.path();
+  }
 }
 
 class SupervisorTest : public testing::Test {
@@ -306,6 +396,26 @@ TEST_F(SupervisorTest, StartsAProgramAgainEachTimeItEndsWithGrowingPauses) {
   EXPECT_TRUE(eventually([&] { return supervisor.status().restarts >= 3; }));
   supervisor.stop();
   EXPECT_EQ(supervisor.status().state, ServiceState::kStopped);
+}
+
+TEST_F(SupervisorTest, HandsDownNothingOfTheEnvironmentButWhatServersNeed) {
+  ::setenv("MILLRACE_MYSQL_PASSWORD", "hidden", 1);
+  ::setenv("SOMEBODYS_TOKEN", "hidden", 1);
+  ::setenv("LC_TIME", "C.UTF-8", 1);
+  Service service = shell("env > " + file("environment") + "; umask > " + file("umask") + "; touch " +
+                          file("ready") + "; exec sleep 1000");
+  service.child.environment = {{"GIVEN", "value"}};
+  Supervisor supervisor(service);
+  ASSERT_TRUE(supervisor.start(Deadline::in(10s)));
+  ::unsetenv("MILLRACE_MYSQL_PASSWORD");
+  ::unsetenv("SOMEBODYS_TOKEN");
+
+  const std::string environment = text_of(file("environment"));
+  EXPECT_EQ(environment.find("hidden"), std::string::npos) << environment;
+  EXPECT_NE(environment.find("PATH="), std::string::npos);
+  EXPECT_NE(environment.find("LC_TIME=C.UTF-8"), std::string::npos);
+  EXPECT_NE(environment.find("GIVEN=value"), std::string::npos);
+  EXPECT_EQ(text_of(file("umask")), "0077\n");
 }
 
 TEST_F(SupervisorTest, KeepsTheChildAwayFromOurSignalsAndFiles) {

@@ -84,7 +84,7 @@ TEST(Settings, HaveAFlagAndAVariableEach) {
 TEST(Settings, PutCredentialsIntoUrlsEscaped) {
   Settings settings;
   settings.mysql_password = "a:b@c/d%";
-  EXPECT_EQ(mysql_url(settings), "mysql://root:a%3Ab%40c%2Fd%25@127.0.0.1:3306/ecommerce");
+  EXPECT_EQ(mysql_url(settings), "mysql://admin:a%3Ab%40c%2Fd%25@127.0.0.1:3306/ecommerce");
 }
 
 TEST(WarehouseSchema, IsSplitAtSemicolonsOutsideOfQuotesAndComments) {

@@ -1,0 +1,53 @@
+// Where a path really leads, followed step by step.
+#pragma once
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/result.h"
+
+namespace millrace::privileges {
+
+/// An open file or directory, closed with it. -1: none.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] bool is_open() const { return number_ >= 0; }
+
+ private:
+  int number_;
+};
+
+struct SymbolicLink {
+  std::filesystem::path place;  ///< Itself without symbolic links before the last part.
+  std::filesystem::path target;
+  uid_t owner = 0;
+};
+
+struct RealPath {
+  std::filesystem::path path;        ///< Without symbolic links.
+  std::vector<SymbolicLink> passed;  ///< In the order of the way.
+  bool exists = false;               ///< False: the last parts of `path` are not there.
+};
+
+/// Follows an absolute path. Errors: kInvalid (a part is not a directory, too many links, not readable).
+[[nodiscard]] base::Result<RealPath> follow(const std::filesystem::path& absolute);
+
+/// Opens a path (O_PATH) that `follow` gave, and no symbolic link that somebody has put there since. Errors:
+/// kInvalid.
+[[nodiscard]] base::Result<Descriptor> open_as_it_is(const std::filesystem::path& real);
+
+}  // namespace millrace::privileges
