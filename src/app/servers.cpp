@@ -86,7 +86,8 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
     supervise::PrivateMariadbOptions options;
     options.directory = data / "mysql";
     options.port = static_cast<std::uint16_t>(settings.mysql_port);
-    options.password = settings.mysql_password;
+    options.password = settings.embedded_admin_password;
+    options.root_password = settings.embedded_root_password;
     options.buffer_pool_bytes = static_cast<std::uint64_t>(settings.mysql_buffer_pool_mb) * kMebibyte;
     servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
     mariadb_started = std::async(

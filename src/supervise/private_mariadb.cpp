@@ -45,8 +45,7 @@ std::string stored_password(const std::string& password) {
 }
 
 /// Who may log in, as statements that the server runs before it takes connections. Holds no clear password.
-std::string accounts_script(const std::string& password) {
-  const std::string hash = stored_password(password);
+std::string accounts_script(const std::string& password, const std::string& root_password) {
   std::string text =
       "DELETE FROM mysql.global_priv WHERE User = '' OR (User IN ('root', 'admin') AND Host NOT IN "
       "('localhost', '127.0.0.1'));\n"
@@ -58,7 +57,7 @@ std::string accounts_script(const std::string& password) {
           "CREATE USER IF NOT EXISTS '{0}'@'{1}';\n"
           "ALTER USER '{0}'@'{1}' IDENTIFIED BY PASSWORD '{2}';\n"
           "GRANT ALL PRIVILEGES ON *.* TO '{0}'@'{1}' WITH GRANT OPTION;\n",
-          user, host, hash);
+          user, host, stored_password(user == "root" && !root_password.empty() ? root_password : password));
   return text;
 }
 
@@ -96,7 +95,8 @@ class PrivateMariadb::Impl {
     base::Result<void> started = check_port();
     if (started) started = make_temporary();
     if (started) started = make_data(deadline);
-    if (started) started = write_file(accounts_file(), accounts_script(options_.password));
+    if (started)
+      started = write_file(accounts_file(), accounts_script(options_.password, options_.root_password));
     if (started) {
       supervisor_ = std::make_unique<Supervisor>(service(server));
       started = supervisor_->start(deadline);
