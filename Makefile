@@ -10,6 +10,9 @@ PRESET ?= dev
 JOBS ?= $(shell awk -v cpus="$$(nproc)" '/^MemAvailable/ {n = int($$2 / 1572864); print n < 1 ? 1 : n < cpus ? n : cpus}' /proc/meminfo)
 # What `make run` passes to `millrace up`.
 RUN_FLAGS ?= --demo
+# The embedded servers' passwords: the known ones for development (root/test123, admin/test123). CREDENTIALS= lets the first start
+# generate others, shows them once and keeps them in the data directory.
+CREDENTIALS ?= --dev-credentials
 # Tests that run at the same time; each may start servers of its own.
 TEST_JOBS ?= 2
 # The longest that all tests together may take, in seconds.
@@ -33,6 +36,8 @@ local_settings := DATA_DIR API_PORT MYSQL_PORT CLICKHOUSE_PORT CONNECT_PORT KAFK
 $(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(eval export MILLRACE_$(name) := $($(name)))))
 # The cluster keeps its data apart from those of `make run`, whose events are in another log.
 set_up = MILLRACE_DATA_DIR=$(or $(MILLRACE_DATA_DIR),data/cluster)
+# That of the set-up that runs, for commands that are for either.
+meant = MILLRACE_DATA_DIR=$$(scripts/set-up directory)
 given = $(strip $(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(name)=$($(name)))))
 
 BUILD := build
@@ -50,11 +55,11 @@ help:  ## List the commands
 # Ctrl-C reaches the program itself, which stops cleanly; make has nothing to add.
 .PHONY: run
 run: build  ## Install what is missing, build, and run all of it with a sample shop (RUN_FLAGS= for no demo orders)
-	@exec $(BUILD)/millrace up $(RUN_FLAGS)
+	@exec $(BUILD)/millrace up $(CREDENTIALS) $(RUN_FLAGS)
 
 .PHONY: up
 up: can-run-$(RUNTIME) bootstrap-kafka build  ## Start the whole system with a Kafka cluster of three nodes, in the background (RUNTIME=local|docker)
-	@$(set_up) MILLRACE_EVENT_LOG_KIND=kafka MILLRACE_KAFKA_EMBEDDED=$${MILLRACE_KAFKA_EMBEDDED:-true} $(BUILD)/millrace up --detach
+	@$(set_up) MILLRACE_EVENT_LOG_KIND=kafka MILLRACE_KAFKA_EMBEDDED=$${MILLRACE_KAFKA_EMBEDDED:-true} $(BUILD)/millrace up --detach $(CREDENTIALS)
 	@echo
 	@echo "next: make ps | make logs SERVICE=kafka-1 FOLLOW=1 | make verify | make down$(if $(given),; each with $(given))"
 
@@ -98,11 +103,11 @@ can-run-docker:
 
 .PHONY: init-db
 init-db: build  ## Create or update the tables of the order store (of a running set-up, or MILLRACE_MYSQL_URL)
-	@$(BUILD)/millrace init-db
+	@$(meant) $(BUILD)/millrace init-db
 
 .PHONY: verify
 verify: build  ## Recompute every order and every view from the order store, and compare
-	@$(BUILD)/millrace verify
+	@$(meant) $(BUILD)/millrace verify
 
 .PHONY: mysql-shell
 mysql-shell:  ## A prompt on the order store

@@ -346,12 +346,11 @@ void run(int argc, char** argv) {
                                      "kafka",
                                      "--kafka-brokers",
                                      kafka.brokers(),
-                                     "--mysql-url",
-                                     url,
                                      "--data-dir",
                                      (directory.path() / "data").string()};
   for (int i = 1; i < argc; ++i)
     if (std::strcmp(argv[i], "--") == 0) arguments.insert(arguments.end(), argv + i + 1, argv + argc);
+  ::setenv("MILLRACE_MYSQL_URL", url.c_str(), 1);  // a secret is no flag
   const RelayProcess relay(program, arguments, (directory.path() / "relay.log").string());
   // From the first event to the last that can be read, and is marked.
   const auto sent = [&] { return end_of(*consumer, kRelayed); };

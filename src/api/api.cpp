@@ -6,7 +6,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "api/job_shapes.h"
 #include "api/letter_shapes.h"
@@ -19,6 +18,7 @@
 #include "api/trace_context.h"
 #include "api/worker_pool.h"
 #include "base/json.h"
+#include "base/request_id.h"
 #include "base/text.h"
 
 namespace millrace::api {
@@ -49,8 +49,12 @@ struct Call {
   std::string argument;  ///< Of the route.
   std::vector<std::string> arguments;
   std::string path;
+  std::string request_id;
 
-  void answer(HttpResponse response) const { reply(std::move(response)); }
+  void answer(HttpResponse response) const {
+    ports::name_request(response, request_id);
+    reply(std::move(response));
+  }
   void answer_json(std::string body, int status = 200) const {
     HttpResponse response;
     response.status = status;
@@ -58,10 +62,7 @@ struct Call {
     answer(std::move(response));
   }
   void fail(const base::Error& error) const {
-    if (error.kind == base::ErrorKind::kFatal)
-      spdlog::error("{} {}: {} (code {})", request.method, path, error.message, error.vendor_code);
-    else if (error.kind == base::ErrorKind::kUnavailable)
-      spdlog::warn("{} {}: {} (code {})", request.method, path, error.message, error.vendor_code);
+    log_what_is_not_told(error, request.method, path, request_id);
     answer(problem_of(error, path));
   }
 };
@@ -97,11 +98,13 @@ class Api::Impl {
   void handle(HttpRequest request, ports::HttpReply reply) {
     Routed routed = route_of(request.method, request.path);
     std::string path = path_text(request.path);
+    std::string request_id = base::request_id(request.header("x-request-id"));
     const auto call = std::make_shared<const Call>(Call{.request = std::move(request),
                                                         .reply = std::move(reply),
                                                         .argument = std::move(routed.argument),
                                                         .arguments = std::move(routed.arguments),
-                                                        .path = std::move(path)});
+                                                        .path = std::move(path),
+                                                        .request_id = std::move(request_id)});
     if (const auto encoding = call->request.header("content-encoding");
         encoding && base::to_lower(*encoding) != "identity")
       return call->answer(
@@ -425,7 +428,7 @@ class Api::Impl {
   void analytics_health(const CallPointer& call) {
     run(analytics_pool_, call, [this, call](base::Deadline deadline) {
       const auto answer = analytics_.health(deadline);
-      if (!answer) spdlog::warn("the warehouse is unhealthy: {}", answer.error().message);
+      if (!answer) log_what_is_not_told(answer.error(), call->request.method, call->path, call->request_id);
       std::string body;
       base::JsonWriter json(body);
       json.begin_object();
@@ -570,7 +573,8 @@ class Api::Impl {
       return call->answer(ports::problem_response(
           503, "the embedded event log is shown where the pipeline runs: ask `millrace up`", call->path));
     run(log_pool_, call, [this, call, route](base::Deadline deadline) {
-      call->answer(log_response(route, *parts_.log, call->request, call->arguments, call->path, deadline));
+      call->answer(log_response(route, *parts_.log, call->request, call->arguments, call->path,
+                                call->request_id, deadline));
     });
   }
 

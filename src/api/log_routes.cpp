@@ -105,7 +105,7 @@ bool needs_admin(Route route) {
 
 ports::HttpResponse log_response(Route route, inspect::LogView& log, const ports::HttpRequest& request,
                                  std::span<const std::string> arguments, std::string_view path,
-                                 base::Deadline deadline) {
+                                 std::string_view request_id, base::Deadline deadline) {
   if (deadline.left() > kTimeout) deadline = base::Deadline::in(kTimeout);
   auto answer = answer_of(route, log, request, arguments, deadline);
   if (answer) {
@@ -123,8 +123,7 @@ ports::HttpResponse log_response(Route route, inspect::LogView& log, const ports
     response.headers.emplace_back("Retry-After", "1");
     return response;
   }
-  if (error.kind == base::ErrorKind::kFatal)
-    spdlog::error("{} {}: {} (code {})", request.method, path, error.message, error.vendor_code);
+  log_what_is_not_told(error, request.method, path, request_id);
   return problem_of(error, path);
 }
 

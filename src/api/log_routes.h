@@ -14,11 +14,11 @@ namespace millrace::api {
 /// True for messages, which hold customers' data, and for what changes the log: an admin must be named.
 [[nodiscard]] bool needs_admin(Route route);
 
-/// The answer to one of the routes; `arguments` and `path` are those of the request. Blocks, `deadline` at
-/// most.
+/// The answer to one of the routes; `arguments`, `path` and `request_id` are those of the request. Blocks,
+/// `deadline` at most.
 [[nodiscard]] ports::HttpResponse log_response(Route route, inspect::LogView& log,
                                                const ports::HttpRequest& request,
                                                std::span<const std::string> arguments, std::string_view path,
-                                               base::Deadline deadline);
+                                               std::string_view request_id, base::Deadline deadline);
 
 }  // namespace millrace::api

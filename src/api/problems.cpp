@@ -1,5 +1,10 @@
 #include "api/problems.h"
 
+#include <spdlog/spdlog.h>
+
+#include "base/redaction.h"
+#include "base/text.h"
+
 namespace millrace::api {
 namespace {
 
@@ -36,8 +41,18 @@ ports::HttpResponse problem_of(const base::Error& error, std::string_view instan
     case base::ErrorKind::kFatal:
       return ports::problem_response(500, "the server failed to answer this; its log says more", instance);
     default:
-      return ports::problem_response(status_of(error.kind), error.message, instance);
+      return ports::problem_response(status_of(error.kind), base::public_message(error), instance);
   }
+}
+
+void log_what_is_not_told(const base::Error& error, std::string_view method, std::string_view path,
+                          std::string_view request_id) {
+  const bool ours = error.kind == base::ErrorKind::kFatal;
+  if (!ours && error.kind != base::ErrorKind::kUnavailable && error.vendor_code == 0) return;
+  // A path may name a user by the e-mail address.
+  spdlog::log(ours ? spdlog::level::err : spdlog::level::warn, "{} {}: {} (code {}, request {})",
+              base::printable(method, 20), base::without_personal_data(base::printable(path, 200)),
+              error.message, error.vendor_code, request_id);
 }
 
 ports::HttpResponse overloaded(std::string_view instance) {

@@ -26,8 +26,16 @@ constexpr std::chrono::milliseconds kCountTimeout{60'000};
 }  // namespace
 
 base::Result<void> run_init_db(const Settings& settings, const InitDbOptions& options) {
-  MILLRACE_TRY_ASSIGN(const auto address, adapters::mysql::parse_server_url(
-                                              options.url.empty() ? mysql_url(settings) : options.url));
+  MILLRACE_TRY_ASSIGN(auto address, adapters::mysql::parse_server_url(
+                                        options.url.empty() ? mysql_url(settings) : options.url));
+  if (!options.url.empty()) {
+    if (!address.password.empty())
+      return base::invalid(
+          "--url with a password is refused, because everybody on this machine can read command lines: leave "
+          "it out and set MILLRACE_MYSQL_PASSWORD or --mysql-password-file FILE, or give the whole URL by "
+          "MILLRACE_MYSQL_URL or --mysql-url-file FILE");
+    address.password = settings.mysql_password;
+  }
   MILLRACE_TRY_ASSIGN(const auto report, adapters::mysql::init_db(address, {.sample_shop = options.sample},
                                                                   base::Deadline::in(kInitTimeout)));
   if (report.applied.empty()) {
@@ -111,13 +119,16 @@ base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& com
 
 base::Result<void> run_load_command(const Settings& settings, const LoadCommand& command,
                                     const base::StopSignal& stop) {
-  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  std::unique_ptr<Neighbours> neighbours;
+  if (command.watch) {
+    MILLRACE_TRY_ASSIGN(neighbours, make_neighbours(settings));
+  }
   tools::LoadOptions options = command.load;
   options.api_url = fmt::format("http://{}:{}", settings.api_host, settings.api_port);
   adapters::curl::CurlHttpClient client({.connections_max = options.workers + 1, .ca_file = {}});
   MILLRACE_TRY_ASSIGN(
       const auto report,
-      tools::run_load(client, command.watch ? neighbours->warehouse.get() : nullptr, options, stop));
+      tools::run_load(client, neighbours ? neighbours->warehouse.get() : nullptr, options, stop));
   std::cout << tools::to_json(report) << "\n";
   return {};
 }

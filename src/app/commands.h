@@ -14,7 +14,7 @@ namespace millrace::app {
 inline constexpr const char* kVersion = MILLRACE_VERSION;
 
 struct InitDbOptions {
-  std::string url;  ///< Empty: from the settings.
+  std::string url;  ///< Without a password, which is mysql.password. Empty: from the settings.
   bool sample = true;
 };
 [[nodiscard]] base::Result<void> run_init_db(const Settings& settings, const InitDbOptions& options);

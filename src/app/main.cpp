@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <iostream>
+#include <span>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -19,6 +21,7 @@
 #include "adapters/system/logging.h"
 #include "adapters/system/signals.h"
 #include "app/commands.h"
+#include "app/credentials.h"
 #include "app/dlq.h"
 #include "app/exit_codes.h"
 #include "app/job_commands.h"
@@ -43,6 +46,7 @@ int finish(const base::Result<void>& outcome) {
 /// The settings' flags stand on the main command and are understood behind any subcommand.
 void add_setting_flags(CLI::App& app, std::map<std::string, std::string>& flags) {
   for (const SettingInfo& info : all_settings()) {
+    if (info.secret) continue;
     const std::string key(info.key);
     const std::string section = key.substr(0, key.find('.'));
     app.add_option_function<std::string>(
@@ -53,7 +57,20 @@ void add_setting_flags(CLI::App& app, std::map<std::string, std::string>& flags)
   }
 }
 
+/// Before anything else reads the words, so that no complaint repeats the secret.
+base::Result<void> refuse_secret_flags(std::span<char* const> words) {
+  for (const std::string_view word : words) {
+    if (word == "--") break;
+    for (const SettingInfo& info : all_settings())
+      if (info.secret && word.substr(0, word.find('=')) == info.flag())
+        return base::invalid(flag_refusal(info));
+  }
+  return {};
+}
+
 int run(int argc, char** argv) {
+  if (const auto allowed = refuse_secret_flags({argv, static_cast<std::size_t>(argc)}); !allowed)
+    return finish(allowed);
   CLI::App app("Millrace: order changes from MySQL to live analytics, each counted exactly once.",
                "millrace");
   app.require_subcommand(1);
@@ -80,6 +97,8 @@ int run(int argc, char** argv) {
   up->add_flag(
       "--rebuild", up_options.rebuild,
       "Begin by making the warehouse's tables anew from the order store (after a lost warehouse or log)");
+  up->add_flag("--dev-credentials", up_options.dev_credentials,
+               "Let the embedded servers have the known passwords of the README instead of generated ones");
   up->add_flag("!--no-summary", up_options.summary, "Log lines only, no live screen");
   up->add_flag("--detach", up_options.detach,
                "In the background: returns when everything is up, and says where it is");
@@ -100,8 +119,9 @@ int run(int argc, char** argv) {
 
   InitDbOptions init_options;
   CLI::App* init_db = command("init-db", "Create or bring up to date the order store's tables");
-  init_db->add_option("--url", init_options.url,
-                      "mysql://user:password@host:port/database (default: from the settings)");
+  init_db->add_option(
+      "--url", init_options.url,
+      "mysql://user@host:port/database, with the password of mysql.password (default: from the settings)");
   init_db->add_flag("!--no-sample", init_options.sample, "Without the sample users and products");
   CLI::App* init_warehouse =
       command("init-warehouse", "Create or bring up to date the warehouse's tables and views");
@@ -241,6 +261,7 @@ int run(int argc, char** argv) {
     if (info.secret) base::take_from_environment(info.variable());
   if (!loaded) return finish(std::unexpected(loaded.error()));
   Settings settings = *loaded;
+  for (const std::string& warning : settings.warnings) fmt::print(stderr, "warning: {}\n", warning);
   if (config->parsed()) {
     for (const SettingInfo& info : all_settings())
       fmt::print("{} = {}\n", info.key, shown_value(settings, info));
@@ -252,6 +273,15 @@ int run(int argc, char** argv) {
   if (is_server)
     if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
 
+  // Those that talk to a store, but for `up`, which makes the credentials.
+  const auto needs_credentials = [&] {
+    const auto is_parsed = [](const CLI::App* sub) { return sub->parsed(); };
+    if (std::ranges::any_of(stages, is_parsed)) return settings.event_log_kind != "embedded";
+    if (init_db->parsed()) return init_options.url.empty();
+    if (load->parsed()) return load_options.watch;
+    return std::ranges::any_of(
+        std::initializer_list<CLI::App*>{api, init_warehouse, import, backfill, verify}, is_parsed);
+  };
   while (up->parsed() && up_options.detach) {
     const auto detached = detach(settings);
     if (!detached) return finish(std::unexpected(detached.error()));
@@ -269,6 +299,8 @@ int run(int argc, char** argv) {
     if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
       return finish(set_up);
   if (down->parsed()) return finish(run_down(settings));
+  if (const auto used = needs_credentials() ? use_credentials(settings) : base::Result<void>{}; !used)
+    return finish(used);
   if (ps->parsed()) {
     const auto all_ready = run_ps(settings, ps_options);
     if (!all_ready) return finish(std::unexpected(all_ready.error()));

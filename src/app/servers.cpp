@@ -87,12 +87,9 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
     options.directory = data / "mysql";
     options.port = static_cast<std::uint16_t>(settings.mysql_port);
     options.database = settings.mysql_database;
-    options.password = settings.mysql_password;
+    options.password = settings.embedded_admin_password;
+    options.root_password = settings.embedded_root_password;
     options.unconfined = settings.mysql_unconfined;
-    // A configured password is the pipeline's alone; the known one of a development set-up opens both
-    // accounts.
-    if (settings.mysql_user == "root" || settings.mysql_password == Settings().mysql_password)
-      options.root_password = settings.mysql_password;
     options.buffer_pool_bytes = static_cast<std::uint64_t>(settings.mysql_buffer_pool_mb) * kMebibyte;
     servers->mariadb_ = std::make_unique<supervise::PrivateMariadb>(std::move(options));
     mariadb_started = std::async(

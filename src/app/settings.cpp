@@ -6,10 +6,14 @@
 #include <iterator>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
+#include "app/secret_files.h"
+#include "base/redaction.h"
 #include "base/text.h"
 
 namespace millrace::app {
@@ -35,10 +39,12 @@ const std::array kSettings = {
     SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a private mariadbd; false: use the server named here"},
     SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The private mariadbd is not held to its own directory by the kernel (Landlock)"},
     SettingInfo{"mysql.url", &Settings::mysql_url, "mysql://user:password@host:port/database; replaces the parts below", 0, 0, true},
+    SettingInfo{"mysql.url_file", &Settings::mysql_url_file, "The file whose first line is mysql.url (mode 600)"},
     SettingInfo{"mysql.host", &Settings::mysql_host, "Host of the order store"},
     SettingInfo{"mysql.port", &Settings::mysql_port, "Port of the order store", 1, kPortMax},
     SettingInfo{"mysql.user", &Settings::mysql_user, "User of the order store"},
-    SettingInfo{"mysql.password", &Settings::mysql_password, "Its password", 0, 0, true},
+    SettingInfo{"mysql.password", &Settings::mysql_password, "Its password; empty: the embedded server's, which `up` makes and keeps in the data directory", 0, 0, true},
+    SettingInfo{"mysql.password_file", &Settings::mysql_password_file, "The file whose first line is the password (mode 600)"},
     SettingInfo{"mysql.database", &Settings::mysql_database, "Database of the order store"},
     SettingInfo{"mysql.connections_max", &Settings::mysql_connections_max, "Connections at once", 4, 1'000},
     SettingInfo{"mysql.buffer_pool_mb", &Settings::mysql_buffer_pool_mb, "Buffer pool of the private mariadbd in MiB", 16, 1 << 20},
@@ -49,7 +55,8 @@ const std::array kSettings = {
     SettingInfo{"clickhouse.host", &Settings::clickhouse_host, "Host of the warehouse"},
     SettingInfo{"clickhouse.port", &Settings::clickhouse_port, "HTTP port of the warehouse", 1, kPortMax},
     SettingInfo{"clickhouse.user", &Settings::clickhouse_user, "User of the warehouse"},
-    SettingInfo{"clickhouse.password", &Settings::clickhouse_password, "Its password", 0, 0, true},
+    SettingInfo{"clickhouse.password", &Settings::clickhouse_password, "Its password; empty: the embedded warehouse's, which `up` makes and keeps in the data directory", 0, 0, true},
+    SettingInfo{"clickhouse.password_file", &Settings::clickhouse_password_file, "The file whose first line is the password (mode 600)"},
     SettingInfo{"clickhouse.ca_file", &Settings::clickhouse_ca_file, "Certificate authorities for https; empty: the system's"},
     SettingInfo{"clickhouse.connections_max", &Settings::clickhouse_connections_max, "Requests at once", 2, 1'000},
 
@@ -69,6 +76,7 @@ const std::array kSettings = {
     SettingInfo{"kafka.min_in_sync", &Settings::kafka_min_in_sync, "Of those, how many must have a record before it is acknowledged", 1, 32},
     SettingInfo{"kafka.session_timeout", &Settings::kafka_session_timeout, "A transformer or sink that is silent for longer gives its partitions to the others (brokers take 6s to 30m by default, ours 1s)", 1'000, 30 * 60'000},
     SettingInfo{"kafka.client", &Settings::kafka_client, "Settings of the client library, for TLS and SASL: security.protocol=SASL_SSL;sasl.mechanisms=PLAIN;sasl.username=…", 0, 0, true},
+    SettingInfo{"kafka.client_file", &Settings::kafka_client_file, "The file that holds kafka.client, a line for each of its settings (mode 600)"},
 
     SettingInfo{"connect.host", &Settings::connect_host, "Address on which `up` and `sink` serve Kafka Connect's REST interface"},
     SettingInfo{"connect.port", &Settings::connect_port, "Its port; 0: not served. With the embedded event log it is served only when this is set", 0, kPortMax},
@@ -153,6 +161,82 @@ const SettingInfo* find_setting(std::string_view key) {
   return found == kSettings.end() ? nullptr : &*found;
 }
 
+std::string& text_of(Settings& settings, const SettingInfo& info) {
+  return settings.*std::get<std::string Settings::*>(info.member);
+}
+
+const SettingInfo* file_of(const SettingInfo& secret) {
+  return find_setting(std::string(secret.key) + "_file");
+}
+
+/// Of a secret and its file, those of the source that was read last count.
+base::Result<void> let_later_win(Settings& settings, const std::set<std::string, std::less<>>& given) {
+  for (const SettingInfo& secret : kSettings) {
+    if (!secret.secret) continue;
+    const SettingInfo& file = *file_of(secret);
+    const bool by_value = given.contains(secret.key) && !text_of(settings, secret).empty();
+    const bool by_file = given.contains(file.key) && !text_of(settings, file).empty();
+    if (by_value && by_file)
+      return base::invalid(
+          fmt::format("{} and {} are both given: leave one of them out", secret.key, file.key));
+    if (by_value) text_of(settings, file).clear();
+    if (by_file) text_of(settings, secret).clear();
+  }
+  return {};
+}
+
+/// kafka.client's lines are its settings, with semicolons between; of all others the first line counts.
+std::string secret_in(std::string_view text, bool all_lines) {
+  std::string secret;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!all_lines) return std::string(line);
+    line = base::trim(line);
+    if (line.empty() || line.starts_with('#')) continue;
+    if (!secret.empty() && !secret.ends_with(';')) secret += ';';
+    secret += line;
+  }
+  return secret;
+}
+
+base::Result<void> read_secrets(Settings& settings) {
+  for (const SettingInfo& secret : kSettings) {
+    if (!secret.secret) continue;
+    const SettingInfo& file = *file_of(secret);
+    if (text_of(settings, file).empty()) continue;
+    MILLRACE_TRY_ASSIGN(const std::string text, read_secret_file(text_of(settings, file), file.key));
+    text_of(settings, secret) = secret_in(text, secret.key == "kafka.client");
+    if (text_of(settings, secret).empty())
+      return base::invalid(fmt::format("{}: {} is empty", file.key, text_of(settings, file)));
+    settings.given.emplace(secret.key);
+  }
+  return {};
+}
+
+/// Reads the settings that `apply` puts in as one source.
+template <class Apply>
+base::Result<void> take_source(Settings& settings, Apply apply) {
+  auto before = std::exchange(settings.given, {});
+  MILLRACE_TRY(apply());
+  MILLRACE_TRY(let_later_win(settings, settings.given));
+  settings.given.merge(before);
+  return {};
+}
+
+void warn_if_open(Settings& settings, const std::string& file) {
+  struct stat found{};
+  if (::stat(file.c_str(), &found) != 0 || is_private(found.st_mode, found.st_uid)) return;
+  for (const SettingInfo& secret : kSettings)
+    if (secret.secret && settings.given.contains(secret.key) && !text_of(settings, secret).empty()) {
+      settings.warnings.push_back(
+          fmt::format("{} holds {} and is open to others: chmod 600 {}", file, secret.key, file));
+      return;
+    }
+}
+
 base::Result<void> apply_file(Settings& settings, const std::string& file) {
   std::ifstream stream(file);
   if (!stream) return base::not_found(fmt::format("cannot read the configuration file {}", file));
@@ -191,6 +275,7 @@ base::Result<void> apply_file(Settings& settings, const std::string& file) {
       MILLRACE_TRY(set_from_text(settings, *info, value_text, where));
     }
   }
+  warn_if_open(settings, file);
   return {};
 }
 
@@ -205,6 +290,11 @@ base::Result<void> check_together(const Settings& settings) {
         fmt::format("transform.window ({}) must be at least twice relay.batch_size ({}): with less a "
                     "repeated event could count twice",
                     settings.transform_window, settings.relay_batch_size));
+  if (base::without_userinfo(settings.clickhouse_url) != settings.clickhouse_url ||
+      settings.clickhouse_url.find_first_of("?#") != std::string::npos)
+    return base::invalid(
+        "clickhouse.url holds more than an address: write user and password into clickhouse.user and "
+        "clickhouse.password (or clickhouse.password_file)");
   MILLRACE_TRY(own_shards(settings));
   if (settings.event_log_partitions % settings.relay_shards != 0)
     return base::invalid(
@@ -279,13 +369,21 @@ base::Result<void> set_from_text(Settings& settings, const SettingInfo& info, st
   return {};
 }
 
+std::string flag_refusal(const SettingInfo& info) {
+  const SettingInfo* const file = file_of(info);
+  return fmt::format(
+      "{} is refused, because everybody on this machine can read command lines: set {}, or {} FILE, or {} in "
+      "millrace.toml (both files with mode 600)",
+      info.flag(), info.variable(), file == nullptr ? "" : file->flag(), info.key);
+}
+
 std::string shown_value(const Settings& settings, const SettingInfo& info) {
   return std::visit(
       [&](const auto member) -> std::string {
         const auto& value = settings.*member;
         using Value = std::remove_cvref_t<decltype(value)>;
         if constexpr (std::is_same_v<Value, std::string>) {
-          return info.secret && !value.empty() ? "***" : value;
+          return info.secret && !value.empty() ? "***" : base::without_userinfo(value);
         } else if constexpr (std::is_same_v<Value, bool>) {
           return value ? "true" : "false";
         } else if constexpr (std::is_same_v<Value, std::int64_t>) {
@@ -301,15 +399,26 @@ base::Result<Settings> load_settings(const std::string& file,
                                      const std::function<const char*(const std::string&)>& environment,
                                      const std::map<std::string, std::string>& flags) {
   Settings settings;
-  if (!file.empty()) MILLRACE_TRY(apply_file(settings, file));
-  for (const SettingInfo& info : kSettings)
-    if (const char* value = environment(info.variable()))
-      MILLRACE_TRY(set_from_text(settings, info, value, info.variable()));
-  for (const auto& [key, value] : flags) {
-    const SettingInfo* info = find_setting(key);
-    if (info == nullptr) return base::invalid(fmt::format("unknown setting '{}'", key));
-    MILLRACE_TRY(set_from_text(settings, *info, value, info->flag()));
-  }
+  const auto of_file = [&] { return apply_file(settings, file); };
+  const auto of_environment = [&]() -> base::Result<void> {
+    for (const SettingInfo& info : kSettings)
+      if (const char* value = environment(info.variable()))
+        MILLRACE_TRY(set_from_text(settings, info, value, info.variable()));
+    return {};
+  };
+  const auto of_flags = [&]() -> base::Result<void> {
+    for (const auto& [key, value] : flags) {
+      const SettingInfo* info = find_setting(key);
+      if (info == nullptr) return base::invalid(fmt::format("unknown setting '{}'", key));
+      if (info->secret) return base::invalid(flag_refusal(*info));
+      MILLRACE_TRY(set_from_text(settings, *info, value, info->flag()));
+    }
+    return {};
+  };
+  if (!file.empty()) MILLRACE_TRY(take_source(settings, of_file));
+  MILLRACE_TRY(take_source(settings, of_environment));
+  MILLRACE_TRY(take_source(settings, of_flags));
+  MILLRACE_TRY(read_secrets(settings));
   MILLRACE_TRY(check_together(settings));
   return settings;
 }

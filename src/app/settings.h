@@ -33,10 +33,13 @@ struct Settings {
   bool mysql_embedded = true;
   bool mysql_unconfined = false;
   std::string mysql_url;  // when empty, made from the parts below
+  std::string mysql_url_file;
   std::string mysql_host = "127.0.0.1";
   std::int64_t mysql_port = 3306;
   std::string mysql_user = "admin";
-  std::string mysql_password = "test123";
+  std::string
+      mysql_password;  // when empty, the embedded server's from the data directory (app/credentials.h)
+  std::string mysql_password_file;
   std::string mysql_database = "ecommerce";
   std::int64_t mysql_connections_max = 16;
   std::int64_t mysql_buffer_pool_mb = 256;
@@ -47,7 +50,8 @@ struct Settings {
   std::string clickhouse_host = "127.0.0.1";
   std::int64_t clickhouse_port = 8123;
   std::string clickhouse_user = "admin";
-  std::string clickhouse_password = "test123";
+  std::string clickhouse_password;  // as mysql_password
+  std::string clickhouse_password_file;
   std::string clickhouse_ca_file;
   std::int64_t clickhouse_connections_max = 8;
 
@@ -59,6 +63,7 @@ struct Settings {
   std::int64_t kafka_min_in_sync = 2;
   std::chrono::milliseconds kafka_session_timeout{10'000};
   std::string kafka_client;
+  std::string kafka_client_file;
   std::string connect_host = "127.0.0.1";
   std::int64_t connect_port = 8083;
   bool event_log_fsync = true;
@@ -97,6 +102,12 @@ struct Settings {
 
   /// The keys that somebody has set, to whatever value.
   std::set<std::string, std::less<>> given;
+  /// What a person should mend, a sentence each; no secrets.
+  std::vector<std::string> warnings;
+
+  // No settings of anybody's: the accounts that the embedded MySQL server gets (app/credentials.h).
+  std::string embedded_admin_password;
+  std::string embedded_root_password;
 };
 
 /// Where a setting lives and how it is explained.
@@ -108,7 +119,7 @@ struct SettingInfo {
   std::string_view help;
   std::int64_t least = 0;  ///< Of numbers and of durations in ms.
   std::int64_t most = INT64_MAX;
-  bool secret = false;
+  bool secret = false;             ///< No flag; "<key>_file" names a file that holds it.
   std::string_view own_flag = {};  ///< Instead of the one that its key makes.
 
   [[nodiscard]] std::string flag() const;      ///< "--sink-max-delay"
@@ -128,12 +139,16 @@ struct SettingInfo {
 /// "200ms", "5s", "10m", "24h", "7d" or "0". Errors: kInvalid.
 [[nodiscard]] base::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-/// The value as text; secrets as "***".
+/// Why a secret is not taken from the command line, and where else it may stand. Holds no value.
+[[nodiscard]] std::string flag_refusal(const SettingInfo& info);
+
+/// The value as text; secrets, and the user information of URLs, as "***".
 [[nodiscard]] std::string shown_value(const Settings& settings, const SettingInfo& info);
 
 /// File (may be empty: none), then the environment (looked up by name; nullptr: not set), then flags by key.
-/// Errors: kInvalid: unknown key, wrong type, out of range, settings that contradict each other; kNotFound:
-/// no such file.
+/// Secrets are read from the files that their *_file settings name; of a secret and its file the later source
+/// wins. Errors: kInvalid: unknown key, wrong type, out of range, a secret as a flag, a secret's file that
+/// others can read, settings that contradict each other; kNotFound: no such file.
 [[nodiscard]] base::Result<Settings> load_settings(
     const std::string& file, const std::function<const char*(const std::string&)>& environment,
     const std::map<std::string, std::string>& flags);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "adapters/curl/curl_http_client.h"
+#include "app/credentials.h"
 #include "app/data_directory.h"
 #include "app/exit_codes.h"
 #include "app/setup_status.h"
@@ -83,6 +84,21 @@ void print_endpoints(const SetupStatus& status) {
   fmt::print("\n");
   for (const Endpoint& endpoint : status.endpoints)
     fmt::print("  {:<20}{:<44}{}\n", endpoint.name, endpoint.address, endpoint.credentials);
+  std::fflush(stdout);
+}
+
+/// Generated passwords are shown by the start that made them, here and not in the child, whose output is kept
+/// in a file.
+void print_credentials(const Settings& settings, const SetupStatus& status, bool ours) {
+  const fs::path file = credentials_file(settings);
+  fmt::print("\n");
+  if (!status.has_new_passwords || !ours) {
+    fmt::print("  {}\n", status.credentials_note);
+  } else if (const auto kept = kept_credentials(file); kept) {
+    for (const std::string& line : shown_once(*kept, file)) fmt::print("  {}\n", line);
+  } else {
+    fmt::print("  {}\n", kept.error().message);
+  }
   std::fflush(stdout);
 }
 
@@ -262,6 +278,7 @@ base::Result<bool> follow_start(const Settings& settings, pid_t detached, const 
       if (told) steps.show(*status);
       fmt::print("{} (process {})\n", ours ? "it is up" : "it is up already", pid);
       print_endpoints(*status);
+      print_credentials(settings, *status, ours);
       return true;
     }
     if (status && !told) {

@@ -66,7 +66,8 @@ std::string to_json(const SetupStatus& status) {
         .key("credentials")
         .string(endpoint.credentials)
         .end_object();
-  json.end_array().end_object();
+  json.end_array().key("credentialsNote").string(status.credentials_note);
+  json.key("hasNewPasswords").boolean(status.has_new_passwords).end_object();
   return text;
 }
 
@@ -106,6 +107,13 @@ base::Result<SetupStatus> parse_setup_status(std::string_view text) {
     MILLRACE_TRY_ASSIGN(endpoint.credentials, text_of(entry.get_object(), "credentials"));
     status.endpoints.push_back(std::move(endpoint));
   }
+  // Of an earlier version, which may run in this directory, it has none.
+  if (base::find_member(object, "credentialsNote") != nullptr) {
+    MILLRACE_TRY_ASSIGN(status.credentials_note, text_of(object, "credentialsNote"));
+  }
+  if (const auto* is_new = base::find_member(object, "hasNewPasswords");
+      is_new != nullptr && is_new->is_bool())
+    status.has_new_passwords = is_new->get_bool();
   return status;
 }
 
@@ -148,6 +156,13 @@ void StatusKeeper::set_services(std::vector<ServiceEntry> services) {
 void StatusKeeper::set_endpoints(std::vector<Endpoint> endpoints) {
   const std::lock_guard lock(mutex_);
   status_.endpoints = std::move(endpoints);
+  write();
+}
+
+void StatusKeeper::set_credentials(std::string note, bool has_new_passwords) {
+  const std::lock_guard lock(mutex_);
+  status_.credentials_note = std::move(note);
+  status_.has_new_passwords = has_new_passwords;
   write();
 }
 

@@ -42,6 +42,8 @@ struct SetupStatus {
   std::vector<std::string> steps;  ///< What was done so far in this phase and before, a line each.
   std::vector<ServiceEntry> services;
   std::vector<Endpoint> endpoints;
+  std::string credentials_note;    ///< What kind of passwords the servers have; no password.
+  bool has_new_passwords = false;  ///< They were generated at this start.
 };
 
 [[nodiscard]] std::string to_json(const SetupStatus& status);
@@ -64,6 +66,7 @@ class StatusKeeper {
   void set_phase(SetupPhase phase);
   void set_services(std::vector<ServiceEntry> services);
   void set_endpoints(std::vector<Endpoint> endpoints);
+  void set_credentials(std::string note, bool has_new_passwords);
 
  private:
   void write();

@@ -34,6 +34,7 @@ std::string to_screen(const Snapshot& snapshot) {
   fmt::format_to(out, "{}Millrace{}  running for {}:{:02}:{:02}   Ctrl-C stops\n\n", kBold, kPlain,
                  seconds / 3600, seconds / 60 % 60, seconds % 60);
   for (const auto& [name, value] : snapshot.addresses) fmt::format_to(out, "  {:<20}{}\n", name, value);
+  for (const std::string& note : snapshot.notes) fmt::format_to(out, "  {}\n", note);
   text += '\n';
   if (snapshot.stats) {
     fmt::format_to(out, "  {}{:<20}{}{}\n", kBold, "orders", number(snapshot.stats->total_orders), kPlain);

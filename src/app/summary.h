@@ -23,6 +23,7 @@ struct Verified {
 /// What `up` shows of itself.
 struct Snapshot {
   std::vector<SummaryLine> addresses;
+  std::vector<std::string> notes;         ///< Below the addresses, on the screen alone.
   std::optional<analytics::Stats> stats;  ///< Nothing while the warehouse does not answer.
   std::optional<Lag> lag;                 ///< Nothing while the order store or the log does not answer.
   std::int64_t freshness_ms = 0;          ///< Commit to visible, of the last batch.

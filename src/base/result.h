@@ -53,6 +53,11 @@ using Result = std::expected<T, Error>;
   return fail(ErrorKind::kFatal, std::move(message), vendor_code);
 }
 
+/// What a client may be told. The message, if it is a sentence of ours; where a server or a library had its
+/// say (vendor_code is not 0) the message may hold SQL, values, users, hosts and paths, and this is a
+/// sentence of ours about the kind, with the code: the log has the rest.
+[[nodiscard]] std::string public_message(const Error& error);
+
 /// The same error with what was being done put in front: "create topic order.events: broker away".
 [[nodiscard]] std::unexpected<Error> with_context(std::string_view doing, Error error);
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/redaction.h"
 #include "base/text.h"
 
 namespace millrace::connect {
@@ -90,11 +91,8 @@ std::vector<ConfigProblem> problems_of(const Config& config) {
 }
 
 Config masked(Config config) {
-  for (auto& [key, value] : config) {
-    const std::string name = base::to_lower(key);
-    for (const std::string_view part : {"password", "secret", "credential", "jaas", "token", "ssl.key"})
-      if (name.find(part) != std::string::npos) value = kHidden;
-  }
+  for (auto& [key, value] : config)
+    value = base::is_secret_key(key) ? std::string(kHidden) : base::without_secrets(value);
   return config;
 }
 

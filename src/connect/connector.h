@@ -48,8 +48,9 @@ struct ConfigProblem {
 /// loads, and a class that stands for it. Keys that mean nothing to it are let be.
 [[nodiscard]] std::vector<ConfigProblem> problems_of(const Config& config);
 
-/// The configuration of the sink has no use for secrets, so none is kept: values of keys that look like one
-/// become "[hidden]".
+/// The configuration of the sink has no use for secrets, so none is kept: values of keys that name one become
+/// "[hidden]", and secrets within other values, such as the password in a URL, "***". Of a configuration that
+/// was masked before it changes nothing, so that what was shown can be sent back.
 [[nodiscard]] Config masked(Config config);
 
 /// An object of plain values; numbers and booleans become text, null is left out. Errors: kInvalid.

@@ -79,7 +79,7 @@ base::Result<void> Control::run(const std::function<base::Result<void>(const bas
     lock.lock();
     turn_ = nullptr;
     if (ended) continue;
-    failure_ = ended.error().message;
+    failure_ = base::public_message(ended.error());  // whoever had the work logs the rest
     return ended;
   }
 }

@@ -38,6 +38,8 @@ base::Result<Connector> WarehouseRegistry::read(base::Deadline deadline) {
   Connector connector;
   MILLRACE_TRY_ASSIGN(const std::string_view config, base::string_member(row, "config"));
   MILLRACE_TRY_ASSIGN(connector.config, parse_config(config));
+  // What an earlier version wrote may hold a secret that it did not take for one.
+  connector.config = masked(std::move(connector.config));
   MILLRACE_TRY_ASSIGN(const std::string_view state, base::string_member(row, "state_text"));
   MILLRACE_TRY_ASSIGN(connector.target, parse_target_state(state));
   MILLRACE_TRY_ASSIGN(connector.restarts, number_of(row, "restarts_text"));

@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/json.h"
+#include "base/request_id.h"
 #include "base/text.h"
 
 namespace millrace::connect {
@@ -18,6 +19,7 @@ namespace {
 // Statuses and shapes are those of Kafka Connect 4.3.1: org.apache.kafka.connect.runtime.rest, resources and
 // entities.
 constexpr std::size_t kWaitingMost = 64;
+constexpr std::string_view kRequestId = "x-request-id";
 constexpr int kOk = 200;
 constexpr int kCreated = 201;
 constexpr int kAccepted = 202;
@@ -49,7 +51,14 @@ HttpResponse error_response(int status, std::string_view message) {
   return json_response(std::move(body), status);
 }
 
-HttpResponse error_response(const base::Error& error) {
+HttpResponse error_response(const HttpRequest& request, const base::Error& error) {
+  const auto away = [&] {
+    spdlog::warn("connect: {} (code {}, request {})", error.message, error.vendor_code,
+                 request.header(kRequestId).value_or("-"));
+    return error_response(503,
+                          "the warehouse, which keeps the connector's state, does not answer; try again");
+  };
+  if (error.vendor_code != 0) return away();  // what a server said may hold SQL, users and hosts
   switch (error.kind) {
     case base::ErrorKind::kInvalid:
     case base::ErrorKind::kRejected:
@@ -59,9 +68,7 @@ HttpResponse error_response(const base::Error& error) {
     case base::ErrorKind::kConflict:
       return error_response(409, error.message);
     default:
-      spdlog::warn("connect: {}", error.message);
-      return error_response(503,
-                            "the warehouse, which keeps the connector's state, does not answer; try again");
+      return away();
   }
 }
 
@@ -140,7 +147,14 @@ Rest::~Rest() {
   thread_.join();
 }
 
-void Rest::handle(HttpRequest request, ports::HttpReply reply) {
+void Rest::handle(HttpRequest request, ports::HttpReply given) {
+  const std::string id = base::request_id(request.header(kRequestId));
+  std::erase_if(request.headers, [](const auto& header) { return header.first == kRequestId; });
+  request.headers.emplace_back(kRequestId, id);
+  auto reply = [id, given = std::move(given)](HttpResponse response) {
+    ports::name_request(response, id);
+    given(std::move(response));
+  };
   // Shared, because a full queue gives it back.
   const auto call =
       std::make_shared<std::pair<HttpRequest, ports::HttpReply>>(std::move(request), std::move(reply));
@@ -192,14 +206,14 @@ HttpResponse Rest::answer(const HttpRequest& request) {
   const auto shown = [&](const std::function<std::string(const Connector&)>& shape) {
     return only("GET", [&] {
       const auto connector = control_.connector();
-      return connector ? json_response(shape(*connector)) : error_response(connector.error());
+      return connector ? json_response(shape(*connector)) : error_response(request, connector.error());
     });
   };
   const auto told = [&](std::string_view allowed, int status,
                         const std::function<base::Result<void>()>& command) {
     return only(allowed, [&] {
       const auto done = command();
-      return done ? empty_response(status) : error_response(done.error());
+      return done ? empty_response(status) : error_response(request, done.error());
     });
   };
   const auto target = [this](TargetState state) {
@@ -235,7 +249,7 @@ HttpResponse Rest::answer(const HttpRequest& request) {
 HttpResponse Rest::connectors(const HttpRequest& request) {
   const auto connector = control_.connector();
   if (!connector && connector.error().kind != base::ErrorKind::kNotFound)
-    return error_response(connector.error());
+    return error_response(request, connector.error());
   if (!request.parameter("expand"))
     return json_response(connector ? fmt::format(R"(["{}"])", kConnectorName) : "[]");
   if (!connector) return json_response("{}");
@@ -254,14 +268,14 @@ HttpResponse Rest::connectors(const HttpRequest& request) {
 
 HttpResponse Rest::create(const HttpRequest& request) {
   auto named = parse_named_config(request.body);
-  if (!named) return error_response(named.error());
+  if (!named) return error_response(request, named.error());
   if (named->config.contains("name") && named->config["name"] != named->name)
     return error_response(400,
                           "Connector name configuration (config.name) doesn't match connector name (name)");
   named->config["name"] = named->name;
   if (const auto problems = problems_of(named->config); !problems.empty()) return invalid_config(problems);
   const auto put = control_.put(std::move(named->config), false);
-  if (!put) return error_response(put.error());
+  if (!put) return error_response(request, put.error());
   HttpResponse response = json_response(info_json(put->first), kCreated);
   response.headers.emplace_back("Location", fmt::format("/connectors/{}", kConnectorName));
   return response;
@@ -269,14 +283,14 @@ HttpResponse Rest::create(const HttpRequest& request) {
 
 HttpResponse Rest::put_config(const HttpRequest& request) {
   auto config = parse_config(request.body);
-  if (!config) return error_response(config.error());
+  if (!config) return error_response(request, config.error());
   const std::string& name = request.path[1];
   if (config->contains("name") && (*config)["name"] != name)
     return error_response(400, "Connector name configuration doesn't match the name in the address");
   (*config)["name"] = name;
   if (const auto problems = problems_of(*config); !problems.empty()) return invalid_config(problems);
   const auto put = control_.put(std::move(*config), true);
-  if (!put) return error_response(put.error());
+  if (!put) return error_response(request, put.error());
   HttpResponse response = json_response(info_json(put->first), put->second ? kCreated : kOk);
   if (put->second) response.headers.emplace_back("Location", fmt::format("/connectors/{}", kConnectorName));
   return response;
@@ -286,17 +300,19 @@ HttpResponse Rest::put_config(const HttpRequest& request) {
 HttpResponse Rest::restart(const HttpRequest& request) {
   if (is_true(request, "onlyFailed") && control_.task().failure.empty()) {
     const auto connector = control_.connector();
-    return connector ? json_response(status_json(*connector), kAccepted) : error_response(connector.error());
+    return connector ? json_response(status_json(*connector), kAccepted)
+                     : error_response(request, connector.error());
   }
-  if (const auto done = control_.restart(); !done) return error_response(done.error());
+  if (const auto done = control_.restart(); !done) return error_response(request, done.error());
   if (!is_true(request, "includeTasks") && !is_true(request, "onlyFailed")) return empty_response(kNoContent);
   const auto connector = control_.connector();
-  return connector ? json_response(status_json(*connector), kAccepted) : error_response(connector.error());
+  return connector ? json_response(status_json(*connector), kAccepted)
+                   : error_response(request, connector.error());
 }
 
 HttpResponse Rest::validate(const HttpRequest& request) const {
   const auto config = parse_config(request.body);
-  if (!config) return error_response(config.error());
+  if (!config) return error_response(request, config.error());
   const auto problems = problems_of(*config);
   std::string text;
   base::JsonWriter json(text);

@@ -27,7 +27,7 @@ class Rest : public ports::HttpHandler {
 
   void handle(ports::HttpRequest request, ports::HttpReply reply) override;
 
-  /// The answer; blocks.
+  /// The answer; blocks. `handle` names it by X-Request-Id, the client's or a new one, as the log does.
   [[nodiscard]] ports::HttpResponse answer(const ports::HttpRequest& request);
 
  private:

@@ -118,7 +118,7 @@ base::Result<void> Runner::carry_out(ports::JobLease& lease, const ports::Job& g
     if (outcome.error().kind == base::ErrorKind::kConflict) return std::unexpected(outcome.error());
     if (outcome.error().kind != base::ErrorKind::kUnavailable) {
       spdlog::error("jobs: job {} ({}) failed: {}", job.id, job.kind, outcome.error().message);
-      return attempt.finish(ports::JobState::kFailed, job.progress, outcome.error().message);
+      return attempt.finish(ports::JobState::kFailed, job.progress, base::public_message(outcome.error()));
     }
     if (stop.requested()) break;
     if (attempt.cancel_requested) {

@@ -114,6 +114,16 @@ HttpResponse problem_response(int status, std::string_view detail, std::string_v
   return response;
 }
 
+void name_request(HttpResponse& response, std::string_view id) {
+  response.headers.emplace_back("X-Request-Id", id);
+  // As problem_response writes it: an object with members.
+  if (response.content_type != "application/problem+json" || !response.body.ends_with('}')) return;
+  response.body.pop_back();
+  response.body += ",\"requestId\":\"";
+  response.body += id;
+  response.body += "\"}";
+}
+
 base::Result<HttpResponse> HttpClient::send(const HttpCall& call, base::Deadline deadline) {
   std::string body;
   auto response = send(

@@ -41,6 +41,10 @@ struct HttpResponse {
 [[nodiscard]] HttpResponse problem_response(int status, std::string_view detail,
                                             std::string_view instance = {});
 
+/// Names the request that an answer is to: the header X-Request-Id, and in the body of a problem the member
+/// `requestId`. `id` needs no escaping in JSON.
+void name_request(HttpResponse& response, std::string_view id);
+
 /// Takes the answer; called exactly once, from any thread.
 using HttpReply = std::function<void(HttpResponse)>;
 

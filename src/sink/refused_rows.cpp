@@ -3,22 +3,33 @@
 #include <span>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace millrace::sink {
+namespace {
+
+std::string reason_of(const base::Error& refusal) {
+  if (refusal.vendor_code == 0) return refusal.message;
+  return fmt::format("the warehouse does not take the row (code {}); the log says more", refusal.vendor_code);
+}
+
+}  // namespace
 
 base::Result<std::vector<RefusedRow>> insert_by_halves(const std::vector<const domain::AnalyticsRow*>& rows,
                                                        const base::Error& refusal, const InsertRows& insert) {
   struct Refused {
     std::span<const domain::AnalyticsRow* const> rows;
-    std::string reason;
+    base::Error refusal;
   };
   std::vector<RefusedRow> to_blame;
   std::vector<Refused> open;
-  if (!rows.empty()) open.push_back({rows, refusal.message});
+  if (!rows.empty()) open.push_back({rows, refusal});
   while (!open.empty()) {
-    const Refused refused = std::move(open.back());
+    Refused refused = std::move(open.back());
     open.pop_back();
     if (refused.rows.size() == 1) {
-      to_blame.push_back({refused.rows.front(), refused.reason});
+      to_blame.push_back(
+          {refused.rows.front(), reason_of(refused.refusal), std::move(refused.refusal.message)});
       continue;
     }
     const std::size_t half = refused.rows.size() / 2;
@@ -26,7 +37,7 @@ base::Result<std::vector<RefusedRow>> insert_by_halves(const std::vector<const d
       auto inserted = insert({part.begin(), part.end()});
       if (inserted) continue;
       if (inserted.error().kind != base::ErrorKind::kRejected) return std::unexpected(inserted.error());
-      open.push_back({part, std::move(inserted.error().message)});
+      open.push_back({part, std::move(inserted.error())});
     }
   }
   return to_blame;

@@ -12,7 +12,8 @@ namespace millrace::sink {
 
 struct RefusedRow {
   const domain::AnalyticsRow* row = nullptr;
-  std::string reason;
+  std::string reason;  ///< For the dead letter, which strangers read: nothing of what the warehouse said.
+  std::string detail;  ///< For the log.
 };
 
 /// Inserts some rows; kRejected when one of them can never be taken. May be repeated with any of them.

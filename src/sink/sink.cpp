@@ -177,8 +177,8 @@ base::Result<void> Sink::mark_snapshot_rows() {
 
 /// Rows whose sums are in, or soon are, and whose base rows never can be: letters that say so.
 base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) {
-  std::map<const domain::AnalyticsRow*, std::string> reasons;
-  for (const RefusedRow& row : refused) reasons.emplace(row.row, row.reason);
+  std::map<const domain::AnalyticsRow*, const RefusedRow*> reasons;
+  for (const RefusedRow& row : refused) reasons.emplace(row.row, &row);
   for (const auto& [source, partition] : partitions_) {
     std::vector<ports::NewRecord> letters;
     for (const PendingRow& pending : partition.pending) {
@@ -190,11 +190,11 @@ base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) 
                                                         base::Deadline::in(std::chrono::milliseconds(0))));
       if (records.empty())
         return base::unavailable("a row to be put aside cannot be read from the log again");
-      letters.push_back(ports::dead_letter_of(records.front(), source, partition.incarnation, reason->second,
-                                              clock_.now(), log_.record_bytes_max()));
+      letters.push_back(ports::dead_letter_of(records.front(), source, partition.incarnation,
+                                              reason->second->reason, clock_.now(), log_.record_bytes_max()));
       letters.back().headers.push_back({std::string(ports::kHeaderHalf), std::string(ports::kHalfBase)});
       spdlog::error("sink: dead letter from partition {} offset {}, base row only: {}", source.partition,
-                    pending.offset, reason->second);
+                    pending.offset, reason->second->detail);
     }
     if (letters.empty()) continue;
     MILLRACE_TRY(log_.append({options_.dead_letter_topic, source.partition}, letters, soon()));

@@ -33,7 +33,7 @@ base::Result<void> SnapshotLoader::load(std::uint64_t slice, std::vector<domain:
   MILLRACE_TRY_ASSIGN(const auto refused, base_rows_.insert_what_fits(std::move(base_rows), stop));
   for (const RefusedRow& row : refused)
     spdlog::error("sink: order {} of the snapshot stays out of the base table: {}",
-                  base::printable(row.row->order_id.value(), domain::kIdLengthMax), row.reason);
+                  base::printable(row.row->order_id.value(), domain::kIdLengthMax), row.detail);
   std::vector<RollupRow> rollups;
   rollups.reserve(next.sums.size());
   for (const auto& [key, sum] : next.sums) rollups.push_back({&key, &source_, sum});

@@ -38,8 +38,8 @@ class Clock:
 class SkewedMillrace(Millrace):
     clock = None
 
-    def environment(self, extra=None):
-        return {**super().environment(extra), **self.clock.environment}
+    def environment(self, extra=None, own_settings=True):
+        return {**super().environment(extra, own_settings), **self.clock.environment}
 
 
 class Clocks(Setup):

@@ -23,7 +23,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds until a condition must hold, on a machine that does other things as well
 USER = "root"
-PASSWORD = "test123"
+PASSWORD = "test123"  # with --dev-credentials
+SECRETS = ("mysql.password", "mysql.url", "clickhouse.password", "kafka.client")  # settings that are no flags
 MARK = "MILLRACE_TEST_MARK"  # in the environment of what a test starts: finds what outlives its parent
 
 _reserved = []
@@ -176,6 +177,7 @@ class Millrace:
     """`millrace up` with its own directory and ports, and every other subcommand with the same settings."""
 
     all_of_this_test = []  # for the logs of a failed one
+    dev_credentials = True
 
     def __init__(self, home, **settings):
         self.home = Path(home)
@@ -204,27 +206,38 @@ class Millrace:
     def flags(self):
         words = []
         for key, value in self.settings.items():
-            if value is not None:
+            if value is not None and key not in SECRETS:
                 words += ["--" + key.replace(".", "-").replace("_", "-"),
                           str(value).lower() if isinstance(value, bool) else str(value)]
         return words
 
-    def environment(self, extra=None):
+    def secrets(self):
+        """As variables. A warehouse of the tests' own has the password of all others."""
+        given = {key: self.settings[key] for key in SECRETS if self.settings.get(key) is not None}
+        if self.settings.get("clickhouse.embedded") is False:
+            given.setdefault("clickhouse.password", PASSWORD)
+        return {"MILLRACE_" + key.upper().replace(".", "_"): value for key, value in given.items()}
+
+    def environment(self, extra=None, own_settings=True):
         """Ours without settings of the person who runs the tests."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
-        return {**kept, MARK: self.mark, **(extra or {})}
+        return {**kept, MARK: self.mark, **(self.secrets() if own_settings else {}), **(extra or {})}
+
+    def command(self, words, own_settings=True):
+        """The one place where the tests choose the embedded servers' passwords."""
+        credentials = ["--dev-credentials"] if self.dev_credentials and words[:1] == ("up",) else []
+        return [str(program()), *map(str, words), *credentials, *(self.flags() if own_settings else [])]
 
     # Subcommands
 
     def begin(self, *words, environment=None, own_settings=True, **options):
         """A subcommand that goes on running, in a process group of its own."""
-        flags = self.flags() if own_settings else []
-        return subprocess.Popen([str(program()), *map(str, words), *flags], cwd=self.home, env=self.environment(environment),
-                                stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        return subprocess.Popen(self.command(words, own_settings), cwd=self.home,
+                                env=self.environment(environment, own_settings), stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def begin_on(self, terminal, prepare, *words):
         """The same on a terminal."""
-        return subprocess.Popen([str(program()), *map(str, words), *self.flags()], cwd=self.home, env=self.environment(),
+        return subprocess.Popen(self.command(words), cwd=self.home, env=self.environment(),
                                 stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, preexec_fn=prepare)
 
     def run(self, *words, environment=None, own_settings=True, seconds=300):

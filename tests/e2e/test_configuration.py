@@ -60,8 +60,9 @@ def test_the_example_file_is_a_file_that_changes_nothing(command):
 
 
 def test_secrets_are_not_shown(command):
-    shown = command.run("config", "--mysql-password", "hush", "--clickhouse-password", "hush", "--mysql-url",
-                        "mysql://root:hush@127.0.0.1:1/x", own_settings=False)
+    shown = command.run("config", own_settings=False, environment={
+        "MILLRACE_MYSQL_PASSWORD": "hush", "MILLRACE_CLICKHOUSE_PASSWORD": "hush", "MILLRACE_KAFKA_CLIENT": "sasl.password=hush",
+        "MILLRACE_MYSQL_URL": "mysql://root:hush@127.0.0.1:1/x"})
     assert shown.code == 0 and "hush" not in shown.out + shown.err
 
 
@@ -110,11 +111,12 @@ BAD_WORDS = {
     "pauses in the wrong order": (["--relay-poll-interval", "1ms"], None, "relay.poll_interval"),
     "a log level that is none": (["--log-level", "loud"], None, "loud"),
     "a server of one's own beside the embedded one": (
-        ["--mysql-url", "mysql://root:x@127.0.0.1:1/shop"], None, "mysql.embedded"),
+        [], {"MILLRACE_MYSQL_URL": "mysql://root:x@127.0.0.1:1/shop"}, "mysql.embedded"),
     "a warehouse of one's own beside the embedded one": (
         ["--clickhouse-url", "http://127.0.0.1:1"], None, "clickhouse.embedded"),
     "an embedded server elsewhere": (["--mysql-host", "192.0.2.1"], None, "mysql.host"),
-    "an address that is none": (["--mysql-embedded", "false", "--mysql-url", "http://nowhere"], None, "mysql://"),
+    "an address that is none": (
+        ["--mysql-embedded", "false"], {"MILLRACE_MYSQL_URL": "http://nowhere"}, "mysql://"),
 }
 
 

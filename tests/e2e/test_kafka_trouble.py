@@ -5,6 +5,7 @@ from own_kafka import OwnKafka
 from system import Millrace, wait_until
 
 RIGHT = "the-right-password"
+NO_SERVERS = {"mysql.password": "none", "clickhouse.password": "none"}  # a stage alone would look for the credentials of an `up`
 GROUPS = ("order-event-transformer", "clickhouse-sink-orders")
 
 
@@ -94,7 +95,7 @@ def test_every_trouble_is_said_once_and_gone_on_after(world):
 
 
 def test_settings_that_no_wait_mends_end_at_once(make):
-    millrace = make(**{"event_log.kind": "kafka", "kafka.brokers": "127.0.0.1:1"})
+    millrace = make(**{"event_log.kind": "kafka", "kafka.brokers": "127.0.0.1:1", **NO_SERVERS})
     for setting, value in (("kafka.client", "no.such.name=1"), ("kafka.client", "ssl.key.pem=hunter2;security.protocol=ssl"),
                            ("kafka.brokers", "127.0.0.1:99999")):
         before = millrace.settings.get(setting)
@@ -109,7 +110,7 @@ def test_settings_that_no_wait_mends_end_at_once(make):
 
 @pytest.mark.parametrize("role", ["sink"])
 def test_a_stage_that_waits_ends_when_it_is_asked_to(make, role):
-    millrace: Millrace = make(**{"event_log.kind": "kafka", "kafka.brokers": "no-such-host.invalid:9092"})
+    millrace: Millrace = make(**{"event_log.kind": "kafka", "kafka.brokers": "no-such-host.invalid:9092", **NO_SERVERS})
     log = millrace.home / "stage.log"
     process = millrace.begin(role, "--log-file", log)
     try:

@@ -43,12 +43,14 @@ def test_init_db_prepares_a_database_by_url_twice_and_up_runs_on_it(make, mariad
     url = mariadb.url("shop")
     millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": url})
 
-    first = millrace.run("init-db", "--url", url, own_settings=False)
+    first = millrace.run("init-db", "--url", f"mysql://shop@127.0.0.1:{mariadb.port}/shop", own_settings=False,
+                         environment={"MILLRACE_MYSQL_PASSWORD": SECRET})
     assert first.code == 0, first
     assert {"users", "products", "inventory", "orders", "order_items", "payments", "outbox"} <= set(tables(mariadb, "shop"))
     assert mariadb.rows("SELECT COUNT(*) FROM products", "shop") == [(6,)]
     made = tables(mariadb, "shop"), content(mariadb, "shop")
-    second = millrace.run("init-db", "--url", url, own_settings=False)
+    second = millrace.run("init-db", "--url", f"mysql://shop@127.0.0.1:{mariadb.port}/shop", own_settings=False,
+                         environment={"MILLRACE_MYSQL_PASSWORD": SECRET})
     assert second.code == 0 and "up to date" in second.out, second
     assert (tables(mariadb, "shop"), content(mariadb, "shop")) == made
 
@@ -61,7 +63,7 @@ def test_init_db_prepares_a_database_by_url_twice_and_up_runs_on_it(make, mariad
 
 
 def test_init_db_without_the_sample_shop_makes_an_empty_one(mariadb, make):
-    done = make().run("init-db", "--no-sample", "--url", mariadb.chief_url("bare"), own_settings=False)
+    done = make().run("init-db", "--no-sample", own_settings=False, environment={"MILLRACE_MYSQL_URL": mariadb.chief_url("bare")})
     assert done.code == 0, done
     assert mariadb.rows("SELECT COUNT(*) FROM products", "bare") == [(0,)]
     assert mariadb.rows("SELECT COUNT(*) FROM users", "bare") == [(0,)]
@@ -69,8 +71,9 @@ def test_init_db_without_the_sample_shop_makes_an_empty_one(mariadb, make):
 
 def test_init_db_says_what_is_wrong_with_the_account(mariadb, make):
     millrace = make()
-    wrong = millrace.run("init-db", "--url", f"mysql://shop:wrong-word@127.0.0.1:{mariadb.port}/shop", own_settings=False)
-    barred = millrace.run("init-db", "--url", mariadb.url("other"), own_settings=False)
+    url = f"mysql://shop@127.0.0.1:{mariadb.port}/"
+    wrong = millrace.run("init-db", "--url", url + "shop", own_settings=False, environment={"MILLRACE_MYSQL_PASSWORD": "wrong-word"})
+    barred = millrace.run("init-db", "--url", url + "other", own_settings=False, environment={"MILLRACE_MYSQL_PASSWORD": SECRET})
     for done in (wrong, barred):
         assert done.code not in (0, 1), done
         assert done.complaint()
@@ -92,7 +95,7 @@ def test_the_mysql_script_does_what_init_db_does_and_up_runs_on_it(make, mariadb
     init = millrace.run("init-db")
     assert init.code == 0 and "up to date" in init.out, init
     assert (tables(mariadb, "ecommerce"), content(mariadb, "ecommerce")) == made
-    assert millrace.run("init-db", "--url", mariadb.chief_url("compared"), own_settings=False).code == 0
+    assert millrace.run("init-db", own_settings=False, environment={"MILLRACE_MYSQL_URL": mariadb.chief_url("compared")}).code == 0
     assert tables(mariadb, "compared") == made[0]
 
     millrace.start()

@@ -216,7 +216,7 @@ def test_another_kind_of_import_is_refused(millrace):
 
 
 def test_tools_say_which_server_is_away(make):
-    millrace = make()
+    millrace = make(**{"mysql.password": "test123", "clickhouse.password": "test123"})
     away = {("verify", "--patience", "1s"): "clickhouse.port", ("init-db",): "mysql.port", ("init-warehouse",): "clickhouse.port"}
     for words, port in away.items():
         done = millrace.run(*words)

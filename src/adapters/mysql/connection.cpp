@@ -175,7 +175,7 @@ class Connection::Impl {
     const std::size_t columns = mysql_stmt_field_count(statement);
     if (columns == 0) {
       mysql_stmt_free_result(statement);
-      return base::invalid(fmt::format("the statement returns no rows: {}", shortened(sql)));
+      return base::fatal(fmt::format("the statement returns no rows: {}", shortened(sql)));
     }
     ResultBuffers& result = prepared->result;
     result.shape(columns);
@@ -281,8 +281,8 @@ class Connection::Impl {
     MILLRACE_TRY_ASSIGN(Prepared* const prepared, prepare(sql));
     MYSQL_STMT* const statement = prepared->statement.get();
     if (mysql_stmt_param_count(statement) != values.size())
-      return base::invalid(fmt::format("the statement has {} placeholders and {} values: {}",
-                                       mysql_stmt_param_count(statement), values.size(), shortened(sql)));
+      return base::fatal(fmt::format("the statement has {} placeholders and {} values: {}",
+                                     mysql_stmt_param_count(statement), values.size(), shortened(sql)));
     if (!values.empty()) {
       parameters_.assign(values.size(), MYSQL_BIND{});
       for (std::size_t i = 0; i < values.size(); ++i) bind(parameters_[i], values[i]);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/redaction.h"
 #include "base/text.h"
 
 namespace millrace::adapters::mysql {
@@ -73,7 +74,8 @@ base::Error make_error(std::string_view doing, unsigned code, std::string_view t
   std::string_view advice;
   if (code == 1146 || code == 1049) advice = "; the tables are missing: run millrace init-db";
   if (code == 1045 || code == 1698) advice = "; check user and password of the MySQL URL";
-  return {kind_of(code), fmt::format("{}: {}{}", doing, base::printable(text, 400), advice),
+  return {kind_of(code),
+          fmt::format("{}: {}{}", doing, base::without_personal_data(base::printable(text, 400)), advice),
           static_cast<int>(code)};
 }
 

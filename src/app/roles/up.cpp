@@ -15,6 +15,7 @@
 #include "adapters/prometheus/metrics_text.h"
 #include "adapters/system/logging.h"
 #include "app/connect.h"
+#include "app/credentials.h"
 #include "app/data_directory.h"
 #include "app/front.h"
 #include "app/jobs.h"
@@ -102,22 +103,20 @@ base::Result<void> check_own_ports(const Settings& settings, bool connect_port_i
   return check(settings.connect_host, settings.connect_port, "connect.port");
 }
 
-std::vector<Endpoint> endpoints(const Settings& settings, std::uint16_t api_port) {
+std::vector<Endpoint> endpoints(const Settings& settings, const Credentials& kept, std::uint16_t api_port) {
   const auto shown = [](const std::string& host) { return host == "127.0.0.1" ? "localhost" : host; };
-  const Settings defaults;
-  const auto credentials = [](std::string_view users, bool is_default) {
-    return is_default ? std::string(users) : std::string("as configured");
+  const auto credentials = [&](std::string_view known, const std::string& user, const std::string& password) {
+    if (password.empty()) return std::string("as configured");
+    return kept.development ? std::string(known) : fmt::format("{}, password kept", user);
   };
   std::vector<Endpoint> list = {{"backend API",
                                  fmt::format("http://{}:{}", shown(settings.api_host), api_port),
                                  "admin routes want an X-Admin-Id header"}};
   if (settings.mysql_url.empty())
-    list.push_back(
-        {"MySQL",
-         fmt::format("{}:{}, database {}", shown(settings.mysql_host), settings.mysql_port,
-                     settings.mysql_database),
-         credentials("root/test123, admin/test123",
-                     settings.mysql_embedded && settings.mysql_password == defaults.mysql_password)});
+    list.push_back({"MySQL",
+                    fmt::format("{}:{}, database {}", shown(settings.mysql_host), settings.mysql_port,
+                                settings.mysql_database),
+                    credentials("root/test123, admin/test123", kept.mysql_user, kept.mysql_password)});
   if (settings.event_log_kind == "kafka") {
     std::string brokers = settings.kafka_brokers;
     for (std::size_t at = 0; (at = brokers.find("127.0.0.1", at)) != std::string::npos;)
@@ -133,22 +132,35 @@ std::vector<Endpoint> endpoints(const Settings& settings, std::uint16_t api_port
             ? fmt::format("http://{}:{}", shown(settings.clickhouse_host), settings.clickhouse_port)
             : settings.clickhouse_url) +
            ", database analytics",
-       credentials("admin/test123", settings.clickhouse_embedded &&
-                                        settings.clickhouse_user == defaults.clickhouse_user &&
-                                        settings.clickhouse_password == defaults.clickhouse_password)});
+       credentials(kept.clickhouse_user + "/test123", kept.clickhouse_user, kept.clickhouse_password)});
   return list;
+}
+
+/// Says which credentials the servers have; what must not be in a log is shown on a terminal alone.
+/// Shape: the lines for the screen, which is drawn over what was printed before.
+std::vector<std::string> credential_notes(const Settings& settings, const CredentialsInForce& credentials,
+                                          bool screen) {
+  const auto file = credentials_file(settings);
+  const std::string note = credentials_note(credentials.kept, file);
+  spdlog::info("{}{}", note, credentials.made_now ? " (made now)" : "");
+  std::vector<std::string> notes = {note};
+  if (credentials.made_now) notes = shown_once(credentials.kept, file);
+  if (screen)
+    for (const std::string& line : notes) fmt::print("{}\n", line);
+  return notes;
 }
 
 class Display {
  public:
   Display(const Settings& settings, Front& front, Pipeline& pipeline, Servers& servers,
-          const VerifySchedule& verify, bool screen)
+          const VerifySchedule& verify, bool screen, std::vector<std::string> notes)
       : front_(front),
         pipeline_(pipeline),
         servers_(servers),
         verify_(verify),
         screen_(screen),
-        addresses_(addresses(settings, front)) {}
+        addresses_(addresses(settings, front)),
+        notes_(std::move(notes)) {}
 
   [[nodiscard]] const std::vector<SummaryLine>& shown_addresses() const { return addresses_; }
   [[nodiscard]] std::chrono::milliseconds interval() const {
@@ -158,6 +170,7 @@ class Display {
   void show() {
     Snapshot snapshot;
     snapshot.addresses = addresses_;
+    snapshot.notes = notes_;
     const auto deadline = base::Deadline::in(kSummaryTimeout);
     if (const auto stats = front_.analytics().stats(deadline)) snapshot.stats = *stats;
     if (const auto lag = pipeline_.lag(deadline)) snapshot.lag = *lag;
@@ -194,6 +207,7 @@ class Display {
   const VerifySchedule& verify_;
   bool screen_;
   std::vector<SummaryLine> addresses_;
+  std::vector<std::string> notes_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point last_at_ = started_;
   std::uint64_t last_rows_ = 0;
@@ -201,7 +215,8 @@ class Display {
 
 }  // namespace
 
-base::Result<void> run_up(const Settings& settings, const UpOptions& options, base::StopSignal& stop) {
+base::Result<void> run_up(const Settings& given, const UpOptions& options, base::StopSignal& stop) {
+  Settings settings = given;
   MILLRACE_TRY_ASSIGN(const auto data, DataDirectory::open(settings.data_dir));
   const bool screen = options.summary && isatty(STDOUT_FILENO) != 0;
   const std::string log_file = settings.log_file.empty() && (screen || options.detach)
@@ -215,6 +230,11 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
   const bool connect_port_is_ours =
       is_connect_used(settings) && (options.detach || settings.given.contains("connect.port"));
   MILLRACE_TRY(check_own_ports(settings, connect_port_is_ours));
+  MILLRACE_TRY_ASSIGN(const CredentialsInForce credentials,
+                      set_up_credentials(settings, options.dev_credentials));
+  const std::vector<std::string> notes = credential_notes(settings, credentials, screen);
+  status.set_credentials(credentials_note(credentials.kept, credentials_file(settings)),
+                         credentials.made_now);
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
   MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, [&status](std::string_view name) {
                         status.step(fmt::format("{} is ready", name));
@@ -272,10 +292,10 @@ base::Result<void> run_up(const Settings& settings, const UpOptions& options, ba
                     .metrics = [&] { return adapters::prometheus::to_metrics_text(metrics.collect()); },
                     .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),
                     .pipeline_runs = [&] { return !refusals.first(); }}));
-  Display display(settings, *front, *pipeline, *servers, verify, screen);
+  Display display(settings, *front, *pipeline, *servers, verify, screen, notes);
   if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
-  status.set_endpoints(endpoints(settings, front->port()));
+  status.set_endpoints(endpoints(settings, credentials.kept, front->port()));
   status.set_phase(SetupPhase::kReady);
   {
     std::optional<Demo> demo;

@@ -1,10 +1,14 @@
 #include "app/settings.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "app/secret_files.h"
 #include "app/warehouse_schema.h"
+#include "base/redaction.h"
 #include "support/temporary_directory.h"
 
 namespace millrace::app {
@@ -60,10 +64,135 @@ TEST(Settings, RefuseWhatIsWrongAndNameTheLine) {
 }
 
 TEST(Settings, NeverShowSecrets) {
-  const auto bad = load_settings("", no_environment, {{"mysql.url", "mysql://root:hidden@h/db"}});
-  ASSERT_TRUE(bad);
+  const auto loaded = load_settings(
+      "",
+      [](const std::string& name) -> const char* {
+        if (name == "MILLRACE_MYSQL_URL") return "mysql://root:hidden@h/db";
+        if (name == "MILLRACE_KAFKA_BROKERS") return "SASL_SSL://user:hidden@h:1";
+        return name.ends_with("_PASSWORD") || name == "MILLRACE_KAFKA_CLIENT" ? "hidden" : nullptr;
+      },
+      {});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->mysql_password, "hidden");
   for (const SettingInfo& info : all_settings())
-    EXPECT_EQ(shown_value(*bad, info).find("hidden"), std::string::npos) << info.key;
+    EXPECT_EQ(shown_value(*loaded, info).find("hidden"), std::string::npos) << info.key;
+}
+
+std::vector<std::string> secret_keys() {
+  std::vector<std::string> keys;
+  for (const SettingInfo& info : all_settings())
+    if (info.secret) keys.emplace_back(info.key);
+  return keys;
+}
+
+TEST(Settings, AreSecretWhereTheirNameSaysSo) {
+  EXPECT_EQ(secret_keys(),
+            (std::vector<std::string>{"mysql.url", "mysql.password", "clickhouse.password", "kafka.client"}));
+  for (const SettingInfo& info : all_settings())
+    EXPECT_TRUE(!base::is_secret_key(info.key) || info.secret || info.key.ends_with("_file")) << info.key;
+}
+
+TEST(Settings, RefuseASecretAsAFlagAndNameTheOtherWays) {
+  for (const std::string& key : secret_keys()) {
+    const auto loaded = load_settings("", no_environment, {{key, "hidden"}});
+    ASSERT_FALSE(loaded) << key;
+    EXPECT_EQ(loaded.error().kind, base::ErrorKind::kInvalid);
+    const auto& info = *std::ranges::find(all_settings(), key, &SettingInfo::key);
+    const std::string& said = loaded.error().message;
+    EXPECT_EQ(said.find("hidden"), std::string::npos) << said;
+    for (const std::string& way : {info.variable(), info.flag() + "-file FILE", key})
+      EXPECT_NE(said.find(way), std::string::npos) << said;
+  }
+}
+
+/// A file of the given mode.
+std::string secret_file(const support::TemporaryDirectory& directory, const std::string& text,
+                        std::filesystem::perms mode = std::filesystem::perms::owner_read) {
+  const std::string path = directory.path() / "secret";
+  std::filesystem::remove(path);
+  std::ofstream(path) << text;
+  std::filesystem::permissions(path, mode);
+  return path;
+}
+
+TEST(Settings, ReadSecretsFromFiles) {
+  const support::TemporaryDirectory directory;
+  const auto loaded = [&](const std::string& key, const std::string& text) {
+    return load_settings("", no_environment, {{key, secret_file(directory, text)}});
+  };
+  EXPECT_EQ(loaded("mysql.password_file", "p q \r\nnot this\n")->mysql_password, "p q ");
+  EXPECT_EQ(loaded("clickhouse.password_file", "p")->clickhouse_password, "p");
+  EXPECT_EQ(loaded("mysql.url_file", "mysql://u:p@h/d\n")->mysql_url, "mysql://u:p@h/d");
+  EXPECT_EQ(loaded("kafka.client_file", "# the broker's\na=b;\n\n c=d \ne=f")->kafka_client, "a=b;c=d;e=f");
+  EXPECT_TRUE(loaded("mysql.password_file", "p")->given.contains("mysql.password"));
+  EXPECT_EQ(loaded("mysql.password_file", "\n").error().kind, base::ErrorKind::kInvalid);
+  EXPECT_EQ(load_settings("", no_environment, {{"mysql.password_file", "/nowhere/x"}}).error().kind,
+            base::ErrorKind::kNotFound);
+  EXPECT_EQ(load_settings("", no_environment, {{"mysql.password_file", "/dev/null"}}).error().kind,
+            base::ErrorKind::kInvalid);
+  EXPECT_EQ(loaded("mysql.password_file", std::string(70'000, 'x')).error().kind, base::ErrorKind::kInvalid);
+}
+
+TEST(Settings, RefuseASecretsFileThatOthersCanReadAndSayTheCure) {
+  using std::filesystem::perms;
+  const support::TemporaryDirectory directory;
+  for (const perms open : {perms::others_read, perms::others_write, perms::group_write}) {
+    const std::string file = secret_file(directory, "hidden", perms::owner_read | open);
+    const auto loaded = load_settings("", no_environment, {{"mysql.password_file", file}});
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().kind, base::ErrorKind::kInvalid);
+    EXPECT_NE(loaded.error().message.find("chmod 600 " + file), std::string::npos) << loaded.error().message;
+    EXPECT_EQ(loaded.error().message.find("hidden"), std::string::npos);
+  }
+  EXPECT_FALSE(is_private(0640, 1000));
+  EXPECT_TRUE(is_private(0640, 0)) << "root gives a group the right to read";
+  EXPECT_FALSE(is_private(0660, 0));
+  EXPECT_TRUE(is_private(0600, 1000));
+}
+
+TEST(Settings, TakeOfASecretAndItsFileTheLaterSource) {
+  const support::TemporaryDirectory directory;
+  const std::string secret = secret_file(directory, "from the file");
+  const std::string file = file_with(directory, "[mysql]\npassword = \"from millrace.toml\"\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  const auto environment = [](const std::string& name) -> const char* {
+    return name == "MILLRACE_MYSQL_PASSWORD" ? "from the environment" : nullptr;
+  };
+  EXPECT_EQ(load_settings(file, environment, {})->mysql_password, "from the environment");
+  EXPECT_EQ(load_settings(file, environment, {{"mysql.password_file", secret}})->mysql_password,
+            "from the file");
+  const auto both = [&](const std::string& name) -> const char* {
+    if (name == "MILLRACE_MYSQL_PASSWORD") return "x";
+    return name == "MILLRACE_MYSQL_PASSWORD_FILE" ? secret.c_str() : nullptr;
+  };
+  EXPECT_EQ(load_settings(file, both, {}).error().kind, base::ErrorKind::kInvalid) << "which one is meant?";
+}
+
+TEST(Settings, WarnOfAFileWithASecretThatOthersCanRead) {
+  const support::TemporaryDirectory directory;
+  const auto warnings = [&](const std::string& text, std::filesystem::perms mode) {
+    const std::string file = file_with(directory, text);
+    std::filesystem::permissions(file, mode);
+    return load_settings(file, no_environment, {})->warnings;
+  };
+  using std::filesystem::perms;
+  constexpr perms kOwn = perms::owner_read | perms::owner_write;
+  const std::string secret = "[clickhouse]\npassword = \"hidden\"\n";
+  const auto told = warnings(secret, kOwn | perms::others_read);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].find("chmod 600"), std::string::npos) << told[0];
+  EXPECT_EQ(told[0].find("hidden"), std::string::npos);
+  EXPECT_TRUE(warnings(secret, kOwn).empty());
+  EXPECT_TRUE(warnings("[clickhouse]\nport = 1\n", kOwn | perms::others_read).empty());
+}
+
+TEST(Settings, RefuseAWarehousesUrlWithMoreThanAnAddress) {
+  for (const char* url : {"http://admin:hidden@h:1", "http://h:1/?user=admin&password=hidden"}) {
+    const auto loaded = load_settings("", no_environment, {{"clickhouse.url", url}});
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.error().message.find("hidden"), std::string::npos) << loaded.error().message;
+    EXPECT_NE(loaded.error().message.find("clickhouse.password_file"), std::string::npos);
+  }
 }
 
 TEST(Settings, TheExampleFileIsTheDefaults) {

@@ -59,11 +59,20 @@ TEST(Connector, KeepsNoSecret) {
                                {"ssl.keystore.password", "a"},
                                {"sasl.jaas.config", "b"},
                                {"client.secret", "c"},
+                               {"passwd", "d"},
+                               {"apikey", "e"},
+                               {"basic.auth.user.info", "u:f"},
+                               {"proxy.url", "http://u:g@h:1"},
+                               {"jdbcConnectionProperties", "user=u&password=h"},
                                {"username", "admin"}});
 
-  EXPECT_EQ(config_json(shown),
-            R"({"client.secret":"[hidden]","password":"[hidden]","sasl.jaas.config":"[hidden]",)"
-            R"("ssl.keystore.password":"[hidden]","username":"admin"})");
+  EXPECT_EQ(
+      config_json(shown),
+      R"({"apikey":"[hidden]","basic.auth.user.info":"[hidden]","client.secret":"[hidden]",)"
+      R"("jdbcConnectionProperties":"user=u&password=***","passwd":"[hidden]","password":"[hidden]",)"
+      R"("proxy.url":"http://***@h:1","sasl.jaas.config":"[hidden]","ssl.keystore.password":"[hidden]",)"
+      R"("username":"admin"})");
+  EXPECT_EQ(masked(shown), shown) << "what was shown can be sent back";
 }
 
 TEST(Connector, ReadsNumbersAndTruthValuesAsText) {

@@ -1,5 +1,8 @@
 #include "connect/rest.h"
 
+#include <future>
+#include <optional>
+
 #include <gtest/gtest.h>
 
 #include "base/json.h"
@@ -14,18 +17,18 @@ class MemoryRegistry : public Registry {
  public:
   base::Result<Connector> read(base::Deadline) override {
     const std::lock_guard lock(mutex_);
-    if (away_) return base::unavailable("the warehouse is away");
+    if (failure_) return std::unexpected(*failure_);
     return connector_;
   }
   base::Result<void> write(const Connector& connector, base::Deadline) override {
     const std::lock_guard lock(mutex_);
-    if (away_) return base::unavailable("the warehouse is away");
+    if (failure_) return std::unexpected(*failure_);
     connector_ = connector;
     return {};
   }
-  void set_away(bool away) {
+  void fail(base::Error failure) {
     const std::lock_guard lock(mutex_);
-    away_ = away;
+    failure_ = std::move(failure);
   }
   Connector stored() {
     const std::lock_guard lock(mutex_);
@@ -35,7 +38,7 @@ class MemoryRegistry : public Registry {
  private:
   std::mutex mutex_;
   Connector connector_{.config = {{"name", "clickhouse-sink-orders"}, {"topics", "orders_analytics"}}};
-  bool away_ = false;
+  std::optional<base::Error> failure_;
 };
 
 class RestTest : public testing::Test {
@@ -190,13 +193,50 @@ TEST_F(RestTest, AnswersErrorsInKafkaConnectsShape) {
             R"({"error_code":405,"message":"HTTP 405 Method Not Allowed"})");
   EXPECT_EQ(body("GET", at("/tasks/7/status"), 404),
             R"({"error_code":404,"message":"No status found for task clickhouse-sink-orders-7"})");
-  registry_.set_away(true);
+  registry_.fail({base::ErrorKind::kUnavailable, "the warehouse is away", 0});
   for (const char* path : {"", "/status"}) {
     const auto answer = body("GET", at(path), 503);
     EXPECT_TRUE(answer.starts_with(R"({"error_code":503,"message":")")) << answer;
   }
   body("PUT", at("/pause"), 503);
   EXPECT_FALSE(control_.rests());
+}
+
+TEST_F(RestTest, TellsNothingOfWhatTheWarehouseSaid) {
+  for (const auto kind : {base::ErrorKind::kInvalid, base::ErrorKind::kRejected, base::ErrorKind::kNotFound,
+                          base::ErrorKind::kConflict, base::ErrorKind::kFatal}) {
+    registry_.fail({kind, "the warehouse at http://wh7:8123 answered 404: SELECT config", 60});
+    const std::string said = body("GET", at("/status"), 503) + body("PUT", at("/pause"), 503);
+    for (const char* part : {"wh7", "SELECT", "404"}) EXPECT_EQ(said.find(part), std::string::npos) << said;
+  }
+}
+
+TEST_F(RestTest, NamesEachAnswerByItsRequest) {
+  const auto id_of = [&](const std::string& given) {
+    ports::HttpRequest request;
+    request.method = "GET";
+    request.path = {"connectors"};
+    request.headers = {{"x-request-id", given}};
+    std::promise<ports::HttpResponse> answered;
+    rest_.handle(std::move(request),
+                 [&](ports::HttpResponse answer) { answered.set_value(std::move(answer)); });
+    auto answer = answered.get_future().get();
+    EXPECT_EQ(answer.headers.back().first, "X-Request-Id");
+    return answer.headers.back().second;
+  };
+  EXPECT_EQ(id_of("mine-1"), "mine-1");
+  EXPECT_EQ(id_of("not\"mine").size(), 32U);
+}
+
+TEST_F(RestTest, TakesBackWhatItShowedAndKeepsNoSecretOfAnySpelling) {
+  body("PUT", at("/config"), 200, "{" + right_ + R"(,"passwd":"a","apikey":"b","url":"http://u:c@h"})");
+  const std::string shown = body("GET", at("/config"), 200);
+  const Config stored = registry_.stored().config;
+  EXPECT_EQ(stored.at("passwd"), "[hidden]");
+  EXPECT_EQ(stored.at("apikey"), "[hidden]");
+  EXPECT_EQ(stored.at("url"), "http://***@h");
+  body("PUT", at("/config"), 200, shown);
+  EXPECT_EQ(registry_.stored().config, stored);
 }
 
 }  // namespace

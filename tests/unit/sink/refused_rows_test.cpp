@@ -69,7 +69,18 @@ TEST(RefusedRows, ComeWithTheReasonTheyWereGivenAlone) {
       insert_by_halves(rows.pointers, {base::ErrorKind::kRejected, "all", 469}, table.insert());
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 1u);
-  EXPECT_EQ(found->front().reason, "row 2");
+  EXPECT_EQ(found->front().detail, "row 2");
+}
+
+TEST(RefusedRows, ComeWithAReasonThatHoldsNothingTheWarehouseSaid) {
+  const Rows rows(1);
+  const InsertRows never = [](const auto&) -> base::Result<void> { return {}; };
+  const auto reason = [&](const base::Error& refusal) {
+    return insert_by_halves(rows.pointers, refusal, never)->front().reason;
+  };
+  EXPECT_EQ(reason({base::ErrorKind::kRejected, "http://wh7:8123 answered 400: INSERT INTO", 407}),
+            "the warehouse does not take the row (code 407); the log says more");
+  EXPECT_EQ(reason({base::ErrorKind::kRejected, "the amount is not money", 0}), "the amount is not money");
 }
 
 TEST(RefusedRows, CostFewInsertsEach) {
