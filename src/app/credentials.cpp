@@ -34,10 +34,11 @@ bool lacks_clickhouse(const Settings& settings) {
 }
 
 /// What a command that has no password is told to do.
-std::string advice(const Settings& settings) {
+std::string advice(const Settings& settings, StoresUsed used) {
   std::string names;
-  if (lacks_mysql(settings)) names += "mysql.password";
-  if (lacks_clickhouse(settings)) names += names.empty() ? "clickhouse.password" : " and clickhouse.password";
+  if (used.mysql && lacks_mysql(settings)) names += "mysql.password";
+  if (used.clickhouse && lacks_clickhouse(settings))
+    names += names.empty() ? "clickhouse.password" : " and clickhouse.password";
   return fmt::format(
       "run this as the user of `millrace up`, with its --data-dir, or set {} (in the environment or by a "
       "*_file setting)",
@@ -178,27 +179,30 @@ base::Result<CredentialsInForce> set_up_credentials(Settings& settings, bool dev
   return force;
 }
 
-base::Result<void> use_credentials(Settings& settings) {
-  if (!lacks_mysql(settings) && !lacks_clickhouse(settings)) return {};
+base::Result<void> use_credentials(Settings& settings, StoresUsed used) {
+  const auto is_enough = [&] {
+    return !(used.mysql && lacks_mysql(settings)) && !(used.clickhouse && lacks_clickhouse(settings));
+  };
+  if (is_enough()) return {};
   const fs::path file = credentials_file(settings);
   const auto kept = kept_credentials(file);
   if (!kept && kept.error().kind == base::ErrorKind::kNotFound)
-    return base::not_found(
-        fmt::format("no password for the servers: {} is not there; {}", file.string(), advice(settings)));
-  if (!kept) return base::invalid(fmt::format("{}; {}", kept.error().message, advice(settings)));
-  if (lacks_mysql(settings)) {
+    return base::not_found(fmt::format("no password for the servers: {} is not there; {}", file.string(),
+                                       advice(settings, used)));
+  if (!kept) return base::invalid(fmt::format("{}; {}", kept.error().message, advice(settings, used)));
+  if (used.mysql && lacks_mysql(settings)) {
     settings.mysql_password = settings.mysql_user == kRoot              ? kept->mysql_root_password
                               : settings.mysql_user == kept->mysql_user ? kept->mysql_password
                                                                         : std::string();
   }
-  if (lacks_clickhouse(settings)) {
+  if (used.clickhouse && lacks_clickhouse(settings)) {
     if (!settings.given.contains("clickhouse.user")) settings.clickhouse_user = kept->clickhouse_user;
     if (settings.clickhouse_user == kept->clickhouse_user)
       settings.clickhouse_password = kept->clickhouse_password;
   }
-  if (lacks_mysql(settings) || lacks_clickhouse(settings))
+  if (!is_enough())
     return base::not_found(
-        fmt::format("{} has not all passwords that this needs; {}", file.string(), advice(settings)));
+        fmt::format("{} has not all passwords that this needs; {}", file.string(), advice(settings, used)));
   return {};
 }
 

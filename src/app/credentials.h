@@ -47,9 +47,16 @@ struct CredentialsInForce {
 /// cannot be written).
 [[nodiscard]] base::Result<CredentialsInForce> set_up_credentials(Settings& settings, bool development);
 
-/// For all other commands: fills in the passwords of embedded servers on this machine that no setting gives.
-/// Errors, which say what to do: kNotFound (no file, or no password in it), kInvalid (it cannot be read).
-[[nodiscard]] base::Result<void> use_credentials(Settings& settings);
+/// The stores that a command talks to.
+struct StoresUsed {
+  bool mysql = true;
+  bool clickhouse = true;
+};
+
+/// For all other commands: fills in the passwords of embedded servers on this machine that they use and no
+/// setting gives. Errors, which say what to do: kNotFound (no file, or no password in it), kInvalid (it
+/// cannot be read).
+[[nodiscard]] base::Result<void> use_credentials(Settings& settings, StoresUsed used = {});
 
 /// For a person, a line each: which passwords there are. Never for a log.
 [[nodiscard]] std::vector<std::string> shown_once(const Credentials& credentials,

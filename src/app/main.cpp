@@ -5,11 +5,9 @@
 //   relay|transform|sink   one stage alone (needs an event log that processes share)
 //   init-db, init-warehouse, import, backfill, load, verify, rebuild, replay, jobs, dlq, topics, groups,
 //   cluster, config
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <initializer_list>
 #include <iostream>
 #include <span>
 
@@ -116,6 +114,8 @@ int run(int argc, char** argv) {
   std::vector<CLI::App*> stages;
   for (const char* stage : {"relay", "transform", "sink"})
     stages.push_back(command(stage, std::string("Run the stage alone: ") + stage));
+  const CLI::App* const relay = stages[0];
+  const CLI::App* const sink = stages[2];
 
   InitDbOptions init_options;
   CLI::App* init_db = command("init-db", "Create or bring up to date the order store's tables");
@@ -273,14 +273,14 @@ int run(int argc, char** argv) {
   if (is_server)
     if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
 
-  // Those that talk to a store, but for `up`, which makes the credentials.
-  const auto needs_credentials = [&] {
-    const auto is_parsed = [](const CLI::App* sub) { return sub->parsed(); };
-    if (std::ranges::any_of(stages, is_parsed)) return settings.event_log_kind != "embedded";
-    if (init_db->parsed()) return init_options.url.empty();
-    if (load->parsed()) return load_options.watch;
-    return std::ranges::any_of(
-        std::initializer_list<CLI::App*>{api, init_warehouse, import, backfill, verify}, is_parsed);
+  // Of all commands but `up`, which makes the credentials.
+  const auto stores_used = [&]() -> StoresUsed {
+    if (api->parsed() || verify->parsed()) return {.mysql = true, .clickhouse = true};
+    const bool stage_runs = settings.event_log_kind != "embedded";
+    const bool watches = load->parsed() && load_options.watch;
+    return {.mysql = (init_db->parsed() && init_options.url.empty()) || import->parsed() ||
+                     backfill->parsed() || (stage_runs && relay->parsed()),
+            .clickhouse = init_warehouse->parsed() || watches || (stage_runs && sink->parsed())};
   };
   while (up->parsed() && up_options.detach) {
     const auto detached = detach(settings);
@@ -299,8 +299,8 @@ int run(int argc, char** argv) {
     if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
       return finish(set_up);
   if (down->parsed()) return finish(run_down(settings));
-  if (const auto used = needs_credentials() ? use_credentials(settings) : base::Result<void>{}; !used)
-    return finish(used);
+  if (!up->parsed())
+    if (const auto used = use_credentials(settings, stores_used()); !used) return finish(used);
   if (ps->parsed()) {
     const auto all_ready = run_ps(settings, ps_options);
     if (!all_ready) return finish(std::unexpected(all_ready.error()));

@@ -14,26 +14,6 @@ namespace {
 constexpr std::chrono::milliseconds kStartTimeout{180'000};
 constexpr std::uint64_t kMebibyte = 1u << 20u;
 
-/// An embedded server listens on this machine only and has the users that it is given.
-base::Result<void> check(const Settings& settings) {
-  const auto local = [](const std::string& host) { return host == "127.0.0.1" || host == "localhost"; };
-  if (settings.mysql_embedded && !settings.mysql_url.empty())
-    return base::invalid("mysql.url names a server of your own: set mysql.embedded to false as well");
-  if (settings.mysql_embedded && !local(settings.mysql_host))
-    return base::invalid(
-        "mysql.host must be 127.0.0.1 with the embedded server; for another one set mysql.embedded to false");
-  if (settings.mysql_embedded && settings.mysql_user != "root" && settings.mysql_user != "admin")
-    return base::invalid("mysql.user must be root or admin with the embedded server");
-  if (settings.clickhouse_embedded && !settings.clickhouse_url.empty())
-    return base::invalid(
-        "clickhouse.url names a server of your own: set clickhouse.embedded to false as well");
-  if (settings.clickhouse_embedded && !local(settings.clickhouse_host))
-    return base::invalid(
-        "clickhouse.host must be 127.0.0.1 with the embedded server; for another one set clickhouse.embedded "
-        "to false");
-  return {};
-}
-
 /// The nodes that listen where the brokers are to be found.
 base::Result<std::vector<supervise::KafkaNodePorts>> kafka_nodes(const std::string& brokers) {
   constexpr int kControllerDistance = 10'000;
@@ -65,6 +45,26 @@ SummaryLine line_of(const supervise::ServiceStatus& status) {
 }
 
 }  // namespace
+
+/// An embedded server listens on this machine only and has the users that it is given.
+base::Result<void> Servers::check(const Settings& settings) {
+  const auto local = [](const std::string& host) { return host == "127.0.0.1" || host == "localhost"; };
+  if (settings.mysql_embedded && !settings.mysql_url.empty())
+    return base::invalid("mysql.url names a server of your own: set mysql.embedded to false as well");
+  if (settings.mysql_embedded && !local(settings.mysql_host))
+    return base::invalid(
+        "mysql.host must be 127.0.0.1 with the embedded server; for another one set mysql.embedded to false");
+  if (settings.mysql_embedded && settings.mysql_user != "root" && settings.mysql_user != "admin")
+    return base::invalid("mysql.user must be root or admin with the embedded server");
+  if (settings.clickhouse_embedded && !settings.clickhouse_url.empty())
+    return base::invalid(
+        "clickhouse.url names a server of your own: set clickhouse.embedded to false as well");
+  if (settings.clickhouse_embedded && !local(settings.clickhouse_host))
+    return base::invalid(
+        "clickhouse.host must be 127.0.0.1 with the embedded server; for another one set clickhouse.embedded "
+        "to false");
+  return {};
+}
 
 base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
                                                       std::function<void(std::string_view)> on_ready) {

@@ -19,6 +19,9 @@ namespace millrace::app {
 /// One caller. Stops what it started when destroyed.
 class Servers {
  public:
+  /// Errors: kInvalid (settings that an embedded server cannot follow).
+  [[nodiscard]] static base::Result<void> check(const Settings& settings);
+
   /// Starts those that the settings call embedded, side by side, and waits until they answer. Errors:
   /// kConflict (port taken, or its directory in use), kNotFound (a program is missing), kInvalid (settings
   /// that an embedded server cannot follow), kFatal.

@@ -295,6 +295,10 @@ base::Result<void> check_together(const Settings& settings) {
     return base::invalid(
         "clickhouse.url holds more than an address: write user and password into clickhouse.user and "
         "clickhouse.password (or clickhouse.password_file)");
+  if (settings.kafka_brokers.find('@') != std::string::npos)
+    return base::invalid(
+        "kafka.brokers holds more than addresses: write user and password into kafka.client (or "
+        "kafka.client_file)");
   MILLRACE_TRY(own_shards(settings));
   if (settings.event_log_partitions % settings.relay_shards != 0)
     return base::invalid(

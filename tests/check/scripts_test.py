@@ -188,5 +188,51 @@ class Make(unittest.TestCase):
             self.assertIn(f"make {target.split()[0]} TOPIC=", done.stderr)
 
 
+class SetUp(unittest.TestCase):
+    """scripts/set-up, in a folder where set-ups have run or run."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        (self.root / "scripts").mkdir()
+        shutil.copy(REPOSITORY / "scripts/set-up", self.root / "scripts/set-up")
+
+    def keep(self, directory, name):
+        (self.root / directory).mkdir(parents=True, exist_ok=True)
+        (self.root / directory / "credentials.toml").write_text(
+            f'kind = "generated"\n[mysql]\nuser = "admin"\npassword = "{name}-a"\nroot_password = "{name}-r"\n'
+            f'[clickhouse]\nuser = "admin"\npassword = "{name}-c"\n')
+
+    def said(self, *arguments, **variables):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+        return run(self.root / "scripts/set-up", *arguments, env={**kept, **variables}, cwd=self.root)
+
+    def test_finds_the_set_up_that_runs_or_the_one_that_is_named(self):
+        self.keep("data", "plain")
+        self.keep("data/cluster", "cluster")
+        self.keep("elsewhere", "named")
+        self.assertEqual(self.said("password", "mysql").stdout, "plain-a\n")
+        lock = self.root / "data/cluster/millrace.lock"
+        lock.write_text(f"{os.getpid()}\n")
+        with lock.open():
+            self.assertEqual(self.said("directory").stdout, "data/cluster\n")
+            self.assertEqual(self.said("password", "clickhouse").stdout, "cluster-c\n")
+            self.assertEqual(self.said("password", "mysql", MILLRACE_DATA_DIR="elsewhere").stdout, "named-a\n")
+        self.assertEqual(self.said("directory").stdout, "data\n", "the lock of one that has ended counts for nothing")
+        (self.root / "millrace.toml").write_text('[data]\ndir = "elsewhere"\n')
+        self.assertEqual(self.said("password", "mysql", MILLRACE_MYSQL_USER="root").stdout, "named-r\n")
+
+    def test_lets_a_setting_win_and_says_what_is_missing(self):
+        self.keep("data", "plain")
+        self.assertEqual(self.said("password", "mysql", MILLRACE_MYSQL_PASSWORD="own").stdout, "own\n")
+        (self.root / "file").write_text("of the file\nnot this\n")
+        self.assertEqual(self.said("password", "mysql", MILLRACE_MYSQL_PASSWORD_FILE=str(self.root / "file")).stdout, "of the file\n")
+        for variables in ({"MILLRACE_DATA_DIR": "nowhere"}, {"MILLRACE_MYSQL_USER": "shop"}):
+            done = self.said("password", "mysql", **variables)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1))
+            self.assertIn("MILLRACE_MYSQL_PASSWORD", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -178,6 +178,18 @@ TEST_F(RunnerTest, CarriesAJobOutOverOutages) {
   EXPECT_EQ(counting_.attempts, 5);
 }
 
+TEST_F(RunnerTest, KeepsNothingOfWhatAServerSaidInAJobsError) {
+  counting_.failures_at = {{2, 1}};
+  counting_.error = {base::ErrorKind::kInvalid, "the warehouse at http://wh7:8123: SELECT secret", 62};
+  begin();
+  ASSERT_TRUE(store_.submit("count", "{}", soon()));
+  ASSERT_TRUE(soon_true([&] { return store_.state(1) == JobState::kFailed; }));
+  const std::string error = store_.job(1, soon())->error;
+  for (const char* part : {"wh7", "SELECT", "secret"})
+    EXPECT_EQ(error.find(part), std::string::npos) << error;
+  EXPECT_NE(error.find("code 62"), std::string::npos) << error;
+}
+
 TEST_F(RunnerTest, EndsAJobThatCannotSucceedWithTheReason) {
   counting_.failures_at = {{2, 1}};
   counting_.error = {base::ErrorKind::kInvalid, "no such partition", 0};

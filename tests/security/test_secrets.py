@@ -213,6 +213,7 @@ SECRET_WORDS = {
     "with config": ["config", "--kafka-client=sasl.password=MARKER"],
     "a warehouse's URL": ["up", "--clickhouse-embedded", "false", "--clickhouse-url", "http://admin:MARKER@127.0.0.1:1"],
     "a warehouse's URL with parameters": ["config", "--clickhouse-url", "http://127.0.0.1:1/?password=MARKER"],
+    "brokers": ["config", "--kafka-brokers", "millrace:MARKER@127.0.0.1:1"],
     "init-db's URL": ["init-db", "--url", "mysql://shop:MARKER@127.0.0.1:1/shop"],
     "beside a word that is not understood": ["up", "--mysql-password", "MARKER", "--no-such-flag", "MARKER"],
 }
@@ -226,7 +227,7 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(make, words):
     assert done.code == 2, done
     assert len(done.err.splitlines()) == 1 and not done.out, done
     assert marker not in done.err
-    assert re.search(r"MILLRACE_\w+|clickhouse\.password", done.complaint()) and "file" in done.complaint(), done.err
+    assert re.search(r"MILLRACE_\w+|clickhouse\.password|kafka\.client", done.complaint()) and "file" in done.complaint(), done.err
 
 
 def test_no_secret_is_among_the_flags_of_the_help(make):

@@ -146,7 +146,7 @@ base::Result<void> ClickhouseWarehouse::post(const std::string& target, std::str
   const bool refused = code == 0 && (answer->status == 401 || answer->status == 403);
   return base::fail(refused ? base::ErrorKind::kFatal : kind_of_code(code),
                     fmt::format("the warehouse at {} answered {}: {}", options_.url, answer->status,
-                                base::without_personal_data(base::printable(first_line, 500))),
+                                base::printable(base::without_personal_data(first_line), 500)),
                     code);
 }
 

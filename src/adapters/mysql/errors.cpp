@@ -75,7 +75,7 @@ base::Error make_error(std::string_view doing, unsigned code, std::string_view t
   if (code == 1146 || code == 1049) advice = "; the tables are missing: run millrace init-db";
   if (code == 1045 || code == 1698) advice = "; check user and password of the MySQL URL";
   return {kind_of(code),
-          fmt::format("{}: {}{}", doing, base::without_personal_data(base::printable(text, 400)), advice),
+          fmt::format("{}: {}{}", doing, base::printable(base::without_personal_data(text), 400), advice),
           static_cast<int>(code)};
 }
 

@@ -230,6 +230,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   const bool connect_port_is_ours =
       is_connect_used(settings) && (options.detach || settings.given.contains("connect.port"));
   MILLRACE_TRY(check_own_ports(settings, connect_port_is_ours));
+  MILLRACE_TRY(Servers::check(settings));
   MILLRACE_TRY_ASSIGN(const CredentialsInForce credentials,
                       set_up_credentials(settings, options.dev_credentials));
   const std::vector<std::string> notes = credential_notes(settings, credentials, screen);

@@ -121,6 +121,17 @@ TEST_F(CredentialsTest, GiveWayToSettingsAndDoNotKeepThem) {
   EXPECT_EQ(as_root.embedded_admin_password.size(), 32U);
 }
 
+TEST_F(CredentialsTest, AreNotNeededForAStoreThatACommandDoesNotUse) {
+  Settings tool = settings();
+  tool.mysql_password = "given";
+  EXPECT_TRUE(use_credentials(tool, {.mysql = true, .clickhouse = false}));
+  EXPECT_TRUE(use_credentials(tool, {.mysql = false, .clickhouse = false}));
+  const auto refused = use_credentials(tool, {.mysql = true, .clickhouse = true});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("set clickhouse.password"), std::string::npos)
+      << refused.error().message;
+}
+
 TEST_F(CredentialsTest, AreNotNeededForServersElsewhere) {
   Settings elsewhere = settings();
   elsewhere.mysql_embedded = elsewhere.clickhouse_embedded = false;

@@ -68,7 +68,7 @@ TEST(Settings, NeverShowSecrets) {
       "",
       [](const std::string& name) -> const char* {
         if (name == "MILLRACE_MYSQL_URL") return "mysql://root:hidden@h/db";
-        if (name == "MILLRACE_KAFKA_BROKERS") return "SASL_SSL://user:hidden@h:1";
+        if (name == "MILLRACE_CLICKHOUSE_CA_FILE") return "file://user:hidden@h/ca";
         return name.ends_with("_PASSWORD") || name == "MILLRACE_KAFKA_CLIENT" ? "hidden" : nullptr;
       },
       {});
@@ -184,6 +184,13 @@ TEST(Settings, WarnOfAFileWithASecretThatOthersCanRead) {
   EXPECT_EQ(told[0].find("hidden"), std::string::npos);
   EXPECT_TRUE(warnings(secret, kOwn).empty());
   EXPECT_TRUE(warnings("[clickhouse]\nport = 1\n", kOwn | perms::others_read).empty());
+}
+
+TEST(Settings, RefuseBrokersWithMoreThanAddresses) {
+  const auto loaded = load_settings("", no_environment, {{"kafka.brokers", "h:1,user:hidden@g:2"}});
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().message.find("hidden"), std::string::npos) << loaded.error().message;
+  EXPECT_NE(loaded.error().message.find("kafka.client_file"), std::string::npos);
 }
 
 TEST(Settings, RefuseAWarehousesUrlWithMoreThanAnAddress) {

@@ -115,5 +115,16 @@ TEST_F(ControlTest, EndsWithTheSinksOwnErrorAndShowsIt) {
   EXPECT_FALSE(control_.task().is_running);
 }
 
+TEST_F(ControlTest, ShowsNothingOfWhatAServerSaid) {
+  const auto ended = control_.run([](const base::StopSignal&) -> base::Result<void> {
+    return base::fatal("the warehouse at http://wh7:8123 answered 403: DB::Exception", 516);
+  });
+
+  ASSERT_FALSE(ended);
+  EXPECT_NE(ended.error().message.find("wh7"), std::string::npos) << "for the log";
+  EXPECT_EQ(control_.task().failure.find("wh7"), std::string::npos) << control_.task().failure;
+  EXPECT_NE(control_.task().failure.find("516"), std::string::npos) << control_.task().failure;
+}
+
 }  // namespace
 }  // namespace millrace::connect
