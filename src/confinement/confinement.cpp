@@ -1,9 +1,12 @@
 #include "confinement/confinement.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <string_view>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -25,6 +28,15 @@ base::Result<void> require_one_thread() {
   return {};
 }
 
+bool names_a_secret(std::string_view entry) {
+  std::string name(entry.substr(0, entry.find('=')));
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  constexpr std::string_view kWords[] = {"PASSW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "URL"};
+  return std::ranges::any_of(kWords,
+                             [&](std::string_view word) { return name.find(word) != std::string::npos; });
+}
+
 }  // namespace
 
 std::string describe(const Confinement& confinement) {
@@ -34,10 +46,11 @@ std::string describe(const Confinement& confinement) {
 
 base::Result<Confinement> confine_this_process(const FileAndPortRules& rules) {
   MILLRACE_TRY(require_one_thread());
-  constexpr rlimit kNoCore{.rlim_cur = 0, .rlim_max = 0};
-  // The limit does not hold for a core that is piped into a program; not being dumpable does.
-  if (::setrlimit(RLIMIT_CORE, &kNoCore) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+  // Not even into a program that takes cores by a pipe, for which a limit of 0 would not hold. Not being
+  // dumpable would do the same, but would also take /proc/self/io from an engine that does not run as root.
+  // Source: Linux, Documentation/admin-guide/sysctl/kernel.rst (core_pattern) and fs/coredump.c.
+  constexpr rlimit kNoCore{.rlim_cur = 1, .rlim_max = 1};
+  if (::setrlimit(RLIMIT_CORE, &kNoCore) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return base::fatal(fmt::format("cannot give up core dumps and privileges: {}", std::strerror(errno)),
                        errno);
 
@@ -55,8 +68,9 @@ base::Result<Confinement> confine_this_process(const FileAndPortRules& rules) {
   return confinement;
 }
 
-void hide_environment() {
+void hide_secrets_of_environment() {
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    if (!names_a_secret(*entry)) continue;
     char* copy = ::strdup(*entry);
     if (copy == nullptr) return;
     // The kernel shows the pages that the process was started with, whatever `environ` points to by now.

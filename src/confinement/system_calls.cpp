@@ -170,8 +170,8 @@ constexpr const char* kRefused[] = {"execve",
 
 // What file descriptors are asked. No terminal is written to by its ioctl.
 constexpr unsigned long kControls[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, FICLONE};
-constexpr int kOwnSettings[] = {PR_SET_NAME,       PR_GET_NAME,       PR_SET_VMA,     PR_GET_DUMPABLE,
-                                PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_CAPBSET_READ};
+constexpr int kOwnSettings[] = {PR_SET_NAME,       PR_GET_NAME,       PR_SET_VMA,      PR_GET_DUMPABLE,
+                                PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_CAPBSET_READ, PR_GET_NO_NEW_PRIVS};
 constexpr const char* kSignals[] = {"kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"};
 
 /// One rule; `conditions` is empty, or all must hold. What this machine's library does not know by name is

@@ -8,7 +8,7 @@ namespace {
 // Found with a trace of the engine (26.7.3) from its start over inserts, merges and queries, and of the C
 // library for it. What a machine does not have is left out.
 constexpr const char* kReadable[] = {
-    // Of this process: memory, threads, mounts, limits. Its environment is emptied at the start.
+    // Of this process: memory, threads, mounts, limits. Secrets in its environment are blanked at the start.
     "/proc/self",
     // Of the machine.
     "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg", "/proc/uptime", "/proc/version",

@@ -191,7 +191,7 @@ int main(int argc, char** argv) {
   spdlog::set_level(spdlog::level::from_str(options.log_level));
 
   // Nothing that the engine reads or shows of its environment holds a secret then.
-  confinement::hide_environment();
+  confinement::hide_secrets_of_environment();
   auto password = find_password(options);
   if (!password) return complain(kExitUsage, password.error().message);
   options.handler.password = std::move(*password);

@@ -142,7 +142,7 @@ READS = [
 ]
 
 SECRETS = [
-    # The program empties its own environment at the start, confined or not.
+    # The program blanks the secrets of its environment at the start, confined or not.
     _one("/proc/self/environ", SECRET, "SELECT * FROM file('/proc/self/environ', 'RawBLOB')", works=False),
     _one("/proc/self/environ by format(Values)", SECRET, "SELECT * FROM format(Values, 's String', $$(file('/proc/self/environ'))$$)", works=False),
     _one("/proc/thread-self/environ", SECRET, "SELECT * FROM file('/proc/thread-self/environ', 'RawBLOB')", works=False),

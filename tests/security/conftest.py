@@ -153,7 +153,7 @@ class Outside:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.listener = Listener()
+        self.listeners = []
         self.secret = "neighbour-" + secrets.token_hex(8)
         self.neighbour = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)", self.secret],
                                           env={"NEIGHBOUR_SECRET": self.secret})
@@ -162,7 +162,8 @@ class Outside:
     def close(self):
         self.neighbour.kill()
         self.neighbour.wait()
-        self.listener.server.close()
+        for listener in self.listeners:
+            listener.server.close()
 
     def breaches_of(self, attack, program):
         """Runs the attack; the kinds of breach that are seen from outside, and the answers."""
@@ -175,9 +176,11 @@ class Outside:
         inside = os.path.join(program.data, f"ran{self.count}")
         database = f"attack_{self.count}"
         program.ask(f"CREATE DATABASE {database}")
-        before = self.listener.calls()
+        # Of its own, and the others stay open: an attack before may still be trying, on another port.
+        listener = Listener()
+        self.listeners.append(listener)
         words = {"MARKER": place / "marker", "TARGET": place / "target", "VICTIM": place / "victim", "FOLDER": place, "DATA": program.data,
-                 "INSIDE": inside, "PORT": self.listener.port, "DB": database, "NEIGHBOUR": self.neighbour.pid, "ORACLE": marker[::-1]}
+                 "INSIDE": inside, "PORT": listener.port, "DB": database, "NEIGHBOUR": self.neighbour.pid, "ORACLE": marker[::-1]}
         answers = b""
         children = []
         for step in attack.with_words(words):
@@ -195,7 +198,7 @@ class Outside:
             seen.add("write")
         if os.path.exists(inside) or children:
             seen.add("command")
-        if self.listener.calls() != before:
+        if listener.calls() != 0:
             seen.add("connect")
         if not program.lives() and attack.may_end:
             program.restart()
