@@ -15,11 +15,11 @@ struct Need {
 };
 
 /// Makes sure that the user reaches every need by its path. If the mode of a directory on the way keeps him
-/// out (as that of /root does), this process, and all that it starts, gets a mount namespace of its own, in
-/// which that directory is covered by an empty one that holds the needs alone: read-only but for those that
-/// are writable. Nothing changes for others, and nothing is left when the last process has gone. Without such
-/// a directory nothing is mounted. Root alone, with one thread. Errors: kInvalid, saying what to do (the
-/// system does not allow mounts; a file's own mode keeps the user out).
+/// out (as that of root's home does), this process, and all that it starts, gets a mount namespace of its
+/// own, in which that directory is covered by an empty one that holds the needs alone: read-only but for
+/// those that are writable. Nothing changes for others, and nothing is left when the last process has gone.
+/// Without such a directory nothing is mounted. Root alone, with one thread. Errors: kInvalid, saying what to
+/// do (the system does not allow mounts; a file's own mode keeps the user out).
 [[nodiscard]] base::Result<void> bring_within_reach(const std::vector<Need>& needs, const User& user);
 
 }  // namespace millrace::privileges

@@ -26,10 +26,9 @@ struct PrivateMariadbOptions {
 /// One caller. Acknowledged commits are on the disk (flush at every commit). Nothing of it survives this
 /// process, however that ends, and the data is whole at the next start.
 ///
-/// No statement of any user reads or writes a file outside of the data directory or loads code: nobody has
-/// FILE, SUPER or the right to grant, nobody may change the tables of rights in `mysql`, secure_file_priv
-/// names what cannot hold a file, and the directory of plugins is empty. The user root may use every other
-/// database.
+/// No statement reads or writes a file outside of the data directory or loads code: neither account has FILE,
+/// SUPER or the right to grant, or may change the tables of rights in `mysql`; secure_file_priv names what
+/// cannot hold a file, and the directory of plugins is empty. The user root may use every other database.
 class PrivateMariadb {
  public:
   explicit PrivateMariadb(PrivateMariadbOptions options);

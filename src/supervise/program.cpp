@@ -27,8 +27,12 @@ base::Result<std::filesystem::path> find_program(std::span<const std::string_vie
 }
 
 std::filesystem::path own_folder() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  // Once: in another mount namespace the kernel no longer tells the path as this process sees it.
+  static const std::filesystem::path folder = [] {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  }();
+  return folder;
 }
 
 }  // namespace millrace::supervise

@@ -26,17 +26,21 @@ class Bootstrap(unittest.TestCase):
         self.home = Path(folder.name)
         self.programs = self.home / "bin"
         self.programs.mkdir()
+        self.fake("getent", "exit 0")  # every user is there
         for name in ("bash", "cat", "comm", "dirname", "sed", "sort", "stat", "uname", "xargs"):
             (self.programs / name).symlink_to(shutil.which(name))
         self.all = [line for line in (REPOSITORY / "scripts/debian-packages.txt").read_text().splitlines()
                     if line and line[0] not in "#["]
 
+    def fake(self, name, script):
+        program = self.programs / name
+        program.write_text(f"#!{shutil.which('bash')}\n{script}\n")
+        program.chmod(0o755)
+
     def bootstrap(self, installed, *arguments):
         listing = self.home / "installed"
         listing.write_text("".join(f"installed {name}\n" for name in installed))
-        fake = self.programs / "dpkg-query"
-        fake.write_text(f"#!{shutil.which('bash')}\ncat {listing}\nexit 1\n")
-        fake.chmod(0o755)
+        self.fake("dpkg-query", f"cat {listing}\nexit 1")
         return run("bash", REPOSITORY / "scripts/bootstrap", *arguments,
                    env={"PATH": str(self.programs), "XDG_CACHE_HOME": str(self.home)})
 
@@ -46,6 +50,16 @@ class Bootstrap(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertTrue(done.stderr.endswith("apt-get install --no-install-recommends cmake librocksdb-dev\n"), done.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can make users")
+    def test_makes_the_user_of_the_servers_when_it_is_missing(self):
+        self.fake("getent", "exit 2")
+        self.fake("useradd", f'echo "$@" >{self.home}/made; exit 1')
+        done = self.bootstrap(self.all)
+        self.assertEqual((self.home / "made").read_text(),
+                         "--system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin millrace\n")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("millrace", done.stderr)
 
     def test_is_silent_when_nothing_is_missing(self):
         source = (REPOSITORY / "scripts/bootstrap").read_text()

@@ -20,8 +20,8 @@ CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
 def new_folder(mode):
-    """Directly below /tmp; its own mode decides who may enter it."""
-    folder = Path(tempfile.mkdtemp(prefix="millrace-rights-", dir="/tmp"))
+    """Where everybody may go; its own mode decides who may enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="millrace-rights-"))
     folder.chmod(mode)
     return folder
 
