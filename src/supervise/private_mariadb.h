@@ -17,7 +17,8 @@ struct PrivateMariadbOptions {
   std::uint16_t port = 3306;        ///< On 127.0.0.1 only.
   std::string database{"ecommerce"};  ///< What the user admin may use: everything in it, and no other.
   std::string password{};  ///< Of the user admin, on 127.0.0.1 and the socket; set anew at every start.
-  std::string root_password{};  ///< Of the user root, likewise. Empty: a random one at every start, kept nowhere.
+  std::string
+      root_password{};  ///< Of the user root, likewise. Empty: a random one at every start, kept nowhere.
   std::uint64_t buffer_pool_bytes = std::uint64_t{128} << 20;
   std::vector<std::string> extra_arguments;  ///< For mariadbd.
   bool unconfined = false;  ///< Leaves out Landlock, which holds it to its own directory and port.
