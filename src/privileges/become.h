@@ -7,7 +7,8 @@
 namespace millrace::privileges {
 
 /// From here on this process, and whatever it starts, is the user's: all four user and group ids, no
-/// supplementary group, no capability, none to be gained by another program, no core dump. The kernel shows
+/// supplementary group, no capability, none to be gained by another program, no core dump, and nothing pushed
+/// into the input of the terminal that it was started from. The kernel shows
 /// its memory and files under /proc to root alone. The working directory is /. Root alone, with one thread.
 /// Errors: kFatal; the process must end then.
 [[nodiscard]] base::Result<void> become(const User& user);

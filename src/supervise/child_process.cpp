@@ -72,7 +72,7 @@ struct Launch {
     [[maybe_unused]] const ssize_t written = ::write(launch.failure, &code, sizeof(code));
     ::_exit(127);
   };
-  ::setpgid(0, 0);
+  ::setsid();  // no signals of our terminal, and no way to it
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up();
   if (::getppid() != launch.parent) ::_exit(127);  // the parent died before the line above
   // No program that it starts gets more rights than it has, by a set-user-ID bit or a file's capabilities.

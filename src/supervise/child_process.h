@@ -31,10 +31,10 @@ struct ChildSpec {
 /// How a process ended: "exit code 1", "signal 9".
 [[nodiscard]] std::string describe_exit(int wait_status);
 
-/// One caller. The process is in a group of its own, so a Ctrl-C at our terminal does not reach it, and gets
-/// SIGKILL from the kernel when the thread that started it ends, however that happens. Its files are for its
-/// own user alone (umask 077), and it can gain no rights by starting other programs. Killed and waited for
-/// when destroyed.
+/// One caller. The process is in a session of its own, so a Ctrl-C at our terminal does not reach it nor it
+/// the terminal, and gets SIGKILL from the kernel when the thread that started it ends, however that happens.
+/// Its files are for its own user alone (umask 077), and it can gain no rights by starting other programs.
+/// Killed and waited for when destroyed.
 class ChildProcess {
  public:
   /// The program runs when it returns. Errors: kFatal (no such program, log file not writable, no more

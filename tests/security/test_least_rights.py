@@ -85,6 +85,9 @@ def assert_unprivileged(millrace, uid):
         assert 0 not in {int(number) for number in status["Gid"]} and status["Groups"] == [], command
         assert {int(status[name][0], 16) for name in CAPABILITIES} == {0}, (command, status)
         assert status["NoNewPrivs"] == ["1"], command
+        assert status["Seccomp"] == ["2"], command
+        if pid != millrace.process.pid:
+            assert os.getsid(pid) != os.getsid(millrace.process.pid), f"{command} has the terminal of millrace"
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), (command, limits)
 
@@ -189,6 +192,17 @@ def test_another_user_gets_nothing_of_the_processes(open_house):
     def reached():
         return [done for done in opened_by(paths) if done.split(" ")[0] in ("read", "write", "list", "enter")]
     assert as_user(NOBODY, reached) == []
+
+
+def test_nothing_is_typed_into_the_terminal_of_root(make):
+    """By the program itself, which has it open: the call is put into the program with a debugger, as a bug would do it."""
+    gdb = shutil.which("gdb")
+    if gdb is None:
+        pytest.skip("gdb is not installed")
+    millrace = make().start()
+    done = subprocess.run([gdb, "-p", str(millrace.process.pid), "-batch", "-ex", 'print (int)ioctl(0, 0x5412, "x")',
+                           "-ex", "print *(int*)__errno_location()"], capture_output=True, text=True, timeout=120)
+    assert "$1 = -1" in done.stdout and f"$2 = {errno.EPERM}" in done.stdout, done.stdout + done.stderr
 
 
 # Statements
