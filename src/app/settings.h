@@ -29,6 +29,9 @@ struct Settings {
   std::int64_t api_connections_max = 1'024;
   std::int64_t api_read_threads = 4;
 
+  std::string http_allowed_hosts;
+  std::string cors_origins;
+
   bool mysql_embedded = true;
   std::string mysql_url;  // when empty, made from the parts below
   std::string mysql_host = "127.0.0.1";
