@@ -20,6 +20,8 @@ namespace millrace::warehouse {
 namespace {
 
 constexpr std::size_t kPieceBytes = 64u << 10;
+/// The window that RFC 9659 asks of HTTP's zstd; a larger one would be memory for the asking.
+constexpr int kZstdWindowLogMax = 23;
 
 std::unexpected<base::Error> damaged(std::string_view what) {
   return base::fail(base::ErrorKind::kInvalid, "the request's body is not readable as " + std::string(what),
@@ -90,7 +92,10 @@ class ZlibSource final : public DecodingSource {
 class ZstdSource final : public DecodingSource {
  public:
   explicit ZstdSource(ByteSource& inner)
-      : DecodingSource(inner), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {}
+      : DecodingSource(inner), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
+    MILLRACE_ASSERT(
+        ZSTD_isError(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)) == 0);
+  }
 
   base::Result<std::size_t> read(char* into, std::size_t size) override {
     for (;;) {
@@ -236,8 +241,12 @@ class Lz4FrameEncoder final : public Encoder {
 // "Native protocol, compression".
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kBlockHeadBytes = 9;
-constexpr std::size_t kBlockBytesMax = 1u << 30;
+constexpr std::size_t kBlockBytesMax = 32u << 20;
+/// LZ4 cannot unpack a byte to more.
+constexpr std::size_t kLz4RatioMax = 255;
 constexpr std::size_t kBlockPlainBytes = 1u << 20;
+/// No window needs to be larger than the block.
+constexpr int kZstdBlockWindowLogMax = 25;
 enum BlockMethod : unsigned char { kPlainBlock = 0x02, kLz4Block = 0x82, kZstdBlock = 0x90 };
 
 std::uint32_t load32(const char* from) {
@@ -278,55 +287,88 @@ class BlockSource final : public ByteSource {
     return true;
   }
 
+  /// Reads the rest of the block, whose head is in `packed_`; memory follows the bytes that come.
+  base::Result<void> fill_packed(std::size_t packed_size) {
+    while (packed_.size() < packed_size) {
+      const std::size_t before = packed_.size();
+      const std::size_t count = std::min(packed_size - before, kPieceBytes);
+      packed_.resize(before + count);
+      MILLRACE_TRY_ASSIGN(const bool body, fill(packed_.data() + before, count));
+      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
+    }
+    return {};
+  }
+
   base::Result<bool> next_block() {
     std::array<char, kChecksumBytes> checksum;
     MILLRACE_TRY_ASSIGN(const bool more, fill(checksum.data(), checksum.size()));
     if (!more) return false;
     packed_.resize(kBlockHeadBytes);
     MILLRACE_TRY_ASSIGN(const bool head, fill(packed_.data(), kBlockHeadBytes));
+    if (!head) return damaged("ClickHouse's compressed blocks: it ends inside one");
     const std::size_t packed_size = load32(packed_.data() + 1);
     const std::size_t plain_size = load32(packed_.data() + 5);
-    if (!head || packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
+    if (packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
     if (packed_size > kBlockBytesMax || plain_size > kBlockBytesMax)
       return base::fail(base::ErrorKind::kInvalid,
-                        "a compressed block is larger than 1 GiB; send smaller ones", 39);
-    packed_.resize(packed_size);
-    if (packed_size > kBlockHeadBytes) {
-      MILLRACE_TRY_ASSIGN(const bool body,
-                          fill(packed_.data() + kBlockHeadBytes, packed_size - kBlockHeadBytes));
-      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
-    }
+                        "a compressed block is larger than 32 MiB; send smaller ones",
+                        kTooLargeSizeCompressed);
+    MILLRACE_TRY(fill_packed(packed_size));
     const Hash128 hash = city_hash_128(packed_);
     if (std::memcmp(checksum.data(), &hash.low, 8) != 0 ||
         std::memcmp(checksum.data() + 8, &hash.high, 8) != 0)
       return base::fail(base::ErrorKind::kInvalid,
                         "Checksum doesn't match: a compressed block was damaged on its way",
                         kChecksumDoesntMatch);
+    MILLRACE_TRY(unpack(std::string_view(packed_).substr(kBlockHeadBytes), plain_size));
+    return true;
+  }
 
-    const char* data = packed_.data() + kBlockHeadBytes;
-    const std::size_t data_size = packed_size - kBlockHeadBytes;
-    plain_.resize(plain_size);
+  /// Makes `plain_` of the block's data. What the sizes say is believed only as far as the data can hold it.
+  base::Result<void> unpack(std::string_view data, std::size_t plain_size) {
+    plain_.clear();
     at_ = 0;
     switch (static_cast<unsigned char>(packed_[0])) {
       case kPlainBlock:
-        if (data_size != plain_size) return damaged("ClickHouse's compressed blocks");
-        std::memcpy(plain_.data(), data, data_size);
-        return true;
+        if (data.size() != plain_size) return damaged("ClickHouse's compressed blocks");
+        plain_ = data;
+        return {};
       case kLz4Block: {
-        const int made = LZ4_decompress_safe(data, plain_.data(), static_cast<int>(data_size),
+        if (plain_size > data.size() * kLz4RatioMax) return damaged("an LZ4 block");
+        plain_.resize(plain_size);
+        const int made = LZ4_decompress_safe(data.data(), plain_.data(), static_cast<int>(data.size()),
                                              static_cast<int>(plain_size));
         if (made < 0 || static_cast<std::size_t>(made) != plain_size) return damaged("an LZ4 block");
-        return true;
+        return {};
       }
-      case kZstdBlock: {
-        const std::size_t made = ZSTD_decompress(plain_.data(), plain_size, data, data_size);
-        if (ZSTD_isError(made) != 0 || made != plain_size) return damaged("a ZSTD block");
-        return true;
-      }
+      case kZstdBlock:
+        return unpack_zstd(data, plain_size);
       default:
         return base::fail(base::ErrorKind::kInvalid,
-                          "unknown compression method of a block; LZ4, ZSTD and NONE are read", 89);
+                          "unknown compression method of a block; LZ4, ZSTD and NONE are read",
+                          kUnknownCompressionMethod);
     }
+  }
+
+  /// A few bytes may hold any size, so `plain_` grows with what comes out, up to what was announced.
+  base::Result<void> unpack_zstd(std::string_view data, std::size_t plain_size) {
+    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+    MILLRACE_ASSERT(ZSTD_isError(ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax,
+                                                        kZstdBlockWindowLogMax)) == 0);
+    ZSTD_inBuffer in{data.data(), data.size(), 0};
+    for (std::size_t left = 1; left != 0;) {
+      const std::size_t before = plain_.size();
+      // One byte more than announced shows that there is more.
+      const std::size_t room = std::min(std::max(before, kPieceBytes), plain_size - before + 1);
+      plain_.resize(before + room);
+      ZSTD_outBuffer out{plain_.data() + before, room, 0};
+      left = ZSTD_decompressStream(context.get(), &out, &in);
+      plain_.resize(before + out.pos);
+      const bool is_stuck = out.pos == 0 && in.pos == in.size && left != 0;
+      if (ZSTD_isError(left) != 0 || is_stuck || plain_.size() > plain_size) return damaged("a ZSTD block");
+    }
+    if (in.pos != in.size || plain_.size() != plain_size) return damaged("a ZSTD block");
+    return {};
   }
 
   ByteSource& inner_;

@@ -5,14 +5,12 @@
 #include <random>
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
 #include "base/uuid.h"
 #include "warehouse/answer_format.h"
+#include "warehouse/credentials.h"
 #include "warehouse/error_code.h"
 #include "warehouse/lexer.h"
 #include "warehouse/statement.h"
@@ -39,54 +37,6 @@ constexpr std::array kRefusedSettings = {"dialect", "format_schema", "format_sch
 
 bool is_on(const std::string* value) {
   return value != nullptr && *value != "0" && *value != "false" && !value->empty();
-}
-
-/// Takes the same time whatever is in the texts.
-bool same_secret(std::string_view given, std::string_view wanted) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> a{};
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> b{};
-  SHA256(reinterpret_cast<const unsigned char*>(given.data()), given.size(), a.data());
-  SHA256(reinterpret_cast<const unsigned char*>(wanted.data()), wanted.size(), b.data());
-  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-std::string base64_decoded(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0 || text.size() > 8192) return {};
-  std::string plain(text.size() / 4 * 3, '\0');
-  const int size =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(plain.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return {};
-  std::size_t padding = 0;
-  while (padding < 2 && text[text.size() - 1 - padding] == '=') ++padding;
-  plain.resize(static_cast<std::size_t>(size) - padding);
-  return plain;
-}
-
-struct Credentials {
-  std::string user = "default";
-  std::string password;
-};
-
-Credentials credentials_of(const HttpRequest& request) {
-  Credentials given;
-  if (const std::string* user = request.header("x-clickhouse-user"); user != nullptr) {
-    given.user = *user;
-    if (const std::string* key = request.header("x-clickhouse-key"); key != nullptr) given.password = *key;
-    return given;
-  }
-  if (const std::string* basic = request.header("authorization"); basic != nullptr) {
-    if (base::to_lower(basic->substr(0, 6)) != "basic ") return given;
-    const std::string pair = base64_decoded(base::trim(std::string_view(*basic).substr(6)));
-    const auto colon = pair.find(':');
-    given.user = pair.substr(0, colon);
-    if (colon != std::string::npos) given.password = pair.substr(colon + 1);
-    return given;
-  }
-  if (const std::string* user = request.parameter("user"); user != nullptr) given.user = *user;
-  if (const std::string* password = request.parameter("password"); password != nullptr)
-    given.password = *password;
-  return given;
 }
 
 bool is_setting_name(std::string_view name) {
@@ -128,31 +78,18 @@ struct Handler::Plan {
   std::string tag;  ///< The statement's log_comment, by which it can be found and ended.
 };
 
-/// A place among the statements that run at once.
-class Handler::Permit {
+/// Tells a statement's place of its connection's waits.
+class WaitsOf {
  public:
-  explicit Permit(Handler& handler) : handler_(handler) {
-    std::unique_lock lock(handler_.mutex_);
-    granted_ = handler_.freed_.wait_for(lock, handler_.options_.statement_wait, [this] {
-      return handler_.running_ < handler_.options_.statements_max;
-    });
-    if (granted_) ++handler_.running_;
+  WaitsOf(HttpConnection& connection, NetworkWait& wait) : connection_(connection) {
+    connection.set_wait(&wait);
   }
-  ~Permit() {
-    if (!granted_) return;
-    {
-      const std::lock_guard lock(handler_.mutex_);
-      --handler_.running_;
-    }
-    handler_.freed_.notify_one();
-  }
-  Permit(const Permit&) = delete;
-  Permit& operator=(const Permit&) = delete;
-  [[nodiscard]] bool granted() const { return granted_; }
+  ~WaitsOf() { connection_.set_wait(nullptr); }
+  WaitsOf(const WaitsOf&) = delete;
+  WaitsOf& operator=(const WaitsOf&) = delete;
 
  private:
-  Handler& handler_;
-  bool granted_ = false;
+  HttpConnection& connection_;
 };
 
 /// While it lives, the statement is ended if its peer leaves.
@@ -265,6 +202,32 @@ class Handler::Answer {
     return connection_.respond(http_status(code), headers, body, reusable).has_value() && reusable;
   }
 
+  /// Before anything of the request was looked at.
+  bool refuse(const web::Refusal& refusal) {
+    const base::Error error{base::ErrorKind::kRejected, refusal.message, kAccessDenied};
+    auto headers = common_headers();
+    headers.emplace_back("X-ClickHouse-Exception-Code", std::to_string(error.vendor_code));
+    const bool reusable = connection_.discard_body(1u << 20) && keep_alive_;
+    return connection_
+               .respond(refusal.status, headers, exception_text(error, handler_.engine_.version()) + "\n",
+                        reusable)
+               .has_value() &&
+           reusable;
+  }
+
+  /// Wrong credentials came too often from the peer's address: these were not looked at.
+  bool turn_away() {
+    const base::Error error{base::ErrorKind::kUnavailable,
+                            "Too many wrong passwords came from this address; try again in a few seconds",
+                            kTooManySimultaneousQueries};
+    auto headers = common_headers();
+    headers.emplace_back("Retry-After", "2");
+    headers.emplace_back("X-ClickHouse-Exception-Code", std::to_string(error.vendor_code));
+    static_cast<void>(
+        connection_.respond(429, headers, exception_text(error, handler_.engine_.version()) + "\n", false));
+    return false;
+  }
+
   [[nodiscard]] std::chrono::nanoseconds elapsed() const { return std::chrono::steady_clock::now() - began_; }
 
  private:
@@ -308,7 +271,8 @@ class Handler::Answer {
   bool begun_ = false;
 };
 
-Handler::Handler(Engine& engine, HandlerOptions options) : engine_(engine), options_(std::move(options)) {
+Handler::Handler(Engine& engine, HandlerOptions options)
+    : engine_(engine), options_(std::move(options)), places_(options_.places), throttle_(options_.throttle) {
   for (const auto& [format, type] : engine_.content_types())
     content_types_.emplace(base::to_lower(format), type);
   watcher_ = std::thread([this] { watch(); });
@@ -320,6 +284,7 @@ Handler::~Handler() {
     stopping_ = true;
   }
   stopped_.notify_all();
+  throttle_.stop();
   watcher_.join();
 }
 
@@ -331,17 +296,39 @@ void Handler::watch() {
       if (connection->peer_gone()) abandoned.push_back(tag);
     if (abandoned.empty()) continue;
     lock.unlock();
-    for (const std::string& tag : abandoned) engine_.kill(tag);
+    try {
+      for (const std::string& tag : abandoned) engine_.kill(tag);
+    } catch (const std::exception& error) {
+      spdlog::error("cannot end an abandoned statement: {}", error.what());
+    }
     lock.lock();
   }
 }
 
-bool Handler::authenticate(const HttpRequest& request) const {
+bool Handler::is_right(const HttpRequest& request) const {
   const Credentials given = credentials_of(request);
   // Both are compared always, so that the time does not tell which of them was wrong.
   const bool user_right = same_secret(given.user, options_.user);
   const bool password_right = same_secret(given.password, options_.password);
   return user_right && password_right;
+}
+
+Handler::Entry Handler::authenticate(HttpConnection& connection, const HttpRequest& request) {
+  // A connection that was right before costs a guesser nothing and tells him nothing.
+  if (!connection.is_trusted()) {
+    switch (throttle_.wait(connection.peer_address(), [&] { return connection.peer_gone(); })) {
+      case AuthThrottle::Turn::kTooMany:
+        return Entry::kTooMany;
+      case AuthThrottle::Turn::kGone:
+        return Entry::kGone;
+      case AuthThrottle::Turn::kLook:
+        break;
+    }
+  }
+  const bool right = is_right(request);
+  connection.set_trusted(right);
+  if (!right) throttle_.failed(connection.peer_address());
+  return right ? Entry::kAllowed : Entry::kWrong;
 }
 
 base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
@@ -398,6 +385,26 @@ base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
   return plan;
 }
 
+namespace {
+
+/// A page may send these without asking first, and its user's credentials are not its own to use.
+std::optional<base::Error> page_problem(const HttpRequest& request) {
+  if ((request.parameter("user") != nullptr || request.parameter("password") != nullptr) &&
+      web::looks_like_browser(request))
+    return base::Error{
+        base::ErrorKind::kRejected,
+        "a web page must not send credentials in the URL: use X-ClickHouse-User and X-ClickHouse-Key",
+        kAccessDenied};
+  if (web::is_from_browser(request) && request.method == "POST" &&
+      web::is_simple_type(web::media_type(request)))
+    return base::Error{base::ErrorKind::kInvalid,
+                       "a web page must send statements with a Content-Type such as application/octet-stream",
+                       kUnsupportedMediaType};
+  return std::nullopt;
+}
+
+}  // namespace
+
 bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
   const bool reads = request.method == "GET" || request.method == "HEAD";
   const auto plain = [&](int status, std::string_view body) {
@@ -408,6 +415,10 @@ bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
                .has_value() &&
            reusable;
   };
+  web::Access access = web::check_access(options_.access, request);
+  connection.set_answer_headers(std::move(access.headers));
+  if (access.refusal) return Answer(connection, request, *this).refuse(*access.refusal);
+  if (access.is_preflight) return plain(204, "");
   if (request.path == "/ping" || request.path == "/replicas_status") return plain(200, "Ok.\n");
   if (request.path == "/" && reads && request.parameter("query") == nullptr) return plain(200, "Ok.\n");
   if (request.path != "/" && request.path != "/query")
@@ -416,15 +427,28 @@ bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
                              base::printable(request.path, 80)));
   if (!reads && request.method != "POST")
     return plain(405, "Use POST, or GET for statements that only read\n");
+  return serve_statement(connection, request);
+}
 
+bool Handler::serve_statement(HttpConnection& connection, const HttpRequest& request) {
   Answer answer(connection, request, *this);
-  if (!authenticate(request)) {
-    const std::string user = base::printable(credentials_of(request).user, 80);
-    spdlog::warn("refused a request of user '{}': wrong name or password", user);
-    return answer.fail(
-        {base::ErrorKind::kRejected,
-         user + ": Authentication failed: password is incorrect, or there is no user with such name",
-         kAuthenticationFailed});
+  if (const auto problem = page_problem(request)) return answer.fail(*problem);
+  switch (authenticate(connection, request)) {
+    case Entry::kAllowed:
+      break;
+    case Entry::kGone:
+      return false;
+    case Entry::kTooMany:
+      return answer.turn_away();
+    case Entry::kWrong: {
+      const std::string user = base::printable(credentials_of(request).user, 80);
+      spdlog::warn("refused a request of user '{}' from {}: wrong name or password", user,
+                   connection.peer_address());
+      return answer.fail(
+          {base::ErrorKind::kRejected,
+           user + ": Authentication failed: password is incorrect, or there is no user with such name",
+           kAuthenticationFailed});
+    }
   }
   const auto planned = plan(request);
   if (!planned) return answer.fail(planned.error());
@@ -481,11 +505,12 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
   if (found.kind == Statement::Kind::kOther && is_blank_statement(text))
     return base::fail(base::ErrorKind::kInvalid, "Syntax error: Empty query", kSyntaxError);
 
-  const Permit permit(*this);
-  if (!permit.granted())
+  const std::unique_ptr<Places::Place> place = places_.take();
+  if (!place)
     return base::unavailable(fmt::format("Too many simultaneous queries: {} run already; try again later",
-                                         options_.statements_max),
+                                         options_.places.running_max),
                              kTooManySimultaneousQueries);
+  const WaitsOf waits(connection, *place);
   MILLRACE_TRY_ASSIGN(EngineSession session, engine_.session(plan.settings));
   if (!plan.database.empty()) MILLRACE_TRY(session.use_database(plan.database));
 

@@ -12,17 +12,20 @@
 #include <unordered_map>
 
 #include "base/deadline.h"
+#include "warehouse/auth_throttle.h"
 #include "warehouse/engine.h"
 #include "warehouse/http_connection.h"
+#include "warehouse/places.h"
+#include "web/access.h"
 
 namespace millrace::warehouse {
 
 struct HandlerOptions {
   std::string user = "admin";
   std::string password;
-  std::size_t statements_max = 16;  ///< At once in the engine; more wait.
-  std::chrono::milliseconds statement_wait{
-      5'000};                                     ///< How long they wait before they are refused (code 202).
+  Places::Options places;                         ///< Statements in the engine at once, and open at once.
+  AuthThrottle::Options throttle;                 ///< Of wrong credentials.
+  web::AccessRules access;                        ///< Of requests that come from web pages.
   std::uint64_t statement_bytes_max = 16u << 20;  ///< Text of one statement, without an INSERT's rows.
   std::uint64_t answer_buffer_bytes_max = 256u << 20;  ///< With wait_end_of_query=1.
   std::string display_name = "millrace-warehouse";
@@ -41,12 +44,14 @@ class Handler {
   bool serve(HttpConnection& connection, const HttpRequest& request);
 
  private:
-  class Permit;
   class Watched;
   struct Plan;
   class Answer;
 
-  [[nodiscard]] bool authenticate(const HttpRequest& request) const;
+  enum class Entry { kAllowed, kWrong, kTooMany, kGone };
+  [[nodiscard]] bool is_right(const HttpRequest& request) const;
+  [[nodiscard]] Entry authenticate(HttpConnection& connection, const HttpRequest& request);
+  [[nodiscard]] bool serve_statement(HttpConnection& connection, const HttpRequest& request);
   [[nodiscard]] base::Result<Plan> plan(const HttpRequest& request) const;
   [[nodiscard]] base::Result<void> run(HttpConnection& connection, const HttpRequest& request,
                                        const Plan& plan, Answer& answer);
@@ -63,9 +68,9 @@ class Handler {
   const HandlerOptions options_;
   std::map<std::string, std::string> content_types_;  ///< By format, in lower case.
 
+  Places places_;
+  AuthThrottle throttle_;
   std::mutex mutex_;
-  std::condition_variable freed_;
-  std::size_t running_ = 0;                                   // guarded by mutex_
   std::unordered_map<std::string, HttpConnection*> watched_;  // guarded by mutex_; by the statement's tag
   bool stopping_ = false;                                     // guarded by mutex_
   std::condition_variable stopped_;

@@ -62,32 +62,59 @@ void Server::accept_all() {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) ::usleep(50'000);
       continue;
     }
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    auto connection = std::make_shared<HttpConnection>(socket, options_.limits);
-    bool full = false;
-    {
-      const std::lock_guard lock(mutex_);
-      full = connections_.size() >= options_.connections_max;
-      if (!full) connections_.emplace(++next_id, Entry{connection, true});
-    }
-    if (full) {
-      static_cast<void>(connection->respond(
-          503, {{"X-ClickHouse-Exception-Code", std::to_string(kTooManySimultaneousQueries)}},
-          fmt::format("Code: {}. DB::Exception: Too many connections: {} are open; try again later. "
-                      "(TOO_MANY_SIMULTANEOUS_QUERIES)\n",
-                      kTooManySimultaneousQueries, options_.connections_max),
-          false));
-      continue;
-    }
     try {
-      std::thread([this, connection, id = next_id] { serve(connection, id); }).detach();
-    } catch (const std::system_error& error) {
-      spdlog::error("no thread for a connection: {}", error.what());
+      admit(socket, ++next_id);
+    } catch (const std::exception& error) {
+      // Out of memory or threads: this connection ends, the next may find some.
+      spdlog::error("cannot serve a connection: {}", error.what());
       const std::lock_guard lock(mutex_);
-      connections_.erase(next_id);
+      if (connections_.erase(next_id) > 0) closed_.notify_all();
     }
   }
+}
+
+void Server::admit(int socket, std::uint64_t id) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  std::shared_ptr<HttpConnection> connection;
+  try {
+    connection = std::make_shared<HttpConnection>(socket, options_.limits);
+  } catch (...) {
+    ::close(socket);
+    throw;
+  }
+  bool full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    full = connections_.size() >= options_.connections_max;
+    if (!full) connections_.emplace(id, Entry{connection, true});
+  }
+  if (full) {
+    static_cast<void>(connection->respond(
+        503, {{"X-ClickHouse-Exception-Code", std::to_string(kTooManySimultaneousQueries)}},
+        fmt::format("Code: {}. DB::Exception: Too many connections: {} are open; try again later. "
+                    "(TOO_MANY_SIMULTANEOUS_QUERIES)\n",
+                    kTooManySimultaneousQueries, options_.connections_max),
+        false));
+    return;
+  }
+  std::thread([this, connection = std::move(connection), id]() mutable {
+    serve(std::move(connection), id);
+  }).detach();
+}
+
+bool Server::serve_one(HttpConnection& connection, const std::function<bool(bool)>& set_idle) {
+  auto request = connection.read_request();
+  if (!request) {
+    static_cast<void>(connection.respond(request.error().vendor_code,
+                                         {{"Content-Type", "text/plain; charset=UTF-8"}},
+                                         request.error().message + "\n", false));
+    return false;
+  }
+  if (!*request) return false;
+  static_cast<void>(set_idle(false));
+  const bool reusable = handler_.serve(connection, **request);
+  return set_idle(true) && reusable;
 }
 
 void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id) {
@@ -96,24 +123,14 @@ void Server::serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id)
     connections_[id].idle = idle;
     return !stopping_;
   };
-  for (;;) {
-    auto request = connection->read_request();
-    if (!request) {
-      static_cast<void>(connection->respond(request.error().vendor_code,
-                                            {{"Content-Type", "text/plain; charset=UTF-8"}},
-                                            request.error().message + "\n", false));
-      break;
+  // Whatever a request does, it ends its connection at most.
+  try {
+    while (serve_one(*connection, set_idle)) {
     }
-    if (!*request) break;
-    static_cast<void>(set_idle(false));
-    bool reusable = false;
-    try {
-      reusable = handler_.serve(*connection, **request);
-    } catch (const std::exception& error) {
-      spdlog::error("a request ended with an exception: {}", error.what());
-    }
-    const bool go_on = set_idle(true);
-    if (!reusable || !go_on) break;
+  } catch (const std::exception& error) {
+    spdlog::error("a request ended with an exception: {}", error.what());
+  } catch (...) {
+    spdlog::error("a request ended with an unknown exception");
   }
   // Closing may wait a moment for the peer, so not under the lock; the entry stays until it is done, so that
   // `stop` waits for it.

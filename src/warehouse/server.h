@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,6 +42,8 @@ class Server {
 
  private:
   void accept_all();
+  void admit(int socket, std::uint64_t id);
+  [[nodiscard]] bool serve_one(HttpConnection& connection, const std::function<bool(bool)>& set_idle);
   void serve(std::shared_ptr<HttpConnection> connection, std::uint64_t id);
 
   Handler& handler_;

@@ -132,7 +132,7 @@ def test_insert_into_a_missing_table_fails_though_all_rows_are_sent(warehouse, d
 
 def begin_insert(warehouse, table):
     peer = socket.create_connection(("127.0.0.1", warehouse.port), timeout=60)
-    peer.sendall((f"POST /?query=INSERT+INTO+{table}+FORMAT+RowBinary HTTP/1.1\r\nHost: x\r\n"
+    peer.sendall((f"POST /?query=INSERT+INTO+{table}+FORMAT+RowBinary HTTP/1.1\r\nHost: localhost\r\n"
                   f"Authorization: {warehouse.authorization()}\r\nTransfer-Encoding: chunked\r\n\r\n").encode())
     data = rows(1000)
     peer.sendall(b"%x\r\n" % len(data) + data + b"\r\n")

@@ -1,11 +1,58 @@
 #include "warehouse/codec.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <zstd.h>
 
 #include "warehouse/city_hash.h"
+
+namespace {
+
+/// What is taken by `new` between begin and end, at its highest.
+struct Peak {
+  static void begin() {
+    now = highest = 0;
+    counts = true;
+  }
+  static std::size_t end() {
+    counts = false;
+    return static_cast<std::size_t>(highest);
+  }
+  static void add(void* memory, int sign) {
+    if (!counts || memory == nullptr) return;
+    now += sign * static_cast<long>(::malloc_usable_size(memory));
+    highest = std::max(highest, now);
+  }
+  static thread_local bool counts;
+  static thread_local long now;
+  static thread_local long highest;
+};
+thread_local bool Peak::counts = false;
+thread_local long Peak::now = 0;
+thread_local long Peak::highest = 0;
+
+}  // namespace
+
+// Not inlined: the compiler would take free() for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) throw std::bad_alloc();
+  Peak::add(memory, 1);
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  Peak::add(memory, -1);
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+  Peak::add(memory, -1);
+  std::free(memory);
+}
 
 namespace millrace::warehouse {
 namespace {
@@ -116,6 +163,69 @@ TEST(Codec, ReadsBackItsBlocksAndFindsEveryDamagedByte) {
     Pieces cut(whole.substr(0, at), 50);
     EXPECT_EQ(read_all(*decoded_blocks(cut)).has_value(), at == 0) << at;
   }
+}
+
+std::string block(unsigned char method, std::uint32_t packed_size, std::uint32_t plain_size,
+                  std::string_view data) {
+  std::string text(1, static_cast<char>(method));
+  text.append(reinterpret_cast<const char*>(&packed_size), 4)
+      .append(reinterpret_cast<const char*>(&plain_size), 4)
+      .append(data);
+  const Hash128 hash = city_hash_128(text);
+  return std::string(reinterpret_cast<const char*>(&hash.low), 8)
+             .append(reinterpret_cast<const char*>(&hash.high), 8) +
+         text;
+}
+
+/// The most memory that reading these bytes takes at once, in bytes. The allocator's own count.
+std::size_t memory_of_reading(const std::string& bytes, bool damaged) {
+  Pieces source(bytes, 1000);
+  Peak::begin();
+  {
+    const auto blocks = decoded_blocks(source);
+    EXPECT_EQ(read_all(*blocks).has_value(), !damaged);
+  }
+  return Peak::end();
+}
+
+TEST(Codec, TakesNoMemoryForSizesThatTheDataDoNotHold) {
+  constexpr std::uint32_t kLarge = 32u << 20;
+  for (const int number : {0x02, 0x82, 0x90}) {
+    const auto method = static_cast<unsigned char>(number);
+    // 25 bytes: the head alone, with a right checksum.
+    EXPECT_LT(memory_of_reading(block(method, 9, kLarge, ""), true), 1'000'000u) << number;
+    EXPECT_LT(memory_of_reading(block(method, 12, kLarge, "abc"), true), 1'000'000u) << number;
+    EXPECT_LT(memory_of_reading(block(method, kLarge, kLarge, ""), true), 1'000'000u) << number;
+    EXPECT_LT(memory_of_reading(block(method, 9, 1u << 30, ""), true), 1'000'000u) << number;
+    EXPECT_LT(memory_of_reading(block(method, 1u << 30, 9, ""), true), 1'000'000u) << number;
+  }
+}
+
+TEST(Codec, ReadsZstdBlocksAndNoneThatHoldMoreThanTheySay) {
+  const std::string plain(300'000, 'a');
+  std::string data(1000, '\0');
+  data.resize(ZSTD_compress(data.data(), data.size(), plain.data(), plain.size(), 3));
+  const auto size = static_cast<std::uint32_t>(data.size() + 9);
+  Pieces right(block(0x90, size, 300'000, data), 7);
+  EXPECT_EQ(read_all(*decoded_blocks(right)), plain);
+  for (const std::uint32_t wrong : {0u, 1u, 299'999u, 300'001u, 20'000'000u}) {
+    Pieces source(block(0x90, size, wrong, data), 7);
+    EXPECT_FALSE(read_all(*decoded_blocks(source))) << wrong;
+  }
+}
+
+TEST(Codec, TakesNoWindowThatHttpDoesNotKnow) {
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 27);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
+  std::string packed_text(1000, '\0');
+  ZSTD_inBuffer in{"abc", 3, 0};
+  ZSTD_outBuffer out{packed_text.data(), packed_text.size(), 0};
+  ASSERT_EQ(ZSTD_compressStream2(context, &out, &in, ZSTD_e_flush), 0u);
+  ASSERT_EQ(ZSTD_compressStream2(context, &out, &in, ZSTD_e_end), 0u);
+  ZSTD_freeCCtx(context);
+  Pieces source(packed_text.substr(0, out.pos), 100);
+  EXPECT_FALSE(read_all(**decoded(source, "zstd")));
 }
 
 // The values were made with an independent implementation, the PyPI package clickhouse-cityhash 1.0.2.
