@@ -23,6 +23,9 @@ DURATION ?= 600
 SEED ?=
 REPORT ?= build/chaos-report.md
 
+# `make fuzz`: how long each program runs.
+FUZZ_SECONDS ?= 600
+
 # Where `make up` runs the system: local (programs of this machine) or docker (Docker Compose).
 RUNTIME ?= $(shell [ -f docker-compose.yml ] && docker compose version >/dev/null 2>&1 && echo docker || echo local)
 # `make logs`: one service instead of all; FOLLOW=1 goes on until Ctrl-C; how many lines of each.
@@ -179,6 +182,13 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 	@scripts/bootstrap --check
 	@cmake --build $(BUILD) --parallel $(JOBS) --target tests-unit
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(TEST_JOBS) -L '^(check|unit)$$'
+
+.PHONY: fuzz
+fuzz: $(CONFIGURED)  ## Run the fuzz programs longer (FUZZ_SECONDS=, default 600)
+	@scripts/bootstrap --test
+	@cmake --build $(BUILD) --parallel $(JOBS) --target fuzz-programs
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS) -L '^fuzz$$' \
+	  --timeout $$(($(FUZZ_SECONDS) + 300))
 
 .PHONY: chaos
 chaos: build  ## Kill, pause and cut everything under load, and check that nothing is lost (LOG=kafka DURATION= SEED= REPORT=)

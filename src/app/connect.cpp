@@ -34,6 +34,9 @@ base::Result<void> Connect::serve() {
   options.host = settings_.connect_host;
   options.port = static_cast<std::uint16_t>(settings_.connect_port);
   options.connections_max = 64;
+  options.refuse = connect::refusal;
+  MILLRACE_TRY_ASSIGN(options.access, web::access_rules(settings_.connect_host, settings_.http_allowed_hosts,
+                                                        settings_.cors_origins));
   auto server = adapters::http::HttpServer::start(*rest_, options);
   if (!server)
     return base::fail(

@@ -18,6 +18,8 @@ base::Result<std::unique_ptr<Front>> Front::start(const Settings& settings, Neig
   server.port = static_cast<std::uint16_t>(settings.api_port);
   server.body_bytes_max = static_cast<std::size_t>(settings.api_body_bytes_max);
   server.connections_max = static_cast<std::size_t>(settings.api_connections_max);
+  MILLRACE_TRY_ASSIGN(server.access, web::access_rules(settings.api_host, settings.http_allowed_hosts,
+                                                       settings.cors_origins));
   MILLRACE_TRY_ASSIGN(front->server_, adapters::http::HttpServer::start(*front->api_, server));
   return front;
 }

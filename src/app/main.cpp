@@ -268,11 +268,6 @@ int run(int argc, char** argv) {
     return kExitOk;
   }
 
-  const bool is_server = up->parsed() || api->parsed() ||
-                         std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });
-  if (is_server)
-    if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
-
   // Of all commands but `up`, which makes the credentials.
   const auto stores_used = [&]() -> StoresUsed {
     if (api->parsed() || verify->parsed()) return {.mysql = true, .clickhouse = true};
@@ -282,6 +277,15 @@ int run(int argc, char** argv) {
                      backfill->parsed() || (stage_runs && relay->parsed()),
             .clickhouse = init_warehouse->parsed() || watches || (stage_runs && sink->parsed())};
   };
+  // Before the process becomes another user: the data directory may be out of its reach then.
+  if (!up->parsed() && !down->parsed())
+    if (const auto used = use_credentials(settings, stores_used()); !used) return finish(used);
+
+  const bool is_server = up->parsed() || api->parsed() ||
+                         std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });
+  if (is_server)
+    if (auto became = become_unprivileged(settings, up->parsed()); !became) return finish(became);
+
   while (up->parsed() && up_options.detach) {
     const auto detached = detach(settings);
     if (!detached) return finish(std::unexpected(detached.error()));
@@ -299,8 +303,6 @@ int run(int argc, char** argv) {
     if (auto set_up = adapters::system::set_up_logging({settings.log_level, settings.log_file}); !set_up)
       return finish(set_up);
   if (down->parsed()) return finish(run_down(settings));
-  if (!up->parsed())
-    if (const auto used = use_credentials(settings, stores_used()); !used) return finish(used);
   if (ps->parsed()) {
     const auto all_ready = run_ps(settings, ps_options);
     if (!all_ready) return finish(std::unexpected(all_ready.error()));

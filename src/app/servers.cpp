@@ -113,6 +113,9 @@ base::Result<std::unique_ptr<Servers>> Servers::start(const Settings& settings,
     options.user = settings.clickhouse_user;
     options.password = settings.clickhouse_password;
     options.unconfined = settings.clickhouse_unconfined;
+    for (const auto& [flag, value] : {std::pair("--allowed-hosts", settings.http_allowed_hosts),
+                                      std::pair("--cors-origins", settings.cors_origins)})
+      if (!value.empty()) options.extra_arguments.insert(options.extra_arguments.end(), {flag, value});
     servers->warehouse_ = std::make_unique<supervise::PrivateWarehouse>(std::move(options));
     warehouse_started = told("clickhouse", "clickhouse.port", servers->warehouse_->start(deadline));
   }

@@ -15,6 +15,7 @@
 #include "app/secret_files.h"
 #include "base/redaction.h"
 #include "base/text.h"
+#include "web/access.h"
 
 namespace millrace::app {
 namespace {
@@ -35,6 +36,9 @@ const std::array kSettings = {
     SettingInfo{"api.body_bytes_max", &Settings::api_body_bytes_max, "The largest request body", 1'024, 1 << 30},
     SettingInfo{"api.connections_max", &Settings::api_connections_max, "Connections at once", 1, 100'000},
     SettingInfo{"api.read_threads", &Settings::api_read_threads, "Threads for reads of the stores", 1, 256},
+
+    SettingInfo{"http.allowed_hosts", &Settings::http_allowed_hosts, "Names besides localhost and the address to listen on under which the servers may be reached, with or without a port, separated by commas"},
+    SettingInfo{"cors.origins", &Settings::cors_origins, "Origins of web pages that may send requests: https://shop.example,http://localhost:5173"},
 
     SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a private mariadbd; false: use the server named here"},
     SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The private mariadbd is not held to its own directory by the kernel (Landlock)"},
@@ -304,6 +308,7 @@ base::Result<void> check_together(const Settings& settings) {
     return base::invalid(
         fmt::format("relay.shards ({}) must divide event_log.partitions ({}): a shard owns whole partitions",
                     settings.relay_shards, settings.event_log_partitions));
+  MILLRACE_TRY(web::access_rules("", settings.http_allowed_hosts, settings.cors_origins));
   if (settings.relay_poll_interval < settings.relay_poll_interval_min)
     return base::invalid("relay.poll_interval must not be below relay.poll_interval_min");
   return {};

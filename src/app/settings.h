@@ -30,6 +30,9 @@ struct Settings {
   std::int64_t api_connections_max = 1'024;
   std::int64_t api_read_threads = 4;
 
+  std::string http_allowed_hosts;
+  std::string cors_origins;
+
   bool mysql_embedded = true;
   bool mysql_unconfined = false;
   std::string mysql_url;  // when empty, made from the parts below

@@ -134,6 +134,10 @@ void append_validated(base::JsonWriter& json, const std::string& key, const std:
 
 }  // namespace
 
+HttpResponse refusal(int status, std::string_view message) {
+  return error_response(status, message);
+}
+
 Rest::Rest(Control& control, RestOptions options)
     : control_(control), options_(std::move(options)), jobs_(kWaitingMost) {
   thread_ = std::thread([this] {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/bounded_queue.h"
@@ -15,6 +16,9 @@ struct RestOptions {
   std::string version;    ///< Of this program.
   std::string worker_id;  ///< "127.0.0.1:8083", as the status shows it.
 };
+
+/// An error in Kafka Connect's shape.
+[[nodiscard]] ports::HttpResponse refusal(int status, std::string_view message);
 
 /// Answers in Kafka Connect's shapes; its errors, too, because that is what clients of this interface read:
 /// {"error_code":404,"message":"…"}. Owns the thread that asks the registry.

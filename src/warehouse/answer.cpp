@@ -106,7 +106,6 @@ bool Answer::fail(const base::Error& error) {
   encoding_.clear();
   auto headers = common_headers();
   headers.emplace_back("X-ClickHouse-Exception-Code", std::to_string(code));
-  if (code == kTooManyRequests) headers.emplace_back("Retry-After", "5");
   std::string body = text;
   if (blocks_ && code != kAuthenticationFailed) {
     body.clear();
@@ -114,6 +113,28 @@ bool Answer::fail(const base::Error& error) {
   }
   const bool reusable = connection_.discard_body(1u << 20) && keep_alive_;
   return connection_.respond(http_status(code), headers, body, reusable).has_value() && reusable;
+}
+
+bool Answer::refuse(const web::Refusal& refusal) {
+  const base::Error error{base::ErrorKind::kRejected, refusal.message, kAccessDenied};
+  auto headers = common_headers();
+  headers.emplace_back("X-ClickHouse-Exception-Code", std::to_string(error.vendor_code));
+  const bool reusable = connection_.discard_body(1u << 20) && keep_alive_;
+  return connection_
+             .respond(refusal.status, headers, exception_text(error, context_.version) + "\n", reusable)
+             .has_value() &&
+         reusable;
+}
+
+bool Answer::turn_away() {
+  const base::Error error{base::ErrorKind::kUnavailable,
+                          "Too many wrong passwords came from this address; try again in a few seconds",
+                          kTooManyRequests};
+  auto headers = common_headers();
+  headers.emplace_back("Retry-After", "2");
+  headers.emplace_back("X-ClickHouse-Exception-Code", std::to_string(error.vendor_code));
+  static_cast<void>(connection_.respond(429, headers, exception_text(error, context_.version) + "\n", false));
+  return false;
 }
 
 HttpConnection::Headers Answer::common_headers() const {

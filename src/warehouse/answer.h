@@ -12,6 +12,7 @@
 #include "warehouse/codec.h"
 #include "warehouse/engine.h"
 #include "warehouse/http_connection.h"
+#include "web/access.h"
 
 namespace millrace::warehouse {
 
@@ -45,14 +46,14 @@ class Answer {
   /// Errors: kUnavailable (the peer left or is too slow), kRejected with code 290 (larger than what is kept
   /// back).
   [[nodiscard]] base::Result<void> write(std::string_view piece, const Progress& progress);
-  /// Whether `write` of a piece of that size would send something, and may have to wait for the peer.
-  [[nodiscard]] bool would_send(std::size_t piece_bytes) const {
-    return begun_ || held_.size() + piece_bytes >= hold_bytes_;
-  }
   [[nodiscard]] base::Result<void> finish(const Progress& progress);
 
   /// False if the connection is of no more use.
   bool fail(const base::Error& error);
+  /// Likewise, before anything of the request was looked at.
+  bool refuse(const web::Refusal& refusal);
+  /// Wrong credentials came too often from the peer's address: these were not looked at. Always false.
+  bool turn_away();
 
  private:
   [[nodiscard]] HttpConnection::Headers common_headers() const;

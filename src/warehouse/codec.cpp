@@ -6,7 +6,6 @@
 #include <cstring>
 #include <vector>
 
-#include <fmt/format.h>
 #include <lz4.h>
 #include <lz4frame.h>
 #include <zlib.h>
@@ -21,6 +20,8 @@ namespace millrace::warehouse {
 namespace {
 
 constexpr std::size_t kPieceBytes = 64u << 10;
+/// The window that RFC 9659 asks of HTTP's zstd; a larger one would be memory for the asking.
+constexpr int kZstdWindowLogMax = 23;
 
 std::unexpected<base::Error> damaged(std::string_view what) {
   return base::fail(base::ErrorKind::kInvalid, "the request's body is not readable as " + std::string(what),
@@ -88,19 +89,13 @@ class ZlibSource final : public DecodingSource {
   bool at_member_end_ = true;
 };
 
-// What a decoder keeps of what it made: as much as the levels of zstd up to 19 ask for.
-constexpr int kZstdWindowLogMax = 23;
-
-std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> make_zstd_decoder() {
-  std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
-  MILLRACE_ASSERT(context != nullptr && ZSTD_isError(ZSTD_DCtx_setParameter(
-                                            context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)) == 0);
-  return context;
-}
-
 class ZstdSource final : public DecodingSource {
  public:
-  explicit ZstdSource(ByteSource& inner) : DecodingSource(inner), context_(make_zstd_decoder()) {}
+  explicit ZstdSource(ByteSource& inner)
+      : DecodingSource(inner), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
+    MILLRACE_ASSERT(
+        ZSTD_isError(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)) == 0);
+  }
 
   base::Result<std::size_t> read(char* into, std::size_t size) override {
     for (;;) {
@@ -246,12 +241,12 @@ class Lz4FrameEncoder final : public Encoder {
 // "Native protocol, compression".
 constexpr std::size_t kChecksumBytes = 16;
 constexpr std::size_t kBlockHeadBytes = 9;
-// Packed and unpacked; clients send about 1 MiB. Two of these are in memory at a time.
-constexpr std::size_t kBlockBytesMax = 128u << 20;
-// A byte of LZ4 stands for no more. Source: the LZ4 block format, "End of block conditions": 255 for a byte
-// of length.
-constexpr std::size_t kLz4RatioMax = 256;
+constexpr std::size_t kBlockBytesMax = 32u << 20;
+/// LZ4 cannot unpack a byte to more.
+constexpr std::size_t kLz4RatioMax = 255;
 constexpr std::size_t kBlockPlainBytes = 1u << 20;
+/// No window needs to be larger than the block.
+constexpr int kZstdBlockWindowLogMax = 25;
 enum BlockMethod : unsigned char { kPlainBlock = 0x02, kLz4Block = 0x82, kZstdBlock = 0x90 };
 
 std::uint32_t load32(const char* from) {
@@ -292,98 +287,88 @@ class BlockSource final : public ByteSource {
     return true;
   }
 
+  /// Reads the rest of the block, whose head is in `packed_`; memory follows the bytes that come.
+  base::Result<void> fill_packed(std::size_t packed_size) {
+    while (packed_.size() < packed_size) {
+      const std::size_t before = packed_.size();
+      const std::size_t count = std::min(packed_size - before, kPieceBytes);
+      packed_.resize(before + count);
+      MILLRACE_TRY_ASSIGN(const bool body, fill(packed_.data() + before, count));
+      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
+    }
+    return {};
+  }
+
   base::Result<bool> next_block() {
     std::array<char, kChecksumBytes> checksum;
     MILLRACE_TRY_ASSIGN(const bool more, fill(checksum.data(), checksum.size()));
     if (!more) return false;
-    MILLRACE_TRY(read_packed());
+    packed_.resize(kBlockHeadBytes);
+    MILLRACE_TRY_ASSIGN(const bool head, fill(packed_.data(), kBlockHeadBytes));
+    if (!head) return damaged("ClickHouse's compressed blocks: it ends inside one");
+    const std::size_t packed_size = load32(packed_.data() + 1);
+    const std::size_t plain_size = load32(packed_.data() + 5);
+    if (packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
+    if (packed_size > kBlockBytesMax || plain_size > kBlockBytesMax)
+      return base::fail(base::ErrorKind::kInvalid,
+                        "a compressed block is larger than 32 MiB; send smaller ones",
+                        kTooLargeSizeCompressed);
+    MILLRACE_TRY(fill_packed(packed_size));
     const Hash128 hash = city_hash_128(packed_);
     if (std::memcmp(checksum.data(), &hash.low, 8) != 0 ||
         std::memcmp(checksum.data() + 8, &hash.high, 8) != 0)
       return base::fail(base::ErrorKind::kInvalid,
                         "Checksum doesn't match: a compressed block was damaged on its way",
                         kChecksumDoesntMatch);
-    MILLRACE_TRY(unpack());
+    MILLRACE_TRY(unpack(std::string_view(packed_).substr(kBlockHeadBytes), plain_size));
     return true;
   }
 
-  /// Head and data of a block. Memory follows the bytes that have come, not what the head promises.
-  base::Result<void> read_packed() {
-    packed_.resize(kBlockHeadBytes);
-    MILLRACE_TRY_ASSIGN(const bool head, fill(packed_.data(), kBlockHeadBytes));
-    const std::size_t packed_size = load32(packed_.data() + 1);
-    const std::size_t plain_size = load32(packed_.data() + 5);
-    if (!head || packed_size < kBlockHeadBytes) return damaged("ClickHouse's compressed blocks");
-    if (packed_size > kBlockBytesMax || plain_size > kBlockBytesMax)
-      return base::fail(
-          base::ErrorKind::kInvalid,
-          fmt::format("a compressed block is larger than {} MiB; send smaller ones", kBlockBytesMax >> 20),
-          39);
-    while (packed_.size() < packed_size) {
-      const std::size_t before = packed_.size();
-      packed_.resize(std::min(packed_size, before + kPieceBytes));
-      MILLRACE_TRY_ASSIGN(const bool body, fill(packed_.data() + before, packed_.size() - before));
-      if (!body) return damaged("ClickHouse's compressed blocks: it ends inside one");
-    }
-    return {};
-  }
-
-  base::Result<void> unpack() {
-    const char* data = packed_.data() + kBlockHeadBytes;
-    const std::size_t data_size = packed_.size() - kBlockHeadBytes;
-    const std::size_t plain_size = load32(packed_.data() + 5);
-    const auto method = static_cast<unsigned char>(packed_[0]);
-    // What a method cannot make of so few bytes is a lie, and not worth the memory.
-    const bool is_possible = method == kPlainBlock  ? plain_size == data_size
-                             : method == kLz4Block  ? plain_size / kLz4RatioMax <= data_size
-                             : method == kZstdBlock ? is_possible_zstd(data, data_size, plain_size)
-                                                    : true;
-    if (!is_possible) return damaged("ClickHouse's compressed blocks");
+  /// Makes `plain_` of the block's data. What the sizes say is believed only as far as the data can hold it.
+  base::Result<void> unpack(std::string_view data, std::size_t plain_size) {
     plain_.clear();
     at_ = 0;
-    switch (method) {
+    switch (static_cast<unsigned char>(packed_[0])) {
       case kPlainBlock:
-        plain_.assign(data, data_size);
+        if (data.size() != plain_size) return damaged("ClickHouse's compressed blocks");
+        plain_ = data;
         return {};
       case kLz4Block: {
+        if (plain_size > data.size() * kLz4RatioMax) return damaged("an LZ4 block");
         plain_.resize(plain_size);
-        const int made = LZ4_decompress_safe(data, plain_.data(), static_cast<int>(data_size),
+        const int made = LZ4_decompress_safe(data.data(), plain_.data(), static_cast<int>(data.size()),
                                              static_cast<int>(plain_size));
-        if (made >= 0 && static_cast<std::size_t>(made) == plain_size) return {};
-        plain_.clear();
-        return damaged("an LZ4 block");
+        if (made < 0 || static_cast<std::size_t>(made) != plain_size) return damaged("an LZ4 block");
+        return {};
       }
       case kZstdBlock:
-        return unpack_zstd(data, data_size, plain_size);
+        return unpack_zstd(data, plain_size);
       default:
         return base::fail(base::ErrorKind::kInvalid,
-                          "unknown compression method of a block; LZ4, ZSTD and NONE are read", 89);
+                          "unknown compression method of a block; LZ4, ZSTD and NONE are read",
+                          kUnknownCompressionMethod);
     }
   }
 
-  static bool is_possible_zstd(const char* data, std::size_t data_size, std::size_t plain_size) {
-    const unsigned long long promised = ZSTD_getFrameContentSize(data, data_size);
-    return promised == ZSTD_CONTENTSIZE_UNKNOWN || promised == plain_size;
-  }
-
-  /// Piece by piece: a frame may promise more than it holds.
-  base::Result<void> unpack_zstd(const char* data, std::size_t data_size, std::size_t plain_size) {
-    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context = make_zstd_decoder();
-    ZSTD_inBuffer in{data, data_size, 0};
-    for (;;) {
+  /// A few bytes may hold any size, so `plain_` grows with what comes out, up to what was announced.
+  base::Result<void> unpack_zstd(std::string_view data, std::size_t plain_size) {
+    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+    MILLRACE_ASSERT(ZSTD_isError(ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax,
+                                                        kZstdBlockWindowLogMax)) == 0);
+    ZSTD_inBuffer in{data.data(), data.size(), 0};
+    for (std::size_t left = 1; left != 0;) {
       const std::size_t before = plain_.size();
-      plain_.resize(std::min(plain_size, before + kBlockPlainBytes) + 1);
-      ZSTD_outBuffer out{plain_.data() + before, plain_.size() - before, 0};
-      const std::size_t outcome = ZSTD_decompressStream(context.get(), &out, &in);
+      // One byte more than announced shows that there is more.
+      const std::size_t room = std::min(std::max(before, kPieceBytes), plain_size - before + 1);
+      plain_.resize(before + room);
+      ZSTD_outBuffer out{plain_.data() + before, room, 0};
+      left = ZSTD_decompressStream(context.get(), &out, &in);
       plain_.resize(before + out.pos);
-      const bool stuck = out.pos == 0 && in.pos == in.size;
-      if (ZSTD_isError(outcome) == 0 && outcome == 0 && in.pos == in.size && plain_.size() == plain_size)
-        return {};
-      if (ZSTD_isError(outcome) != 0 || outcome == 0 || stuck || plain_.size() > plain_size) {
-        plain_.clear();
-        return damaged("a ZSTD block");
-      }
+      const bool is_stuck = out.pos == 0 && in.pos == in.size && left != 0;
+      if (ZSTD_isError(left) != 0 || is_stuck || plain_.size() > plain_size) return damaged("a ZSTD block");
     }
+    if (in.pos != in.size || plain_.size() != plain_size) return damaged("a ZSTD block");
+    return {};
   }
 
   ByteSource& inner_;

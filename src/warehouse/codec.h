@@ -23,7 +23,8 @@ class ByteSource {
 [[nodiscard]] base::Result<std::unique_ptr<ByteSource>> decoded(ByteSource& inner, std::string_view encoding);
 
 /// The blocks of ClickHouse's own framing (`decompress=1`): checksum, method, sizes, data; LZ4, ZSTD or
-/// plain. Errors while reading: wrong checksum (40), damaged data (271), a block that is too large (39).
+/// plain; 32 MiB at most, packed and unpacked. No memory is taken for sizes that the data do not hold. Errors
+/// while reading: wrong checksum (40), damaged data (271), a block that is too large (39).
 [[nodiscard]] std::unique_ptr<ByteSource> decoded_blocks(ByteSource& inner);
 
 /// Compresses a stream. One caller.

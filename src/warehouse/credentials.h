@@ -1,4 +1,4 @@
-// Who sends a request.
+// Who a request says that it comes from.
 #pragma once
 
 #include <string>
@@ -13,8 +13,7 @@ struct Credentials {
   std::string password;
 };
 
-/// From X-ClickHouse-User and -Key, else from Basic authorization, else from `user` and `password` of the
-/// URL.
+/// From X-ClickHouse-User and -Key, else from Basic authorization, else from the URL.
 [[nodiscard]] Credentials credentials_of(const HttpRequest& request);
 
 /// Takes the same time whatever is in the texts.

@@ -10,9 +10,11 @@ namespace millrace::warehouse {
 
 // Source: ClickHouse src/Common/ErrorCodes.cpp.
 inline constexpr int kBadArguments = 36;
+inline constexpr int kTooLargeSizeCompressed = 39;
 inline constexpr int kChecksumDoesntMatch = 40;
 inline constexpr int kNotImplemented = 48;
 inline constexpr int kSyntaxError = 62;
+inline constexpr int kUnknownCompressionMethod = 89;
 inline constexpr int kUnknownSetting = 115;
 inline constexpr int kReadonly = 164;
 inline constexpr int kTooManySimultaneousQueries = 202;

@@ -19,8 +19,6 @@ namespace millrace::warehouse {
 namespace {
 
 constexpr std::size_t kBodyPieceBytes = 256u << 10;
-// So much of an INSERT is there before it takes a place in the engine.
-constexpr std::size_t kRowsAheadBytes = 1u << 20;
 constexpr std::chrono::milliseconds kWatchInterval{250};
 
 // URL parameters that are no settings. Source: ClickHouse docs, "HTTP interface".
@@ -55,6 +53,20 @@ struct Handler::Plan {
   std::string tag;  ///< The statement's log_comment, by which it can be found and ended.
 };
 
+/// Tells a statement's place of its connection's waits.
+class WaitsOf {
+ public:
+  WaitsOf(HttpConnection& connection, NetworkWait& wait) : connection_(connection) {
+    connection.set_wait(&wait);
+  }
+  ~WaitsOf() { connection_.set_wait(nullptr); }
+  WaitsOf(const WaitsOf&) = delete;
+  WaitsOf& operator=(const WaitsOf&) = delete;
+
+ private:
+  HttpConnection& connection_;
+};
+
 /// While it lives, the statement is ended if its peer leaves.
 class Handler::Watched {
  public:
@@ -76,9 +88,7 @@ class Handler::Watched {
 };
 
 Handler::Handler(Engine& engine, HandlerOptions options)
-    : engine_(engine),
-      options_(std::move(options)),
-      places_(options_.statements_max, options_.statement_wait) {
+    : engine_(engine), options_(std::move(options)), places_(options_.places), throttle_(options_.throttle) {
   answers_.display_name = options_.display_name;
   answers_.version = engine_.version();
   answers_.buffer_bytes_max = options_.answer_buffer_bytes_max;
@@ -93,6 +103,7 @@ Handler::~Handler() {
     stopping_ = true;
   }
   stopped_.notify_all();
+  throttle_.stop();
   watcher_.join();
 }
 
@@ -113,31 +124,30 @@ void Handler::watch() {
   }
 }
 
-base::Result<void> Handler::authenticate(HttpConnection& connection, const HttpRequest& request) {
+bool Handler::is_right(const HttpRequest& request) const {
   const Credentials given = credentials_of(request);
-  const auto is_right = [&] {
-    // Both are compared always, so that the time does not tell which of them was wrong.
-    const bool user_right = same_secret(given.user, options_.user);
-    const bool password_right = same_secret(given.password, options_.password);
-    return user_right && password_right;
-  };
-  if (connection.is_proven() && is_right()) return {};
-  PasswordThrottle::Check check(throttle_, connection.peer_address());
-  if (!check.admitted())
-    return base::fail(base::ErrorKind::kRejected,
-                      "too many wrong passwords have come from this address; try again in a few seconds",
-                      kTooManyRequests);
-  if (is_right()) {
-    connection.set_proven();
-    return {};
+  // Both are compared always, so that the time does not tell which of them was wrong.
+  const bool user_right = same_secret(given.user, options_.user);
+  const bool password_right = same_secret(given.password, options_.password);
+  return user_right && password_right;
+}
+
+Handler::Entry Handler::authenticate(HttpConnection& connection, const HttpRequest& request) {
+  // A connection that was right before costs a guesser nothing and tells him nothing.
+  if (!connection.is_trusted()) {
+    switch (throttle_.wait(connection.peer_address(), [&] { return connection.peer_gone(); })) {
+      case AuthThrottle::Turn::kTooMany:
+        return Entry::kTooMany;
+      case AuthThrottle::Turn::kGone:
+        return Entry::kGone;
+      case AuthThrottle::Turn::kLook:
+        break;
+    }
   }
-  const std::string user = base::printable(given.user, 80);
-  spdlog::warn("refused a request of user '{}': wrong name or password", user);
-  check.failed();
-  return base::fail(
-      base::ErrorKind::kRejected,
-      user + ": Authentication failed: password is incorrect, or there is no user with such name",
-      kAuthenticationFailed);
+  const bool right = is_right(request);
+  connection.set_trusted(right);
+  if (!right) throttle_.failed(connection.peer_address());
+  return right ? Entry::kAllowed : Entry::kWrong;
 }
 
 base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
@@ -191,6 +201,26 @@ base::Result<Handler::Plan> Handler::plan(const HttpRequest& request) const {
   return plan;
 }
 
+namespace {
+
+/// A page may send these without asking first, and its user's credentials are not its own to use.
+std::optional<base::Error> page_problem(const HttpRequest& request) {
+  if ((request.parameter("user") != nullptr || request.parameter("password") != nullptr) &&
+      web::looks_like_browser(request))
+    return base::Error{
+        base::ErrorKind::kRejected,
+        "a web page must not send credentials in the URL: use X-ClickHouse-User and X-ClickHouse-Key",
+        kAccessDenied};
+  if (web::is_from_browser(request) && request.method == "POST" &&
+      web::is_simple_type(web::media_type(request)))
+    return base::Error{base::ErrorKind::kInvalid,
+                       "a web page must send statements with a Content-Type such as application/octet-stream",
+                       kUnsupportedMediaType};
+  return std::nullopt;
+}
+
+}  // namespace
+
 bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
   const bool reads = request.method == "GET" || request.method == "HEAD";
   const auto plain = [&](int status, std::string_view body) {
@@ -201,6 +231,10 @@ bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
                .has_value() &&
            reusable;
   };
+  web::Access access = web::check_access(options_.access, request);
+  connection.set_answer_headers(std::move(access.headers));
+  if (access.refusal) return Answer(connection, request.keep_alive, answers_).refuse(*access.refusal);
+  if (access.is_preflight) return plain(204, "");
   if (request.path == "/ping" || request.path == "/replicas_status") return plain(200, "Ok.\n");
   if (request.path == "/" && reads && request.parameter("query") == nullptr) return plain(200, "Ok.\n");
   if (request.path != "/" && request.path != "/query")
@@ -209,9 +243,29 @@ bool Handler::serve(HttpConnection& connection, const HttpRequest& request) {
                              base::printable(request.path, 80)));
   if (!reads && request.method != "POST")
     return plain(405, "Use POST, or GET for statements that only read\n");
+  return serve_statement(connection, request);
+}
 
+bool Handler::serve_statement(HttpConnection& connection, const HttpRequest& request) {
   Answer answer(connection, request.keep_alive, answers_);
-  if (auto known = authenticate(connection, request); !known) return answer.fail(known.error());
+  if (const auto problem = page_problem(request)) return answer.fail(*problem);
+  switch (authenticate(connection, request)) {
+    case Entry::kAllowed:
+      break;
+    case Entry::kGone:
+      return false;
+    case Entry::kTooMany:
+      return answer.turn_away();
+    case Entry::kWrong: {
+      const std::string user = base::printable(credentials_of(request).user, 80);
+      spdlog::warn("refused a request of user '{}' from {}: wrong name or password", user,
+                   connection.peer_address());
+      return answer.fail(
+          {base::ErrorKind::kRejected,
+           user + ": Authentication failed: password is incorrect, or there is no user with such name",
+           kAuthenticationFailed});
+    }
+  }
   const auto planned = plan(request);
   if (!planned) return answer.fail(planned.error());
   answer.set_options(planned->answer);
@@ -250,7 +304,7 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
   }
   bool complete = false;
   std::string piece(kBodyPieceBytes, '\0');
-  while (!complete && (found.kind != Statement::Kind::kInsertData || text.size() < kRowsAheadBytes)) {
+  while (!complete && found.kind != Statement::Kind::kInsertData) {
     MILLRACE_TRY_ASSIGN(const std::size_t got, body->read(piece.data(), piece.size()));
     complete = got == 0;
     text.append(piece.data(), got);
@@ -267,13 +321,16 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
   if (found.kind == Statement::Kind::kOther && is_blank_statement(text))
     return base::fail(base::ErrorKind::kInvalid, "Syntax error: Empty query", kSyntaxError);
 
-  StatementPlaces::Place place(places_);
-  if (!place.take()) return no_place();
+  const std::unique_ptr<Places::Place> place = places_.take();
+  if (!place)
+    return base::unavailable(fmt::format("Too many simultaneous queries: {} run already; try again later",
+                                         options_.places.running_max),
+                             kTooManySimultaneousQueries);
+  const WaitsOf waits(connection, *place);
   MILLRACE_TRY_ASSIGN(EngineSession session, engine_.session(plan.settings));
   if (!plan.database.empty()) MILLRACE_TRY(session.use_database(plan.database));
 
-  if (found.kind == Statement::Kind::kOther)
-    return run_statement(session, place, connection, plan, text, answer);
+  if (found.kind == Statement::Kind::kOther) return run_statement(session, connection, plan, text, answer);
 
   if (plan.read_only)
     return base::fail(
@@ -283,20 +340,13 @@ base::Result<void> Handler::run(HttpConnection& connection, const HttpRequest& r
   MILLRACE_TRY(engine_.guard().check_insert(found.insert));
   std::string format = found.format;
   if (format.empty()) format = plan.default_format.empty() ? "Values" : plan.default_format;
-  return run_insert(session, place, *body, plan, found.insert, format,
+  return run_insert(session, *body, plan, found.insert, format,
                     std::string_view(text).substr(found.data_begin), answer);
 }
 
-base::Result<void> Handler::no_place() const {
-  return base::unavailable(
-      fmt::format("Too many simultaneous queries: {} run already; try again later", options_.statements_max),
-      kTooManySimultaneousQueries);
-}
-
-base::Result<void> Handler::run_insert(EngineSession& session, StatementPlaces::Place& place,
-                                       ByteSource& body, const Plan& plan, std::string_view insert,
-                                       const std::string& format, std::string_view first_rows,
-                                       Answer& answer) {
+base::Result<void> Handler::run_insert(EngineSession& session, ByteSource& body, const Plan& plan,
+                                       std::string_view insert, const std::string& format,
+                                       std::string_view first_rows, Answer& answer) {
   MILLRACE_TRY(engine_.guard().check_format(format));
   std::optional<ValuesCheck> values = engine_.guard().rows_check(format, options_.statement_bytes_max);
   const auto append = [&](std::string_view rows, bool last) -> base::Result<void> {
@@ -309,25 +359,22 @@ base::Result<void> Handler::run_insert(EngineSession& session, StatementPlaces::
   MILLRACE_TRY(append(first_rows, false));
   std::string piece(kBodyPieceBytes, '\0');
   for (;;) {
-    place.give_up();
     const auto got = body.read(piece.data(), piece.size());
-    if (!got || !place.take_again()) {
+    if (!got) {
       session.cancel_insert();
-      return got ? no_place() : std::unexpected(got.error());
+      return std::unexpected(got.error());
     }
     if (*got == 0) break;
     MILLRACE_TRY(append(std::string_view(piece).substr(0, *got), false));
   }
   MILLRACE_TRY(append({}, true));
   MILLRACE_TRY(session.finish_insert());
-  place.give_up();
   answer.set_format(format);
   return answer.finish(session.progress());
 }
 
-base::Result<void> Handler::run_statement(EngineSession& session, StatementPlaces::Place& place,
-                                          HttpConnection& connection, const Plan& plan,
-                                          const std::string& statement, Answer& answer) {
+base::Result<void> Handler::run_statement(EngineSession& session, HttpConnection& connection,
+                                          const Plan& plan, const std::string& statement, Answer& answer) {
   const auto verdict = session.classify(statement);
   if (verdict.statements > 1)
     return base::fail(base::ErrorKind::kInvalid,
@@ -363,16 +410,11 @@ base::Result<void> Handler::run_statement(EngineSession& session, StatementPlace
     MILLRACE_TRY_ASSIGN(std::string_view piece, session.next());
     if (piece.empty()) break;
     if (shape == AnswerShape::kHeaded && !first) piece.remove_prefix(header_size(format, piece));
-    const bool sends = answer.would_send(piece.size());
-    if (sends) place.give_up();
-    auto written = answer.write(piece, session.progress());
-    if (written && sends && !place.take_again()) written = no_place();
-    if (!written) {
+    if (auto written = answer.write(piece, session.progress()); !written) {
       session.cancel();
       return written;
     }
   }
-  place.give_up();
   return answer.finish(session.progress());
 }
 

@@ -13,19 +13,20 @@
 
 #include "base/deadline.h"
 #include "warehouse/answer.h"
+#include "warehouse/auth_throttle.h"
 #include "warehouse/engine.h"
 #include "warehouse/http_connection.h"
-#include "warehouse/password_throttle.h"
-#include "warehouse/statement_places.h"
+#include "warehouse/places.h"
+#include "web/access.h"
 
 namespace millrace::warehouse {
 
 struct HandlerOptions {
   std::string user = "admin";
   std::string password;
-  std::size_t statements_max = 16;  ///< At once at work in the engine; more wait.
-  std::chrono::milliseconds statement_wait{
-      5'000};                                     ///< How long they wait before they are refused (code 202).
+  Places::Options places;                         ///< Statements in the engine at once, and open at once.
+  AuthThrottle::Options throttle;                 ///< Of wrong credentials.
+  web::AccessRules access;                        ///< Of requests that come from web pages.
   std::uint64_t statement_bytes_max = 16u << 20;  ///< Text of one statement, without an INSERT's rows.
   std::uint64_t answer_buffer_bytes_max = 256u << 20;  ///< With wait_end_of_query=1.
   std::string display_name = "millrace-warehouse";
@@ -50,26 +51,26 @@ class Handler {
   class Watched;
   struct Plan;
 
-  /// Errors: kRejected, code 516 (wrong, after a delay) or 364 (too many wrong ones lately).
-  [[nodiscard]] base::Result<void> authenticate(HttpConnection& connection, const HttpRequest& request);
+  enum class Entry { kAllowed, kWrong, kTooMany, kGone };
+  [[nodiscard]] bool is_right(const HttpRequest& request) const;
+  [[nodiscard]] Entry authenticate(HttpConnection& connection, const HttpRequest& request);
+  [[nodiscard]] bool serve_statement(HttpConnection& connection, const HttpRequest& request);
   [[nodiscard]] base::Result<Plan> plan(const HttpRequest& request) const;
   [[nodiscard]] base::Result<void> run(HttpConnection& connection, const HttpRequest& request,
                                        const Plan& plan, Answer& answer);
-  [[nodiscard]] base::Result<void> no_place() const;
-  [[nodiscard]] base::Result<void> run_insert(EngineSession& session, StatementPlaces::Place& place,
-                                              ByteSource& body, const Plan& plan, std::string_view insert,
-                                              const std::string& format, std::string_view first_rows,
-                                              Answer& answer);
-  [[nodiscard]] base::Result<void> run_statement(EngineSession& session, StatementPlaces::Place& place,
-                                                 HttpConnection& connection, const Plan& plan,
-                                                 const std::string& statement, Answer& answer);
+  [[nodiscard]] base::Result<void> run_insert(EngineSession& session, ByteSource& body, const Plan& plan,
+                                              std::string_view insert, const std::string& format,
+                                              std::string_view first_rows, Answer& answer);
+  [[nodiscard]] base::Result<void> run_statement(EngineSession& session, HttpConnection& connection,
+                                                 const Plan& plan, const std::string& statement,
+                                                 Answer& answer);
   void watch();
 
   Engine& engine_;
   const HandlerOptions options_;
   AnswerContext answers_;
-  StatementPlaces places_;
-  PasswordThrottle throttle_;
+  Places places_;
+  AuthThrottle throttle_;
 
   std::mutex mutex_;
   std::unordered_map<std::string, HttpConnection*> watched_;  // guarded by mutex_; by the statement's tag

@@ -1,72 +1,32 @@
 #include "warehouse/http_connection.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <mutex>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
+#include <arpa/inet.h>
+#include <boost/beast/http/status.hpp>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/deadline.h"
 #include "base/text.h"
 #include "warehouse/error_code.h"
+#include "web/access.h"
 
 namespace millrace::warehouse {
 namespace {
 
-namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using base::Deadline;
 
-/// What Beast reads from: a plain socket whose waits end at a deadline.
-class SocketStream {
- public:
-  explicit SocketStream(int socket) : socket_(socket) {}
-  void set_deadline(Deadline deadline) { deadline_ = deadline; }
-
-  template <class Buffers>
-  std::size_t read_some(const Buffers& buffers, boost::system::error_code& error) {
-    const boost::asio::mutable_buffer buffer = *boost::asio::buffer_sequence_begin(buffers);
-    error = {};
-    for (;;) {
-      pollfd waiting{socket_, POLLIN, 0};
-      const int ready = ::poll(&waiting, 1, static_cast<int>(deadline_.left().count()));
-      if (ready == 0) {
-        error = boost::system::errc::make_error_code(boost::system::errc::timed_out);
-        return 0;
-      }
-      if (ready < 0 && errno == EINTR) continue;
-      const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-      if (got > 0) return static_cast<std::size_t>(got);
-      if (got == 0) {
-        error = boost::asio::error::eof;
-        return 0;
-      }
-      if (errno == EAGAIN || errno == EINTR) continue;
-      error = boost::system::error_code(errno, boost::system::system_category());
-      return 0;
-    }
-  }
-  template <class Buffers>
-  std::size_t read_some(const Buffers& buffers) {
-    boost::system::error_code error;
-    const std::size_t got = read_some(buffers, error);
-    if (error) throw boost::system::system_error(error);
-    return got;
-  }
-
- private:
-  int socket_;
-  Deadline deadline_ = Deadline::in(std::chrono::milliseconds(0));
-};
+constexpr std::size_t kReceiveBytes = 64u << 10;
+constexpr std::size_t kSendBytes = 64u << 10;
+constexpr std::size_t kHeaderBytesMax = 16u << 10;
+constexpr std::chrono::milliseconds kDiscardTimeout{5'000};
+/// How often a wait looks whether it has to end for the sake of others.
+constexpr std::chrono::milliseconds kLookAround{100};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -76,43 +36,55 @@ int hex_digit(char c) {
 }
 
 std::string_view reason(int status) {
-  return {http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status))).data(),
-          http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status))).size()};
+  const auto known = http::int_to_status(static_cast<unsigned>(status));
+  return {http::obsolete_reason(known).data(), http::obsolete_reason(known).size()};
 }
 
-std::string head_of(int status, const HttpConnection::Headers& headers, bool keep_alive) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\nConnection: {}\r\n", status, reason(status),
-                                 keep_alive ? "Keep-Alive" : "close");
-  for (const auto& [name, value] : headers) {
-    head += name;
-    head += ": ";
-    // A line end in a value would let it add headers of its own.
-    for (const char c : value)
-      if (c != '\r' && c != '\n' && c != '\0') head += c;
-    head += "\r\n";
-  }
+web::HeadLimits head_limits(const HttpLimits& limits) {
+  web::HeadLimits head;
+  head.head_bytes_max = limits.header_bytes_max;
+  head.header_bytes_max = kHeaderBytesMax;
   return head;
 }
 
-/// An error whose vendor code is the HTTP status to refuse the request with.
-std::unexpected<base::Error> refused(int status, std::string message) {
-  return base::fail(base::ErrorKind::kInvalid, std::move(message), status);
+base::Result<HttpRequest> read_url(web::RequestHead head) {
+  HttpRequest request;
+  static_cast<web::RequestHead&>(request) = std::move(head);
+  const auto bad_url = [](const base::Error& why) {
+    return base::fail(base::ErrorKind::kInvalid, why.message, 400);
+  };
+  const std::string_view target = request.target;
+  const auto question = std::min(target.find('?'), target.size());
+  auto path = url_decoded(target.substr(0, question));
+  if (!path) return bad_url(path.error());
+  request.path = std::move(*path);
+  std::string_view query = target.substr(std::min(question + 1, target.size()));
+  while (!query.empty()) {
+    const auto ampersand = query.find('&');
+    const std::string_view pair = query.substr(0, ampersand);
+    const auto equals = pair.find('=');
+    auto name = url_decoded(pair.substr(0, equals));
+    auto value = url_decoded(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
+    if (!name) return bad_url(name.error());
+    if (!value) return bad_url(value.error());
+    if (!name->empty()) request.parameters.emplace_back(std::move(*name), std::move(*value));
+    if (ampersand == std::string_view::npos) break;
+    query.remove_prefix(ampersand + 1);
+  }
+  return request;
+}
+
+std::string address_of(int socket) {
+  sockaddr_in peer{};
+  socklen_t size = sizeof peer;
+  char text[INET_ADDRSTRLEN] = {};
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0 || peer.sin_family != AF_INET ||
+      ::inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text) == nullptr)
+    return {};
+  return text;
 }
 
 }  // namespace
-
-struct HttpConnection::Parser {
-  explicit Parser(int socket) : stream(socket) {}
-  SocketStream stream;
-  beast::flat_buffer buffer{1u << 20};
-  std::optional<http::request_parser<http::buffer_body>> request;
-};
-
-const std::string* HttpRequest::header(std::string_view name) const {
-  for (const auto& [key, value] : headers)
-    if (key == name) return &value;
-  return nullptr;
-}
 
 const std::string* HttpRequest::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters)
@@ -141,11 +113,11 @@ base::Result<std::string> url_decoded(std::string_view text) {
 }
 
 HttpConnection::HttpConnection(int socket, const HttpLimits& limits)
-    : socket_(socket), limits_(limits), parser_(std::make_unique<Parser>(socket)) {}
+    : socket_(socket), limits_(limits), peer_address_(address_of(socket)) {}
 
 HttpConnection::~HttpConnection() {
   // Closing over unread bytes would reset the connection, and the peer would lose the answer that says why.
-  if (response_begun_ && parser_->request && !parser_->request->is_done()) {
+  if (response_begun_ && (is_broken_ || !body_.done())) {
     ::shutdown(socket_, SHUT_WR);
     char waste[16 << 10];
     const Deadline deadline = Deadline::in(std::chrono::milliseconds(500));
@@ -158,166 +130,191 @@ HttpConnection::~HttpConnection() {
   ::close(socket_);
 }
 
-bool HttpConnection::wait_for_request() {
-  if (parser_->buffer.size() > 0) return true;
-  pollfd waiting{socket_, POLLIN, 0};
-  const Deadline deadline = Deadline::in(limits_.idle_timeout);
-  int ready = 0;
-  do {
-    ready = ::poll(&waiting, 1, static_cast<int>(deadline.left().count()));
-  } while (ready < 0 && errno == EINTR);
-  return ready > 0;
+void HttpConnection::consume(std::size_t count) {
+  begin_ += count;
+  if (begin_ < buffer_.size()) return;
+  buffer_.clear();
+  begin_ = 0;
 }
 
-base::Result<bool> HttpConnection::read_head() {
-  Parser& parser = *parser_;
-  parser.request.emplace();
-  auto& request = *parser.request;
-  request.header_limit(limits_.header_bytes_max);
-  request.body_limit(limits_.body_bytes_max);
-  parser.stream.set_deadline(Deadline::in(limits_.header_timeout));
-  boost::system::error_code error;
-  const auto too_large = [&] {
-    return refused(
-        431, fmt::format("the request's headers are larger than {} bytes, or one of them is larger than "
-                         "64 KiB; send the statement in the body",
-                         limits_.header_bytes_max));
-  };
-  try {
-    http::read_header(parser.stream, parser.buffer, request, error);
-  } catch (const std::length_error&) {
-    // Beast keeps the size of a name and of a value in two bytes, and throws when they do not fit.
-    return too_large();
+bool HttpConnection::wait_for(short events, Deadline deadline) {
+  pollfd waiting{socket_, events, 0};
+  if (wait_ == nullptr) {
+    static_cast<void>(::poll(&waiting, 1, static_cast<int>(deadline.left().count())));
+    return true;
   }
-  if (error == http::error::end_of_stream || error == boost::asio::error::connection_reset) return false;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) return too_large();
-  if (error == http::error::body_limit)
-    return refused(413, fmt::format("the request's body is larger than {} bytes; send it in smaller parts",
-                                    limits_.body_bytes_max));
-  if (error == boost::system::errc::timed_out)
-    return refused(408, "the request's headers did not come in time");
-  if (error) return refused(400, "this is not an HTTP/1.1 request: " + error.message());
-  return true;
+  wait_->begin();
+  while (!wait_->has_to_end()) {
+    const auto slice = std::min(kLookAround, deadline.left());
+    if (::poll(&waiting, 1, static_cast<int>(slice.count())) > 0 || deadline.passed()) break;
+  }
+  return wait_->end(std::exchange(moved_, 0));
 }
 
-base::Result<HttpRequest> HttpConnection::request_of_head() {
-  const auto& message = parser_->request->get();
-  HttpRequest head;
-  head.method = std::string(message.method_string());
-  head.keep_alive = message.keep_alive() && message.version() >= 11;
-  for (const auto& field : message)
-    head.headers.emplace_back(base::to_lower({field.name_string().data(), field.name_string().size()}),
-                              std::string(field.value().data(), field.value().size()));
-  if (const std::string* expect = head.header("expect"); expect != nullptr)
-    expects_continue_ = base::to_lower(base::trim(*expect)) == "100-continue";
-  head_only_ = head.method == "HEAD";
-  knows_chunks_ = message.version() >= 11;
-
-  std::string_view target(message.target().data(), message.target().size());
-  target = target.substr(0, target.find('#'));
-  const auto question = target.find('?');
-  const auto bad_url = [](const base::Error& why) { return refused(400, why.message); };
-  auto path = url_decoded(target.substr(0, question));
-  if (!path) return bad_url(path.error());
-  head.path = std::move(*path);
-  std::string_view query =
-      question == std::string_view::npos ? std::string_view{} : target.substr(question + 1);
-  while (!query.empty()) {
-    const auto ampersand = query.find('&');
-    const std::string_view pair = query.substr(0, ampersand);
-    const auto equals = pair.find('=');
-    auto name = url_decoded(pair.substr(0, equals));
-    auto value = url_decoded(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
-    if (!name) return bad_url(name.error());
-    if (!value) return bad_url(value.error());
-    if (!name->empty()) head.parameters.emplace_back(std::move(*name), std::move(*value));
-    if (ampersand == std::string_view::npos) break;
-    query.remove_prefix(ampersand + 1);
+HttpConnection::Received HttpConnection::receive(Deadline deadline) {
+  buffer_.erase(0, std::exchange(begin_, 0));
+  const std::size_t before = buffer_.size();
+  buffer_.resize(before + kReceiveBytes);
+  Received outcome = Received::kTimeout;
+  for (;;) {
+    const ssize_t got = ::recv(socket_, buffer_.data() + before, kReceiveBytes, MSG_DONTWAIT);
+    if (got >= 0) {
+      buffer_.resize(before + static_cast<std::size_t>(got));
+      moved_ += static_cast<std::uint64_t>(got);
+      return got > 0 ? Received::kSome : Received::kEnd;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN) {
+      outcome = Received::kEnd;
+      break;
+    }
+    if (deadline.passed()) break;
+    if (!wait_for(POLLIN, deadline)) {
+      outcome = Received::kGaveWay;
+      break;
+    }
   }
-  return head;
+  buffer_.resize(before);
+  return outcome;
+}
+
+/// Nothing: the peer left, or stayed idle for too long.
+base::Result<std::optional<web::RequestHead>> HttpConnection::read_head() {
+  if (received().empty() && receive(Deadline::in(limits_.idle_timeout)) != Received::kSome)
+    return std::optional<web::RequestHead>{};
+  const web::HeadLimits limits = head_limits(limits_);
+  web::HeadScanner scanner(limits);
+  const Deadline deadline = Deadline::in(limits_.header_timeout);
+  for (;;) {
+    MILLRACE_TRY_ASSIGN(const auto span, scanner.scan(received()));
+    if (span) {
+      auto head = web::parse_head(received().substr(span->begin, span->end - span->begin), limits);
+      consume(span->end);
+      if (!head) return std::unexpected(head.error());
+      return std::optional(std::move(*head));
+    }
+    const Received more = receive(deadline);
+    if (more == Received::kTimeout)
+      return base::fail(base::ErrorKind::kInvalid, "the request's headers did not come in time", 408);
+    if (more != Received::kSome) return std::optional<web::RequestHead>{};
+  }
 }
 
 base::Result<std::optional<HttpRequest>> HttpConnection::read_request() {
   response_begun_ = false;
   expects_continue_ = false;
   head_only_ = false;
-  if (!wait_for_request()) return std::optional<HttpRequest>{};
-  MILLRACE_TRY_ASSIGN(const bool came, read_head());
-  if (!came) return std::optional<HttpRequest>{};
-  MILLRACE_TRY_ASSIGN(HttpRequest head, request_of_head());
-  return std::optional(std::move(head));
+  answer_headers_.clear();
+  is_broken_ = true;  // until the head is understood
+  body_ = {};
+  MILLRACE_TRY_ASSIGN(auto head, read_head());
+  if (!head) return std::optional<HttpRequest>{};
+  MILLRACE_TRY_ASSIGN(HttpRequest request, read_url(std::move(*head)));
+  body_ = web::BodyReader(request, limits_.body_bytes_max);
+  if (body_.too_large())
+    return base::fail(base::ErrorKind::kInvalid,
+                      fmt::format("the request's body is larger than {} bytes; send it in smaller parts",
+                                  limits_.body_bytes_max),
+                      413);
+  if (const std::string* expect = request.header("expect"); expect != nullptr)
+    expects_continue_ = base::to_lower(*expect) == "100-continue";
+  head_only_ = request.method == "HEAD";
+  knows_chunks_ = request.minor_version >= 1;
+  request.keep_alive = request.keep_alive && request.minor_version >= 1;
+  is_broken_ = false;
+  return std::optional(std::move(request));
 }
 
 base::Result<std::size_t> HttpConnection::read(char* into, std::size_t size) {
-  Parser& parser = *parser_;
-  auto& request = *parser.request;
-  if (request.is_done()) return std::size_t{0};
-  if (std::exchange(expects_continue_, false)) MILLRACE_TRY(write_all("HTTP/1.1 100 Continue\r\n\r\n"));
-  auto& body = request.get().body();
-  body.data = into;
-  body.size = size;
-  body.more = true;
-  boost::system::error_code error;
-  const Deadline deadline = Deadline::in(limits_.receive_timeout);
-  const auto broken = [](const std::string& why) {
-    return base::fail(base::ErrorKind::kInvalid, "the request's body is broken: " + why, kBadArguments);
-  };
-  while (body.size == size && !request.is_done()) {
-    parser.stream.set_deadline(deadline);
-    try {
-      http::read_some(parser.stream, parser.buffer, request, error);
-    } catch (const std::length_error&) {
-      return broken("a trailer is larger than 64 KiB");
+  return read_until(into, size, Deadline::in(limits_.receive_timeout));
+}
+
+base::Result<std::size_t> HttpConnection::read_until(char* into, std::size_t size, Deadline deadline) {
+  while (!body_.done()) {
+    if (received().empty()) {
+      if (std::exchange(expects_continue_, false)) MILLRACE_TRY(write_all("HTTP/1.1 100 Continue\r\n\r\n"));
+      const Received more = receive(deadline);
+      if (more == Received::kTimeout)
+        return base::unavailable("Timeout exceeded while reading the request's body", kSocketTimeout);
+      if (more == Received::kGaveWay)
+        return base::unavailable(
+            "Too many simultaneous queries: this one came too slowly and gave way to others",
+            kTooManySimultaneousQueries);
+      if (more == Received::kEnd)
+        return base::unavailable("the peer closed the connection before the end of the request's body",
+                                 kSocketTimeout);
     }
-    if (error == http::error::need_buffer) error = {};
-    if (error == http::error::body_limit)
-      return base::fail(base::ErrorKind::kInvalid,
-                        fmt::format("the request's body is larger than {} bytes; send it in smaller parts",
-                                    limits_.body_bytes_max),
-                        kLimitExceeded);
-    if (error == boost::system::errc::timed_out)
-      return base::unavailable("Timeout exceeded while reading the request's body", kSocketTimeout);
-    if (error == http::error::partial_message || error == http::error::end_of_stream ||
-        error == boost::asio::error::connection_reset)
-      return base::unavailable("the peer closed the connection before the end of the request's body",
-                               kSocketTimeout);
-    if (error) return broken(error.message());
+    const auto step = body_.decode(received(), into, size);
+    if (!step) {
+      is_broken_ = true;
+      return base::fail(base::ErrorKind::kInvalid, step.error().message,
+                        step.error().vendor_code == 413 ? kLimitExceeded : kBadArguments);
+    }
+    consume(step->taken);
+    if (step->made > 0) return step->made;
   }
-  const std::size_t got = size - body.size;
-  body.data = nullptr;
-  body.size = 0;
-  return got;
+  return std::size_t{0};
 }
 
 bool HttpConnection::discard_body(std::size_t bytes_max) {
-  if (!parser_->request) return false;
+  if (is_broken_) return false;
   // A peer that waits for "100 Continue" has not sent the body, and must not be asked for it now.
-  if (expects_continue_) return parser_->request->is_done();
+  if (expects_continue_) return body_.done();
   char waste[16 << 10];
-  for (std::size_t read_bytes = 0; !parser_->request->is_done() && read_bytes < bytes_max;) {
-    const auto got = read(waste, sizeof waste);
+  // A total: whoever sends a byte now and then would stay for as long as he likes.
+  const Deadline deadline = Deadline::in(std::min(limits_.receive_timeout, kDiscardTimeout));
+  for (std::size_t read_bytes = 0; !body_.done() && read_bytes < bytes_max;) {
+    const auto got = read_until(waste, sizeof waste, deadline);
     if (!got) return false;
     read_bytes += *got;
   }
-  return parser_->request->is_done();
+  return body_.done();
 }
 
 base::Result<void> HttpConnection::write_all(std::string_view bytes) {
-  Deadline deadline = Deadline::in(limits_.send_timeout);
+  while (!bytes.empty()) {
+    MILLRACE_TRY(write_piece(bytes.substr(0, kSendBytes)));
+    bytes.remove_prefix(std::min(kSendBytes, bytes.size()));
+  }
+  return {};
+}
+
+base::Result<void> HttpConnection::write_piece(std::string_view bytes) {
+  const Deadline deadline = Deadline::in(limits_.send_timeout);
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-      deadline = Deadline::in(limits_.send_timeout);
+      moved_ += static_cast<std::uint64_t>(sent);
       continue;
     }
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
       return base::unavailable("the peer closed the connection");
-    pollfd waiting{socket_, POLLOUT, 0};
-    if (::poll(&waiting, 1, static_cast<int>(deadline.left().count())) == 0)
-      return base::unavailable("the peer does not take the answer");
+    if (deadline.passed()) return base::unavailable("the peer does not take the answer");
+    if (!wait_for(POLLOUT, deadline))
+      return base::unavailable(
+          "Too many simultaneous queries: this one's answer was taken too slowly and gave way to others",
+          kTooManySimultaneousQueries);
   }
   return {};
+}
+
+std::string HttpConnection::head_of(int status, const Headers& headers, bool keep_alive) const {
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\nConnection: {}\r\n", status, reason(status),
+                                 keep_alive ? "Keep-Alive" : "close");
+  std::string_view content_type;
+  for (const Headers* some : {&headers, &answer_headers_}) {
+    for (const auto& [name, value] : *some) {
+      if (name == "Content-Type") content_type = value;
+      head += name;
+      head += ": ";
+      // A line end in a value would let it add headers of its own.
+      for (const char c : value)
+        if (c != '\r' && c != '\n' && c != '\0') head += c;
+      head += "\r\n";
+    }
+  }
+  return head + web::security_headers(content_type);
 }
 
 base::Result<void> HttpConnection::respond(int status, const Headers& headers, std::string_view body,
@@ -347,17 +344,6 @@ base::Result<void> HttpConnection::write_chunk(std::string_view piece) {
 
 base::Result<void> HttpConnection::end_chunks() {
   return head_only_ || !knows_chunks_ ? base::Result<void>{} : write_all("0\r\n\r\n");
-}
-
-std::string HttpConnection::peer_address() const {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  if (::getpeername(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
-      address.sin_family != AF_INET)
-    return {};
-  const std::uint32_t host = ntohl(address.sin_addr.s_addr);
-  if (host >> 24 == 127) return "127.0.0.1";
-  return fmt::format("{}.{}.{}.{}", host >> 24, host >> 16 & 255, host >> 8 & 255, host & 255);
 }
 
 bool HttpConnection::peer_gone() const {

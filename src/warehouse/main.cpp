@@ -133,10 +133,14 @@ int main(int argc, char** argv) {
   app.add_option("--connections-max", options.server.connections_max, "HTTP connections at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000));
-  app.add_option("--statements-max", options.handler.statements_max, "Statements at once in the engine")
+  app.add_option("--statements-max", options.handler.places.running_max, "Statements at once in the engine")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000));
-  std::int64_t statement_wait_ms = options.handler.statement_wait.count();
+  app.add_option("--open-max", options.handler.places.open_max,
+                 "Statements that have begun, those included that wait for their clients")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000));
+  std::int64_t statement_wait_ms = options.handler.places.wait.count();
   app.add_option("--statement-wait-ms", statement_wait_ms,
                  "How long further statements wait before they are refused")
       ->capture_default_str()
@@ -161,6 +165,17 @@ int main(int argc, char** argv) {
   app.add_option("--send-timeout-ms", send_timeout_ms, "For the peer to take the next bytes of an answer")
       ->capture_default_str()
       ->check(CLI::Range(1, 86'400'000));
+  std::int64_t auth_hold_max_ms = options.handler.throttle.hold_max.count();
+  app.add_option("--auth-hold-max-ms", auth_hold_max_ms,
+                 "The longest that credentials are held after wrong ones from the same address")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600'000));
+  std::string allowed_hosts;
+  std::string cors_origins;
+  app.add_option("--allowed-hosts", allowed_hosts,
+                 "Names besides localhost under which the program may be reached, with commas between");
+  app.add_option("--cors-origins", cors_origins,
+                 "Origins of web pages that may send requests, with commas between");
   app.add_option("--stop-seconds", options.stop_seconds, "Time for running requests to end after SIGTERM")
       ->capture_default_str()
       ->check(CLI::Range(0, 3600));
@@ -181,7 +196,15 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return complain(kExitUsage, fmt::format("{}; see --help", error.what()));
   }
-  options.handler.statement_wait = std::chrono::milliseconds(statement_wait_ms);
+  options.handler.places.wait = std::chrono::milliseconds(statement_wait_ms);
+  options.handler.throttle.hold_max = std::chrono::milliseconds(auth_hold_max_ms);
+  options.handler.throttle.hold_min =
+      std::min(options.handler.throttle.hold_min, options.handler.throttle.hold_max);
+  auto access = web::access_rules(options.server.host, allowed_hosts, cors_origins);
+  if (!access) return complain(kExitUsage, access.error().message);
+  options.handler.access = std::move(*access);
+  // A tab that shows an answer is no use here, and a link must not run a statement.
+  options.handler.access.allows_navigation = false;
   limits.idle_timeout = std::chrono::milliseconds(idle_timeout_ms);
   limits.receive_timeout = std::chrono::milliseconds(receive_timeout_ms);
   limits.header_timeout = std::min(limits.header_timeout, limits.receive_timeout);

@@ -83,7 +83,13 @@ void Server::accept_all() {
 void Server::admit(int socket, std::uint64_t id) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto connection = std::make_shared<HttpConnection>(socket, options_.limits);
+  std::shared_ptr<HttpConnection> connection;
+  try {
+    connection = std::make_shared<HttpConnection>(socket, options_.limits);
+  } catch (...) {
+    ::close(socket);
+    throw;
+  }
   bool full = false;
   {
     const std::lock_guard lock(mutex_);

@@ -16,6 +16,7 @@ ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka
 # Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.
 ALLOWED = {
     "base": set(),
+    "web": {"base"},
     "domain": {"base"},
     "ports": {"domain", "base"},
     **{stage: FOUNDATION for stage in STAGES},
@@ -23,6 +24,7 @@ ALLOWED = {
     # A rebuild fills tables by the sink's own rule for sums: written a second time, it would one day be another.
     "rebuild": {"sink", "jobs"} | FOUNDATION,
     **{adapter: FOUNDATION for adapter in ADAPTERS},
+    "adapters/http": {"web"} | FOUNDATION,
     "letters": FOUNDATION,
     "connect": {"ports", "base"},
     "inspect": {"ports", "base"},
@@ -31,7 +33,7 @@ ALLOWED = {
     "confinement": {"base"},
     "privileges": {"base"},
     "supervise": {"confinement"} | FOUNDATION,
-    "warehouse": {"confinement", "base"},
+    "warehouse": {"confinement", "web", "base"},
 }
 ALLOWED["app"] = set(ALLOWED)
 

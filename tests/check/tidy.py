@@ -11,7 +11,7 @@ from pathlib import Path
 TEXT_SUFFIXES = {".h", ".cpp", ".py", ".sh", ".md", ".txt", ".cmake", ".sql", ".toml", ".json", ".yml", ".yaml", ".test", ""}
 SKIPPED_FOLDERS = {".git", "build", "data", ".cache", "__pycache__"}
 # Golden samples are bytes as they travel: no end of line, no house rules.
-SKIPPED_PATHS = re.compile(r"schema/events/.*\.json|LICENSE|bench/results/.*")
+SKIPPED_PATHS = re.compile(r"schema/events/.*\.json|LICENSE|bench/results/.*|tests/fuzz/seeds/.*")
 
 # Each rule: what it is called, which files (by a regular expression on the path), what must not be in a line.
 LINE_RULES = [

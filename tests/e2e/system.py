@@ -106,9 +106,10 @@ class Answer:
 def ask(port, method, path, body=None, headers=None, timeout=60):
     """One HTTP exchange; body may be bytes, text or what becomes JSON."""
     given = dict(headers or {})
+    if body is not None:
+        given.setdefault("Content-Type", "application/json")
     if body is not None and not isinstance(body, (bytes, str)):
         body = json.dumps(body, default=str)
-        given.setdefault("Content-Type", "application/json")
     if isinstance(body, str):
         body = body.encode()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)

@@ -161,14 +161,14 @@ def raw(millrace, data, finish=False):
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(millrace):
-    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n{")
+    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n{")
     assert got.startswith(b"HTTP/1.1 413 "), got[:200]
     assert b"application/problem+json" in got
 
 
 def test_a_chunked_body_that_grows_too_large_is_refused(millrace):
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
+    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
               chunk * 40 + b"0\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 413 "), got[:200]
 
@@ -180,7 +180,7 @@ def test_a_large_body_that_is_allowed_is_read_to_its_end(millrace):
 
 def test_a_body_that_breaks_off_makes_no_order(millrace):
     whole = json.dumps(ORDER).encode()
-    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (len(whole) + 1) + whole, finish=True)
+    got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (len(whole) + 1) + whole, finish=True)
     assert b" 201 " not in got
 
 

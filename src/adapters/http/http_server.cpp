@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
-#include <ctime>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -25,26 +24,22 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "adapters/http/answer_text.h"
 #include "adapters/http/target.h"
 #include "base/text.h"
+#include "web/body_reader.h"
 
 namespace millrace::adapters::http {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace bhttp = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
-using Parser = bhttp::request_parser<bhttp::string_body>;
 
 constexpr std::size_t kReadBytes = 16 * 1024;
 /// What a client may go on sending after it was refused, before it has read the answer.
@@ -53,62 +48,28 @@ constexpr auto kLingerTime = std::chrono::seconds(2);
 constexpr std::size_t kRefusalsMax = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
-std::string http_date() {
-  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::time(nullptr)));
+web::HeadLimits head_limits(const HttpServerOptions& options) {
+  web::HeadLimits limits;
+  limits.head_bytes_max = options.header_bytes_max;
+  limits.header_bytes_max = options.header_bytes_max;
+  return limits;
 }
 
-bool holds_line_break(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+/// What the parser lets through and this server does not.
+std::optional<ports::HttpResponse> expectation_problem(const web::RequestHead& head) {
+  const std::string* expect = head.header("expect");
+  if (expect == nullptr || base::to_lower(*expect) == "100-continue") return std::nullopt;
+  return ports::problem_response(417, "of the expectations only '100-continue' is supported");
 }
 
-/// The head of an answer. HTTP/1.0 clients keep a connection only when told so, 1.1 clients unless told
-/// otherwise.
-std::string head_text(const ports::HttpResponse& response, bool keep_alive, bool is_http10) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nServer: millrace\r\n", response.status,
-                                 ports::reason_phrase(response.status), http_date());
-  const bool may_have_body = response.status >= 200 && response.status != 204 && response.status != 304;
-  if (may_have_body) {
-    if (!response.body.empty() && !response.content_type.empty())
-      fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                     response.content_type);
-    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.body.size());
-  }
-  for (const auto& [name, value] : response.headers) {
-    // A line break inside would let a value end the head and begin an answer of its own.
-    if (holds_line_break(name) || holds_line_break(value)) continue;
-    fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
-  }
-  if (!keep_alive)
-    head += "Connection: close\r\n";
-  else if (is_http10)
-    head += "Connection: keep-alive\r\n";
-  head += "\r\n";
-  return head;
-}
-
-ports::HttpResponse unavailable_response(std::string_view detail) {
-  ports::HttpResponse response = ports::problem_response(503, detail);
-  response.headers.emplace_back("Retry-After", "1");
-  return response;
-}
-
-/// What to answer when the parser gave up.
-ports::HttpResponse parse_failure(const error_code& error, const Parser& parser,
-                                  const HttpServerOptions& options) {
-  if (error == bhttp::error::header_limit || error == bhttp::error::buffer_overflow) {
-    if (parser.get().target().empty())
-      return ports::problem_response(
-          414, fmt::format("the request line is longer than {} bytes", options.header_bytes_max));
-    return ports::problem_response(
-        431, fmt::format("the request header is larger than {} bytes", options.header_bytes_max));
-  }
-  if (error == bhttp::error::body_limit)
-    return ports::problem_response(
-        413,
-        fmt::format("the body is larger than {} bytes; send it in smaller requests", options.body_bytes_max));
-  if (error == bhttp::error::bad_version)
-    return ports::problem_response(505, "this server speaks HTTP/1.1 and HTTP/1.0");
-  return ports::problem_response(400, fmt::format("this is not an HTTP/1.1 request: {}", error.message()));
+ports::HttpRequest to_request(web::RequestHead head, Target target, std::string body) {
+  ports::HttpRequest request;
+  request.method = head.method == "HEAD" ? "GET" : std::move(head.method);
+  request.path = std::move(target.path);
+  request.query = std::move(target.query);
+  request.headers = std::move(head.headers);
+  request.body = std::move(body);
+  return request;
 }
 
 }  // namespace
@@ -173,10 +134,15 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
   asio::awaitable<void> serve() {
     error_code ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
-    bool goes_on = !refused;
-    if (refused)
-      co_await refuse(unavailable_response("too many connections are open; try again in a moment"));
-    while (goes_on && !core_.stopping) goes_on = co_await serve_one();
+    // Whatever a request does, it ends its connection at most.
+    try {
+      bool goes_on = !refused;
+      if (refused)
+        co_await refuse(unavailable_response("too many connections are open; try again in a moment"));
+      while (goes_on && !core_.stopping) goes_on = co_await serve_one();
+    } catch (const std::exception& failure) {
+      spdlog::error("HTTP server: a request ended with an exception: {}", failure.what());
+    }
     deadline_ = SteadyClock::time_point::max();
     watch_.cancel();
     socket_.shutdown(tcp::socket::shutdown_both, ignored);
@@ -263,33 +229,68 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
     co_return false;
   }
 
-  /// Feeds the parser until `is_done`. Nothing: done. Else the answer to refuse with; with status 0 the
-  /// client has gone.
-  template <class IsDone>
-  asio::awaitable<std::optional<ports::HttpResponse>> parse(Parser& parser, SteadyClock::time_point deadline,
-                                                            IsDone is_done) {
-    while (!is_done()) {
-      if (buffer_.size() > 0) {
-        error_code error;
-        const std::size_t used = parser.put(buffer_.data(), error);
-        buffer_.consume(used);
-        if (error && error != bhttp::error::need_more) co_return parse_failure(error, parser, core_.options);
-        if (is_done()) break;
-        if (!error && used > 0) continue;
-        if (buffer_.size() > core_.options.header_bytes_max)
-          co_return ports::problem_response(400, "a chunk's header of the body is too long");
+  [[nodiscard]] std::string_view received() const {
+    return {static_cast<const char*>(buffer_.data().data()), buffer_.size()};
+  }
+
+  /// What ended the reading of a request: the answer to refuse it with, or nothing if the client has gone.
+  using Stopped = std::optional<ports::HttpResponse>;
+
+  static Stopped stopped_by(Fill filled) {
+    if (filled != Fill::kTimeout) return std::nullopt;
+    return ports::problem_response(408,
+                                   "the request did not arrive in time; send it faster or in smaller parts");
+  }
+
+  /// The head, or why there is none.
+  asio::awaitable<std::expected<web::RequestHead, Stopped>> read_head() {
+    const web::HeadLimits limits = head_limits(core_.options);
+    web::HeadScanner scanner(limits);
+    const auto deadline = SteadyClock::now() + core_.options.header_timeout;
+    for (;;) {
+      const auto span = scanner.scan(received());
+      if (!span)
+        co_return std::unexpected(ports::problem_response(span.error().vendor_code, span.error().message));
+      if (*span) {
+        auto head = web::parse_head(received().substr((*span)->begin, (*span)->end - (*span)->begin), limits);
+        buffer_.consume((*span)->end);
+        if (!head)
+          co_return std::unexpected(ports::problem_response(head.error().vendor_code, head.error().message));
+        co_return std::move(*head);
       }
-      const Fill filled = co_await fill(deadline);
-      if (filled == Fill::kTimeout)
-        co_return ports::problem_response(
-            408, "the request did not arrive in time; send it faster or in smaller parts");
-      if (filled == Fill::kEnd) {
-        ports::HttpResponse gone;
-        gone.status = 0;
-        co_return gone;
-      }
+      if (const Fill filled = co_await fill(deadline); filled != Fill::kGot)
+        co_return std::unexpected(stopped_by(filled));
     }
-    co_return std::nullopt;
+  }
+
+  /// The body, which grows with the bytes that come and not with what is announced.
+  asio::awaitable<std::expected<std::string, Stopped>> read_body(const web::RequestHead& head) {
+    std::string body;
+    web::BodyReader reader(head, core_.options.body_bytes_max);
+    if (reader.too_large())
+      co_return std::unexpected(ports::problem_response(
+          413, fmt::format("the body is larger than {} bytes; send it in smaller requests",
+                           core_.options.body_bytes_max)));
+    const auto deadline = SteadyClock::now() + core_.options.body_timeout;
+    const std::string* expect = head.header("expect");
+    if (!reader.done() && expect != nullptr && buffer_.size() == 0) {
+      const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n", {});
+      if (!told) co_return std::unexpected(std::nullopt);
+    }
+    while (!reader.done()) {
+      if (buffer_.size() == 0) {
+        if (const Fill filled = co_await fill(deadline); filled != Fill::kGot)
+          co_return std::unexpected(stopped_by(filled));
+      }
+      const std::size_t before = body.size();
+      body.resize(before + buffer_.size());
+      const auto step = reader.decode(received(), body.data() + before, buffer_.size());
+      if (!step)
+        co_return std::unexpected(ports::problem_response(step.error().vendor_code, step.error().message));
+      body.resize(before + step->made);
+      buffer_.consume(step->taken);
+    }
+    co_return body;
   }
 
   /// One request and its answer. False: the connection ends.
@@ -300,86 +301,49 @@ class HttpServer::Core::Connection : public std::enable_shared_from_this<Connect
       const Fill filled = co_await fill(SteadyClock::now() + options.idle_timeout);
       if (filled != Fill::kGot) co_return false;
     }
-
-    Parser parser;
-    parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
-    parser.body_limit(options.body_bytes_max);
-    if (auto bad = co_await parse(parser, SteadyClock::now() + options.header_timeout,
-                                  [&] { return parser.is_header_done(); })) {
-      if (bad->status == 0) co_return false;
-      co_return co_await refuse(std::move(*bad));
+    auto head = co_await read_head();
+    if (!head) {
+      if (!head.error()) co_return false;
+      co_return co_await refuse(std::move(*head.error()));
     }
     is_running_ = true;
 
-    if (auto bad = check_header(parser)) co_return co_await refuse(std::move(*bad));
-    auto target = parse_target(parser.get().target());
+    web::Access access = web::check_access(options.access, *head);
+    if (access.refusal) {
+      ports::HttpResponse refusal = options.refuse(access.refusal->status, access.refusal->message);
+      std::ranges::move(access.headers, std::back_inserter(refusal.headers));
+      co_return co_await refuse(std::move(refusal));
+    }
+    if (auto bad = expectation_problem(*head)) co_return co_await refuse(std::move(*bad));
+    auto target = parse_target(head->target);
     if (!target) co_return co_await refuse(ports::problem_response(400, target.error().message));
 
-    if (!parser.is_done()) {
-      if (beast::iequals(parser.get()[bhttp::field::expect], "100-continue") && buffer_.size() == 0) {
-        const bool told = co_await write("HTTP/1.1 100 Continue\r\n\r\n", {});
-        if (!told) co_return false;
-      }
-      parser.eager(true);
-      if (auto bad = co_await parse(parser, SteadyClock::now() + options.body_timeout,
-                                    [&] { return parser.is_done(); })) {
-        if (bad->status == 0) co_return false;
-        co_return co_await refuse(std::move(*bad));
-      }
+    auto body = co_await read_body(*head);
+    if (!body) {
+      if (!body.error()) co_return false;
+      co_return co_await refuse(std::move(*body.error()));
     }
 
-    const bool is_head = parser.get().method() == bhttp::verb::head;
-    const bool is_http10 = parser.get().version() < 11;
-    const bool wants_more = parser.get().keep_alive();
-    std::optional<ports::HttpResponse> response =
-        co_await ask_handler(to_request(parser, std::move(*target), is_head));
+    const bool is_head = head->method == "HEAD";
+    const bool is_http10 = head->minor_version < 1;
+    const bool wants_more = head->keep_alive;
+    std::optional<ports::HttpResponse> response;
+    if (access.is_preflight) {
+      response.emplace().status = 204;
+    } else if (const auto problem = web::check_json_body(*head); problem && options.json_bodies_only) {
+      response = options.refuse(415, *problem);
+    } else {
+      response = co_await ask_handler(to_request(std::move(*head), std::move(*target), std::move(*body)));
+    }
     if (!response)
       co_return co_await refuse(
           unavailable_response("the answer took too long; the request may still be carried out"));
+    std::ranges::move(access.headers, std::back_inserter(response->headers));
     const bool keep_alive = wants_more && !core_.stopping;
-    std::string head = head_text(*response, keep_alive, is_http10);
+    std::string text = head_text(*response, keep_alive, is_http10);
     if (is_head || response->status == 204 || response->status == 304) response->body.clear();
-    const bool written = co_await write(std::move(head), std::move(response->body));
+    const bool written = co_await write(std::move(text), std::move(response->body));
     co_return (written && keep_alive);
-  }
-
-  /// What the parser lets through and this server does not.
-  static std::optional<ports::HttpResponse> check_header(const Parser& parser) {
-    const auto& message = parser.get();
-    switch (message.method()) {
-      case bhttp::verb::get:
-      case bhttp::verb::head:
-      case bhttp::verb::post:
-      case bhttp::verb::put:
-      case bhttp::verb::patch:
-      case bhttp::verb::delete_:
-      case bhttp::verb::options:
-        break;
-      default:
-        return ports::problem_response(501, fmt::format("the method '{}' is not supported",
-                                                        base::printable(message.method_string(), 20)));
-    }
-    const auto hosts = message.count(bhttp::field::host);
-    if (hosts > 1 || (hosts == 0 && message.version() >= 11))
-      return ports::problem_response(400, "an HTTP/1.1 request has exactly one Host header");
-    if (message.count(bhttp::field::transfer_encoding) > 0 && !parser.chunked())
-      return ports::problem_response(501, "of the transfer encodings only 'chunked' is supported");
-    if (const auto expect = message[bhttp::field::expect];
-        !expect.empty() && !beast::iequals(expect, "100-continue"))
-      return ports::problem_response(417, "of the expectations only '100-continue' is supported");
-    return std::nullopt;
-  }
-
-  static ports::HttpRequest to_request(Parser& parser, Target target, bool is_head) {
-    auto& message = parser.get();
-    ports::HttpRequest request;
-    request.method = is_head ? std::string("GET") : std::string(message.method_string());
-    request.path = std::move(target.path);
-    request.query = std::move(target.query);
-    for (const auto& field : message)
-      request.headers.emplace_back(base::to_lower(field.name_string()), std::string(field.value()));
-    request.body = std::move(message.body());
-    return request;
   }
 
   /// Nothing if the handler did not answer in time.
@@ -473,7 +437,11 @@ asio::awaitable<void> HttpServer::Core::accept_loop() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    admit(std::move(socket));
+    try {
+      admit(std::move(socket));
+    } catch (const std::exception& failure) {
+      spdlog::error("HTTP server: cannot serve a connection: {}", failure.what());
+    }
   }
 }
 
@@ -543,6 +511,7 @@ HttpServer::~HttpServer() {
 
 base::Result<std::unique_ptr<HttpServer>> HttpServer::start(ports::HttpHandler& handler,
                                                             HttpServerOptions options) {
+  if (options.access.listen_host.empty()) options.access.listen_host = options.host;
   try {
     auto core = std::make_shared<Core>(handler, std::move(options));
     MILLRACE_TRY(core->listen());

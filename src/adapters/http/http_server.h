@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/deadline.h"
 #include "base/result.h"
 #include "ports/http.h"
+#include "web/access.h"
 
 namespace millrace::adapters::http {
 
@@ -25,12 +27,18 @@ struct HttpServerOptions {
   std::chrono::milliseconds body_timeout{30'000};    ///< End of the header to the end of the body, else 408.
   std::chrono::milliseconds reply_timeout{30'000};   ///< Whole request to the handler's answer, else 503.
   std::chrono::milliseconds write_timeout{30'000};  ///< For the whole answer; then the connection is dropped.
+  web::AccessRules access{};  ///< Hosts and origins besides its own; `listen_host` is `host` if it is empty.
+  bool json_bodies_only = true;  ///< Other bodies of changing requests: 415.
+  /// How a request is refused that came from a web page (403), for another host (421) or without JSON (415).
+  std::function<ports::HttpResponse(int status, std::string_view detail)> refuse =
+      [](int status, std::string_view detail) { return ports::problem_response(status, detail); };
 };
 
 /// Serves HTTP/1.0 and 1.1 with keep-alive; pipelined requests of a connection are handled one after the
 /// other and answered in their order. HEAD is handed on as GET and answered without the body. What is not an
 /// HTTP request, breaks a limit or takes too long never reaches the handler and is answered as
-/// application/problem+json. Owns its threads; its functions are for one thread at a time.
+/// application/problem+json; so does what the rules for web pages refuse (web/access.h), in the shape that
+/// `refuse` gives it. Owns its threads; its functions are for one thread at a time.
 class HttpServer {
  public:
   /// Listens when it returns. `handler` must outlive the server. Errors: kConflict (the port is taken),

@@ -40,13 +40,15 @@ class OrdersApi : public ::testing::Test {
 
   RawAnswer get(std::string_view target) { return ask(server_->port(), "GET", target); }
   RawAnswer post(std::string_view target, std::string_view body, std::string_view headers = {}) {
-    return ask(server_->port(), "POST", target, body, headers);
+    std::string all(headers);
+    if (headers.find("Content-Type:") == std::string_view::npos) all += "Content-Type: application/json\r\n";
+    return ask(server_->port(), "POST", target, body, all);
   }
   RawAnswer remove(const std::string& id, std::string_view headers = kAdmin) {
     return ask(server_->port(), "DELETE", "/admin/orders/" + id, {}, headers);
   }
   RawAnswer patch(std::string_view target, std::string_view body) {
-    return ask(server_->port(), "PATCH", target, body);
+    return ask(server_->port(), "PATCH", target, body, "Content-Type: application/json\r\n");
   }
   std::string id_of_new_order(
       std::string_view body = R"({"userId":"user-1","items":[{"productId":"prod-2","quantity":1}]})") {
@@ -153,9 +155,9 @@ TEST_F(OrdersApi, RefusesOrdersOfWhatIsNotThere) {
   EXPECT_EQ(database_.value("SELECT COUNT(*) FROM orders"), "0");
 }
 
-TEST_F(OrdersApi, ToleratesAnyContentTypeAndNoneButNoEncoding) {
+TEST_F(OrdersApi, TakesBodiesAsJsonAndWithoutAnEncoding) {
   constexpr std::string_view kBody = R"({"userId":"user-1","items":[{"productId":"prod-2","quantity":1}]})";
-  EXPECT_EQ(post("/orders", kBody, "Content-Type: text/plain\r\n").status, 201);
+  EXPECT_EQ(post("/orders", kBody, "Content-Type: text/plain\r\n").status, 415);
   EXPECT_EQ(post("/orders", kBody, "Content-Type: application/json; charset=utf-8\r\n").status, 201);
   expect_problem(post("/orders", kBody, "Content-Encoding: gzip\r\n"), 415);
   expect_problem(post("/orders", "userId=user-1"), 400, "not valid JSON");
@@ -330,8 +332,10 @@ TEST_F(OrdersApi, TakesManyOrdersAtOnceAndSellsNothingTwice) {
       constexpr std::string_view kBody =
           R"({"userId":"user-2","items":[{"productId":"prod-6","quantity":1}]})";
       for (int k = 0; k < 10; ++k) {
-        client.send(fmt::format("POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}",
-                                kBody.size(), kBody));
+        client.send(
+            fmt::format("POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                        "application/json\r\nContent-Length: {}\r\n\r\n{}",
+                        kBody.size(), kBody));
         const int status = client.read().status;
         if (status == 201) ++created;
         if (status == 409) ++sold_out;

@@ -77,6 +77,8 @@ class HttpServerTest : public ::testing::Test {
  protected:
   void start(HttpServerOptions options = {}) {
     options.port = 0;
+    options.access.allowed_hosts = {{.name = "x", .port = ""}};
+    options.json_bodies_only = false;
     auto started = HttpServer::start(echo_, options);
     ASSERT_TRUE(started) << started.error().message;
     server_ = std::move(*started);

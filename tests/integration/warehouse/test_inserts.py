@@ -130,21 +130,17 @@ def test_insert_into_a_missing_table_fails_though_all_rows_are_sent(warehouse, d
     assert (answer.status, answer.code) == (404, 60)
 
 
-# An INSERT takes its place in the engine when so many of its bytes, or all, are there; rows() makes 13 of one.
-AHEAD_ROWS = 100_000
-
-
-def begin_insert(warehouse, table, count=1000):
+def begin_insert(warehouse, table):
     peer = socket.create_connection(("127.0.0.1", warehouse.port), timeout=60)
-    peer.sendall((f"POST /?query=INSERT+INTO+{table}+FORMAT+RowBinary HTTP/1.1\r\nHost: x\r\n"
+    peer.sendall((f"POST /?query=INSERT+INTO+{table}+FORMAT+RowBinary HTTP/1.1\r\nHost: localhost\r\n"
                   f"Authorization: {warehouse.authorization()}\r\nTransfer-Encoding: chunked\r\n\r\n").encode())
-    data = rows(count)
+    data = rows(1000)
     peer.sendall(b"%x\r\n" % len(data) + data + b"\r\n")
     return peer
 
 
 def test_an_insert_that_is_cut_off_writes_nothing(warehouse, table):
-    peer = begin_insert(warehouse, table, AHEAD_ROWS)
+    peer = begin_insert(warehouse, table)
     assert wait_until(lambda: warehouse.rows_running("INSERT INTO") == 1)
     peer.close()
     assert wait_until(lambda: warehouse.rows_running("INSERT INTO") == 0)

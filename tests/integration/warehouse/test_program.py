@@ -132,12 +132,12 @@ def test_ordinary_statements_are_not_refused(warehouse, database):
 
 @pytest.mark.parametrize("raw, status", [
     (b"GARBAGE\r\n\r\n", b"400"),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nBig: " + b"x" * 200_000 + b"\r\n\r\n", b"431"),
-    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", b"400"),
-    (b"GET /?query=%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
-    (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", b"405"),
-    (b"GET /nosuch HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
-    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\n", b"413"),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nBig: " + b"x" * 200_000 + b"\r\n\r\n", b"431"),
+    (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n", b"400"),
+    (b"GET /?query=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400"),
+    (b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", b"405"),
+    (b"GET /nosuch HTTP/1.1\r\nHost: localhost\r\n\r\n", b"404"),
+    (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999\r\n\r\n", b"413"),
 ])
 def test_bad_requests_get_a_clear_answer_and_harm_nobody(warehouse, raw, status):
     with socket.create_connection(("127.0.0.1", warehouse.port), timeout=20) as peer:
@@ -152,7 +152,7 @@ def test_multipart_bodies_are_refused_with_a_reason(warehouse):
 
 
 def test_a_connection_serves_many_requests_and_pipelined_ones(warehouse):
-    request = f"GET /?query=SELECT+{{}} HTTP/1.1\r\nHost: x\r\nAuthorization: {warehouse.authorization()}\r\n\r\n"
+    request = f"GET /?query=SELECT+{{}} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {warehouse.authorization()}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", warehouse.port), timeout=20) as peer:
         peer.sendall("".join(request.format(number) for number in range(10)).encode())
         received = b""
@@ -162,13 +162,13 @@ def test_a_connection_serves_many_requests_and_pipelined_ones(warehouse):
 
 def test_expect_continue_is_answered_before_the_body_is_read(warehouse):
     with socket.create_connection(("127.0.0.1", warehouse.port), timeout=20) as peer:
-        peer.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {warehouse.authorization()}\r\nContent-Length: 9\r\n"
+        peer.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {warehouse.authorization()}\r\nContent-Length: 9\r\n"
                      "Expect: 100-continue\r\n\r\n".encode())
         assert peer.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         peer.sendall(b"SELECT 17")
         assert peer.recv(10_000).endswith(b"17\n")
     with socket.create_connection(("127.0.0.1", warehouse.port), timeout=20) as peer:
-        peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+        peer.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
         assert peer.recv(10_000).startswith(b"HTTP/1.1 403")
 
 

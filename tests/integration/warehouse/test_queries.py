@@ -170,7 +170,7 @@ def test_a_failed_statement_leaves_nothing_in_the_next_answer(warehouse):
 def test_an_error_after_the_first_bytes_breaks_the_answer_visibly(warehouse):
     with socket.create_connection(("127.0.0.1", warehouse.port), timeout=60) as peer:
         statement = "SELECT number, throwIf(number = 3000000) FROM numbers(4000000)"
-        peer.sendall((f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {warehouse.authorization()}\r\n"
+        peer.sendall((f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {warehouse.authorization()}\r\n"
                       f"Content-Length: {len(statement)}\r\n\r\n{statement}").encode())
         received = b""
         while piece := peer.recv(1 << 20):
@@ -256,7 +256,7 @@ def test_max_execution_time_ends_a_statement(warehouse):
 def test_a_select_ends_when_its_client_leaves(warehouse, statement, streams):
     marker = "first" if not streams else "second"
     peer = socket.create_connection(("127.0.0.1", warehouse.port), timeout=60)
-    peer.sendall((f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {warehouse.authorization()}\r\n"
+    peer.sendall((f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {warehouse.authorization()}\r\n"
                   f"Content-Length: {len(statement)}\r\n\r\n{statement}").encode())
     if streams:
         assert peer.recv(1000)
@@ -300,7 +300,7 @@ def test_more_connections_than_allowed_are_refused(start):
     program: Warehouse = start("--connections-max", "2")
     held = [socket.create_connection(("127.0.0.1", program.port)) for _ in range(2)]
     for peer in held:
-        peer.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        peer.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"Ok." in peer.recv(1000)
     assert program.send(path="/ping", method="GET").status == 503
     held[0].close()

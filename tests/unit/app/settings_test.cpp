@@ -63,6 +63,18 @@ TEST(Settings, RefuseWhatIsWrongAndNameTheLine) {
             base::ErrorKind::kNotFound);
 }
 
+TEST(Settings, NamesOfPagesAndHostsAreChecked) {
+  EXPECT_TRUE(load_settings("", no_environment,
+                            {{"cors.origins", "https://shop.example, http://localhost:5173"},
+                             {"http.allowed_hosts", "shop.lan:3000, proxy"}}));
+  for (const char* origins : {"*", "null", "shop.example", "https://shop.example/path"}) {
+    const auto wrong = load_settings("", no_environment, {{"cors.origins", origins}});
+    ASSERT_FALSE(wrong) << origins;
+    EXPECT_NE(wrong.error().message.find("cors.origins"), std::string::npos);
+  }
+  EXPECT_FALSE(load_settings("", no_environment, {{"http.allowed_hosts", "http://shop.lan"}}));
+}
+
 TEST(Settings, NeverShowSecrets) {
   const auto loaded = load_settings(
       "",
