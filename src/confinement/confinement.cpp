@@ -49,8 +49,11 @@ base::Result<Confinement> confine_this_process(const FileAndPortRules& rules) {
   // Not even into a program that takes cores by a pipe, for which a limit of 0 would not hold. Not being
   // dumpable would do the same, but would also take /proc/self/io from an engine that does not run as root.
   // Source: Linux, Documentation/admin-guide/sysctl/kernel.rst (core_pattern) and fs/coredump.c.
-  constexpr rlimit kNoCore{.rlim_cur = 1, .rlim_max = 1};
-  if (::setrlimit(RLIMIT_CORE, &kNoCore) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+  rlimit core{};
+  ::getrlimit(RLIMIT_CORE, &core);
+  // Whoever started us may have left none at all, which cannot be raised.
+  core.rlim_cur = core.rlim_max = std::min<rlim_t>(core.rlim_max, 1);
+  if (::setrlimit(RLIMIT_CORE, &core) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return base::fatal(fmt::format("cannot give up core dumps and privileges: {}", std::strerror(errno)),
                        errno);
 
