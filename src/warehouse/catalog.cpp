@@ -1,16 +1,17 @@
 #include "warehouse/catalog.h"
 
+#include <embedded/kDatabaseEngines.h>
+#include <embedded/kDictionaryLayouts.h>
+#include <embedded/kDictionarySources.h>
+#include <embedded/kFormats.h>
+#include <embedded/kFunctions.h>
+#include <embedded/kMergeTreeSettings.h>
+#include <embedded/kSettings.h>
+#include <embedded/kTableEngines.h>
+#include <embedded/kTableFunctions.h>
+
 #include "base/assert.h"
 #include "base/text.h"
-#include "embedded/kDatabaseEngines.h"
-#include "embedded/kDictionaryLayouts.h"
-#include "embedded/kDictionarySources.h"
-#include "embedded/kFormats.h"
-#include "embedded/kFunctions.h"
-#include "embedded/kMergeTreeSettings.h"
-#include "embedded/kSettings.h"
-#include "embedded/kTableEngines.h"
-#include "embedded/kTableFunctions.h"
 
 namespace millrace::warehouse {
 namespace {

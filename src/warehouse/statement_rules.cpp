@@ -107,9 +107,11 @@ base::Result<void> StatementRules::check_function(std::string_view name) const {
   return {};
 }
 
+bool begins_query(const Token& token, const Token& next) {
+  return token.is_sign('(') && (next.is_word("SELECT") || next.is_word("WITH") || next.is_word("FROM"));
+}
+
 base::Result<void> StatementRules::check_in_values(const Token& token, const Token& next) const {
-  if (token.is_sign('(') && (next.is_word("SELECT") || next.is_word("WITH") || next.is_word("FROM")))
-    return deny("queries are not served among the rows of VALUES; use INSERT INTO … SELECT");
   if (!next.is_sign('(') || !is_name(token)) return {};
   const std::string name = base::to_lower(unquoted(token));
   if (catalog().table_functions.verdict(name) != Verdict::kUnknown &&
@@ -146,7 +148,11 @@ base::Result<void> StatementRules::check_structure_arguments(const std::vector<T
     Lexer lexer(text);
     Token previous;
     for (Token inner; lexer.next(inner) == Lexer::Step::kToken; previous = inner)
-      MILLRACE_TRY(check_in_values(previous, inner));
+      if (begins_query(previous, inner)) {
+        return deny(fmt::format("queries are not served among the arguments of {}()", name));
+      } else {
+        MILLRACE_TRY(check_in_values(previous, inner));
+      }
   }
   return {};
 }

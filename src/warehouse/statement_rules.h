@@ -22,6 +22,9 @@ enum class StatementClass : std::uint32_t {
   kUnknown = 4
 };
 
+/// A query begins with `next`, inside of brackets.
+[[nodiscard]] bool begins_query(const Token& token, const Token& next);
+
 /// Thread-safe after construction. Errors of all checks: kRejected, vendor code 497 (ACCESS_DENIED), with a
 /// sentence that says why or what to do instead; for settings that nobody knows kInvalid, code 115.
 class StatementRules {

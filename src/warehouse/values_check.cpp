@@ -2,9 +2,21 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+#include "warehouse/definition_rules.h"
 #include "warehouse/error_code.h"
 
 namespace millrace::warehouse {
+
+base::Result<void> ValuesCheck::check_query(const Token& previous, const Token& token) {
+  has_query_ |= begins_query(previous, token);
+  // As a table function it reads a text as rows, or as expressions.
+  has_format_ |= token.is_sign('(') && is_name(previous) && base::to_lower(unquoted(previous)) == "format";
+  if (!has_query_ || (!has_format_ && !token.is_word("SETTINGS"))) return {};
+  return deny(
+      "format() and SETTINGS are not served beside queries among the rows of VALUES; use INSERT INTO … "
+      "SELECT");
+}
 
 base::Result<std::string_view> ValuesCheck::feed(std::string_view piece, bool last) {
   text_.erase(0, given_);
@@ -29,6 +41,7 @@ base::Result<std::string_view> ValuesCheck::feed(std::string_view piece, bool la
     }
     const Token previous{previous_kind_, previous_text_, 0, 0};
     MILLRACE_TRY(rules_.check_in_values(previous, token));
+    MILLRACE_TRY(check_query(previous, token));
     previous_kind_ = token.kind;
     // Of a value nothing is compared; it may be long.
     previous_text_ = token.kind == TokenKind::kString ? "''" : std::string(token.text);

@@ -23,12 +23,17 @@ class ValuesCheck {
   [[nodiscard]] base::Result<std::string_view> feed(std::string_view piece, bool last);
 
  private:
+  /// Queries among the rows, and what may not stand beside them.
+  [[nodiscard]] base::Result<void> check_query(const Token& previous, const Token& token);
+
   const StatementRules& rules_;
   const std::size_t token_bytes_max_;
   std::string text_;           ///< What came and was not given on: its front was, in the last call.
   std::size_t given_ = 0;      ///< So many bytes of it.
   std::string previous_text_;  ///< The last token that was checked.
   TokenKind previous_kind_ = TokenKind::kNumber;
+  bool has_query_ = false;
+  bool has_format_ = false;
 };
 
 }  // namespace millrace::warehouse

@@ -36,7 +36,7 @@ class PrivateWarehouseTest : public testing::Test {
   /// The first line of the answer to a query with these credentials.
   [[nodiscard]] std::string ask(const std::string& user, const std::string& password) const {
     const std::string request = fmt::format(
-        "GET /?query=SELECT%2042 HTTP/1.1\r\nHost: h\r\nX-ClickHouse-User: {}\r\nX-ClickHouse-Key: "
+        "GET /?query=SELECT%2042 HTTP/1.1\r\nHost: localhost\r\nX-ClickHouse-User: {}\r\nX-ClickHouse-Key: "
         "{}\r\nConnection: close\r\n\r\n",
         user, password);
     const auto answer = supervise::first_answer("127.0.0.1", port_, request, Deadline::in(20s));

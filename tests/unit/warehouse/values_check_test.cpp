@@ -27,8 +27,9 @@ std::string fed(std::string_view rows, std::size_t size, std::size_t token_bytes
 TEST(ValuesCheck, RefusesCallsHoweverTheyAreCutIntoPieces) {
   for (const std::string rows :
        {"(file('/etc/hostname'))", "('it''s'), (file\xC2\xA0('x'))", "(1, /* ' */ file /* ( */ ('x'))",
-        "(`file`('x'))", "((SELECT * FROM numbers(1)))", "(1 + (SELECT 1))", "($a$ ' $a$), (file('x'))",
-        "(numbers(1))", "(url('x'))"})
+        "(`file`('x'))", "((SELECT * FROM numbers(1)))", "(1 + (SELECT 1 SETTINGS max_threads = 1))",
+        "((SELECT * FROM format(Values, 's String', '(1)')))", "(format('{}', 1), (SELECT 1))",
+        "((SELECT file('x')))", "($a$ ' $a$), (file('x'))", "(numbers(1))", "(url('x'))"})
     for (const std::size_t size : {1u, 2u, 3u, 7u, 1'000u})
       EXPECT_EQ(fed(rows, size), "refused 497") << rows << " by " << size;
 }
@@ -36,7 +37,9 @@ TEST(ValuesCheck, RefusesCallsHoweverTheyAreCutIntoPieces) {
 TEST(ValuesCheck, GivesOnEveryByteOfHarmlessRows) {
   for (const std::string rows :
        {"(1, 'file(x)'), (-2.5, NULL)", "(now(), toDate('2026-01-01'), [1, 2], {'a': 1})",
-        "('\\'file('), ('b')\n", "", "(if(1, 'a', 'b'))  ", "('\xE2\x80\x9C')", "(1) -- file('x')\n, (2)"})
+        "('\\'file('), ('b')\n", "", "(if(1, 'a', 'b'))  ",
+        "((SELECT max(a) FROM t WHERE b IN (SELECT 1)), 2)", "(format('{}', 1))", "('\xE2\x80\x9C')",
+        "(1) -- file('x')\n, (2)"})
     for (const std::size_t size : {1u, 2u, 3u, 7u, 1'000u})
       EXPECT_EQ(fed(rows, size), rows) << rows << " by " << size;
 }
