@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "api/job_shapes.h"
 #include "api/letter_shapes.h"
@@ -68,6 +69,30 @@ struct Call {
 };
 
 using CallPointer = std::shared_ptr<const Call>;
+
+/// Answers 500 if `work` throws: it runs on threads that serve others, too. If it had answered already, the
+/// first answer counts.
+template <class Work>
+void answer_whatever_happens(const Call& call, Work&& work) {
+  try {
+    try {
+      work();
+    } catch (const std::exception& failure) {
+      call.fail({base::ErrorKind::kFatal, fmt::format("an exception: {}", failure.what()), 0});
+    }
+  } catch (const std::exception& failure) {
+    // The server answers such a request itself when its time is up.
+    spdlog::error("a request is left without an answer: {}", failure.what());
+  }
+}
+
+/// What becomes of a command: `show(outcome)` answers a success.
+template <class Show>
+auto outcome_of(const CallPointer& call, Show show) {
+  return [call, show = std::move(show)](base::Result<ordering::Outcome> outcome) {
+    answer_whatever_happens(*call, [&] { outcome ? show(*outcome) : call->fail(outcome.error()); });
+  };
+}
 
 HttpResponse order_response(int status, const ports::StoredOrder& order) {
   HttpResponse response;
@@ -274,12 +299,12 @@ class Api::Impl {
     auto command =
         parse_place_order(call->request.body, accepted_traceparent(call->request.header("traceparent")));
     if (!command) return call->fail(command.error());
-    orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
-      if (!outcome) return call->fail(outcome.error());
-      HttpResponse response = order_response(201, outcome->order);
-      response.headers.emplace_back("Location", "/api/orders/" + outcome->order.image.order_id.value());
-      call->answer(std::move(response));
-    });
+    orders_.submit(std::move(*command), outcome_of(call, [call](const ordering::Outcome& outcome) {
+                     HttpResponse response = order_response(201, outcome.order);
+                     response.headers.emplace_back("Location",
+                                                   "/api/orders/" + outcome.order.image.order_id.value());
+                     call->answer(std::move(response));
+                   }));
   }
   void order(const CallPointer& call) {
     auto id = parse_segment(call->argument, "an order id", domain::kIdLengthMax);
@@ -310,12 +335,11 @@ class Api::Impl {
     command.order_id = domain::OrderId(std::move(*id));
     command.admin_id = std::move(*admin);
     command.traceparent = accepted_traceparent(call->request.header("traceparent"));
-    orders_.submit(std::move(command), [call](base::Result<ordering::Outcome> outcome) {
-      if (!outcome) return call->fail(outcome.error());
-      HttpResponse response;
-      response.status = 204;
-      call->answer(std::move(response));
-    });
+    orders_.submit(std::move(command), outcome_of(call, [call](const ordering::Outcome&) {
+                     HttpResponse response;
+                     response.status = 204;
+                     call->answer(std::move(response));
+                   }));
   }
 
   // Catalogue and users.
@@ -377,12 +401,11 @@ class Api::Impl {
     if (!id) return call->fail(id.error());
     auto command = parse_set_stock(*id, call->request.body);
     if (!command) return call->fail(command.error());
-    orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
-      if (!outcome) return call->fail(outcome.error());
-      if (!outcome->stock)
-        return call->fail({base::ErrorKind::kFatal, "the stock was set, but not reported", 0});
-      call->answer_json(stock_json(*outcome->stock));
-    });
+    orders_.submit(std::move(*command), outcome_of(call, [call](const ordering::Outcome& outcome) {
+                     if (!outcome.stock)
+                       return call->fail({base::ErrorKind::kFatal, "the stock was set, but not reported", 0});
+                     call->answer_json(stock_json(*outcome.stock));
+                   }));
   }
 
   // Payments.
@@ -404,10 +427,9 @@ class Api::Impl {
       auto command = payment_command(payment, order->image);
       if (!command) return call->fail(command.error());
       command->traceparent = accepted_traceparent(call->request.header("traceparent"));
-      orders_.submit(std::move(*command), [call](base::Result<ordering::Outcome> outcome) {
-        if (!outcome) return call->fail(outcome.error());
-        call->answer_json(payment_json(outcome->order), outcome->changed ? 201 : 200);
-      });
+      orders_.submit(std::move(*command), outcome_of(call, [call](const ordering::Outcome& outcome) {
+                       call->answer_json(payment_json(outcome.order), outcome.changed ? 201 : 200);
+                     }));
     });
   }
 
@@ -585,7 +607,7 @@ class Api::Impl {
     const auto deadline = base::Deadline::in(options_.read_timeout);
     const bool is_queued = pool.submit([call, deadline, job = std::move(job)] {
       if (deadline.passed()) return call->answer(overloaded(call->path));
-      job(deadline);
+      answer_whatever_happens(*call, [&] { job(deadline); });
     });
     if (!is_queued) call->answer(overloaded(call->path));
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include <spdlog/spdlog.h>
+
 namespace millrace::api {
 
 WorkerPool::WorkerPool(std::size_t threads, std::size_t jobs_max) : jobs_(jobs_max) {
@@ -21,7 +23,13 @@ bool WorkerPool::submit(Job job) {
 
 void WorkerPool::run() {
   while (!jobs_.drained())
-    for (const Job& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) job();
+    for (const Job& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) {
+      try {
+        job();
+      } catch (const std::exception& failure) {
+        spdlog::error("a job of the API ended with an exception: {}", failure.what());
+      }
+    }
 }
 
 }  // namespace millrace::api

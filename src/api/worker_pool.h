@@ -20,7 +20,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// False if `jobs_max` jobs are waiting already.
+  /// False if `jobs_max` jobs are waiting already. An exception of a job ends that job alone.
   [[nodiscard]] bool submit(Job job);
 
  private:

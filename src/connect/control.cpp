@@ -29,11 +29,15 @@ Control::~Control() {
 void Control::look() {
   base::OutageNotes outage;
   do {
-    const auto connector = [&] {
+    const auto connector = [&]() -> base::Result<Connector> {
       const std::lock_guard one_at_a_time(commands_);
-      auto read = registry_.read(soon());
-      if (read) take(*read);
-      return read;
+      try {
+        auto read = registry_.read(soon());
+        if (read) take(*read);
+        return read;
+      } catch (const std::exception& failure) {
+        return base::unavailable(fmt::format("an exception: {}", failure.what()));
+      }
     }();
     if (connector) {
       outage.over();

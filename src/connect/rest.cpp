@@ -142,7 +142,13 @@ Rest::Rest(Control& control, RestOptions options)
     : control_(control), options_(std::move(options)), jobs_(kWaitingMost) {
   thread_ = std::thread([this] {
     while (!jobs_.drained())
-      for (const auto& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) job();
+      for (const auto& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) {
+        try {
+          job();
+        } catch (const std::exception& failure) {
+          spdlog::error("connect: a request ended with an exception: {}", failure.what());
+        }
+      }
   });
 }
 
@@ -162,8 +168,16 @@ void Rest::handle(HttpRequest request, ports::HttpReply given) {
   // Shared, because a full queue gives it back.
   const auto call =
       std::make_shared<std::pair<HttpRequest, ports::HttpReply>>(std::move(request), std::move(reply));
-  if (!jobs_.try_push([this, call] { call->second(answer(call->first)); }))
-    call->second(error_response(503, "too many requests are waiting; try again"));
+  const auto job = [this, call] {
+    try {
+      call->second(answer(call->first));
+    } catch (const std::exception& failure) {
+      spdlog::error("connect: an exception: {} (request {})", failure.what(),
+                    call->first.header(kRequestId).value_or("-"));
+      call->second(error_response(500, "the server failed to answer this; its log says more"));
+    }
+  };
+  if (!jobs_.try_push(job)) call->second(error_response(503, "too many requests are waiting; try again"));
 }
 
 HttpResponse Rest::answer(const HttpRequest& request) {

@@ -211,6 +211,15 @@ std::optional<base::Error> page_problem(const HttpRequest& request) {
         base::ErrorKind::kRejected,
         "a web page must not send credentials in the URL: use X-ClickHouse-User and X-ClickHouse-Key",
         kAccessDenied};
+  // A navigation without an Origin is a person's own; browsers add what was typed into their dialog.
+  const std::string* mode = request.header("sec-fetch-mode");
+  const bool is_page = web::is_from_browser(request) &&
+                       (request.header("origin") != nullptr || mode == nullptr || *mode != "navigate");
+  if (is_page && request.header("authorization") != nullptr)
+    return base::Error{base::ErrorKind::kRejected,
+                       "a web page must not send the header Authorization, which a browser adds unasked: use "
+                       "X-ClickHouse-User and X-ClickHouse-Key",
+                       kAccessDenied};
   if (web::is_from_browser(request) && request.method == "POST" &&
       web::is_simple_type(web::media_type(request)))
     return base::Error{base::ErrorKind::kInvalid,

@@ -79,6 +79,10 @@ Access check_access(const AccessRules& rules, const RequestHead& head) {
     }
     host = std::move(*parsed);
   }
+  if (host_header == nullptr && is_from_browser(head)) {
+    access.refusal = {403, "a browser's request names its host; send HTTP/1.1"};
+    return access;
+  }
   const std::string* origin = head.header("origin");
   const std::string* site = head.header("sec-fetch-site");
   if (origin != nullptr) {

@@ -1,5 +1,6 @@
 """Bytes on a socket, right and wrong, against the real servers: what is no request, what smuggles one, what is too large or too slow,
 what comes under another host's name or from another site's page."""
+import base64
 import json
 import struct
 import threading
@@ -344,6 +345,25 @@ def test_no_page_uses_credentials_in_an_address(whole, browser, method):
     assert b"Code: 497" in answer
     assert status(exchange(port, head(method, path, User_Agent="curl/8.0"))) == 200
     assert status(exchange(port, head(method, path, User_Agent="Grafana/12.0"))) == 200
+
+
+def test_no_page_uses_the_header_that_a_browser_adds_unasked(whole):
+    """Neither one that cors.origins names, nor one of the warehouse's own origin, if it had pages."""
+    port = ports(whole)["warehouse"]
+    basic = {"Authorization": "Basic " + base64.b64encode(b"admin:test123").decode()}
+    whole.clickhouse("CREATE TABLE default.page_target (a UInt8) ENGINE = MergeTree ORDER BY a")
+    for page in ({"Origin": f"http://allowed.localhost:{whole.page_port}", "Sec-Fetch-Site": "cross-site"},
+                 {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+                 {"Host": "localhost", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}):
+        host = page.pop("Host", "localhost")
+        sent = b"DROP TABLE default.page_target"
+        answer = exchange(port, head("POST", "/", host=host, Content_Type="application/sql", Content_Length=len(sent), **page, **basic) + sent)
+        assert status(answer) == 403 and b"Code: 497" in answer, (page, answer)
+    # A person's own navigation, and programs.
+    typed = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    for by in (typed, {"User-Agent": "curl/8"}):
+        assert status(exchange(port, head("GET", "/?query=EXISTS+default.page_target", **by, **basic))) == 200
+    assert whole.clickhouse("EXISTS default.page_target") == [("1",)]
 
 
 def test_what_clients_of_clickhouse_send_is_served(whole):

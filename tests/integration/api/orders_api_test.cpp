@@ -284,6 +284,22 @@ TEST_F(OrdersApi, LeadsPeopleToTheConsole) {
   EXPECT_TRUE(console.headers.at("content-type").starts_with("text/html"));
 }
 
+TEST_F(OrdersApi, SurvivesExceptionsOfItsParts) {
+  api::PipelineParts parts;
+  parts.metrics = []() -> std::string { throw std::runtime_error("secret-7"); };
+  parts.pipeline_runs = []() -> bool { throw std::runtime_error("secret-7"); };
+  api::Api broken(orders_, store_, analytics_, clock_, {.read_timeout = 5s}, std::move(parts));
+  adapters::http::HttpServerOptions options;
+  options.port = 0;
+  const auto server = adapters::http::HttpServer::start(broken, options).value();
+  for (const char* path : {"/metrics", "/readyz", "/metrics"}) {
+    const auto answer = ask(server->port(), "GET", path);
+    expect_problem(answer, 500, "requestId");
+    EXPECT_EQ(answer.body.find("secret-7"), std::string::npos) << answer.body;
+  }
+  EXPECT_EQ(ask(server->port(), "GET", "/api/products").status, 200);
+}
+
 TEST_F(OrdersApi, AnswersForAWarehouseThatIsAwayAndTakesOrdersAllTheSame) {
   EXPECT_EQ(get("/healthz").status, 200);
   const auto health = get("/api/analytics/health");

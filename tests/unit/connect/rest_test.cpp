@@ -1,5 +1,6 @@
 #include "connect/rest.h"
 
+#include <atomic>
 #include <future>
 #include <optional>
 
@@ -17,6 +18,7 @@ class MemoryRegistry : public Registry {
  public:
   base::Result<Connector> read(base::Deadline) override {
     const std::lock_guard lock(mutex_);
+    if (throws) throw std::runtime_error("secret-7");
     if (failure_) return std::unexpected(*failure_);
     return connector_;
   }
@@ -30,6 +32,7 @@ class MemoryRegistry : public Registry {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
   }
+  std::atomic<bool> throws{false};
   Connector stored() {
     const std::lock_guard lock(mutex_);
     return connector_;
@@ -209,6 +212,25 @@ TEST_F(RestTest, TellsNothingOfWhatTheWarehouseSaid) {
     const std::string said = body("GET", at("/status"), 503) + body("PUT", at("/pause"), 503);
     for (const char* part : {"wh7", "SELECT", "404"}) EXPECT_EQ(said.find(part), std::string::npos) << said;
   }
+}
+
+TEST_F(RestTest, SurvivesExceptionsOfItsParts) {
+  const auto answer_of = [&](std::vector<std::string> path) {
+    ports::HttpRequest request;
+    request.method = "GET";
+    request.path = std::move(path);
+    std::promise<ports::HttpResponse> answered;
+    rest_.handle(std::move(request),
+                 [&](ports::HttpResponse answer) { answered.set_value(std::move(answer)); });
+    return answered.get_future().get();
+  };
+  registry_.throws = true;
+  const auto failed = answer_of({"connectors"});
+  EXPECT_EQ(failed.status, 500);
+  EXPECT_TRUE(failed.body.starts_with(R"({"error_code":500,"message":")")) << failed.body;
+  EXPECT_EQ(failed.body.find("secret-7"), std::string::npos) << failed.body;
+  registry_.throws = false;
+  EXPECT_EQ(answer_of({"connectors"}).status, 200);
 }
 
 TEST_F(RestTest, NamesEachAnswerByItsRequest) {

@@ -35,6 +35,8 @@ TEST(Access, ServesLoopbackNamesTheListenHostAndThoseAllowed) {
   EXPECT_EQ(verdict(request({{"host", "other:81"}}), rules("shop.lan, other:80")), 421);
   // Only HTTP/1.0 may come without; no browser speaks it.
   EXPECT_EQ(verdict(request({})), 200);
+  EXPECT_EQ(verdict(request({{"sec-fetch-site", "none"}})), 403);
+  EXPECT_EQ(verdict(request({{"origin", "http://localhost"}})), 403);
 }
 
 TEST(Access, RefusesPagesOfOtherSites) {
