@@ -43,7 +43,8 @@ class Attacked {
     options.password = "test123";
     options.unconfined = unconfined;
     // The server's own protections are taken away: what remains is the kernel's.
-    options.extra_arguments = {"--secure-file-priv=", "--init-file=" + accounts.string(), "--local-infile=1"};
+    options.extra_arguments = {"--secure-file-priv=", "--init-file=" + accounts.string(), "--local-infile=1",
+                               "--symbolic-links=1"};
     server_ = std::make_unique<supervise::PrivateMariadb>(options);
     const auto started = server_->start(Deadline::in(60s));
     EXPECT_TRUE(started) << started.error().message;
