@@ -27,11 +27,11 @@ def system_uid():
 
 class Guarded(Millrace):
     """With passwords of its own from the environment, and with the widest umask that the one who starts it can have."""
-    secrets = {}
+    own_secrets = {}
     umask = -1
 
-    def environment(self, extra=None):
-        return {**super().environment(extra), **self.secrets}
+    def environment(self, extra=None, own_settings=True):
+        return {**super().environment(extra, own_settings), **self.own_secrets}
 
     def begin(self, *words, **options):
         return super().begin(*words, umask=self.umask, **options)

@@ -43,7 +43,8 @@ def open_house():
     millrace = Guarded(folder / "home", **kafka_settings())
     millrace.home.chmod(0o755)
     millrace.umask = 0
-    millrace.secrets = {f"MILLRACE_{server}_PASSWORD": f"marker-{uuid.uuid4().hex}" for server in ("MYSQL", "CLICKHOUSE")}
+    millrace.dev_credentials = False
+    millrace.own_secrets = {f"MILLRACE_{server}_PASSWORD": f"marker-{uuid.uuid4().hex}" for server in ("MYSQL", "CLICKHOUSE")}
     try:
         millrace.start()
         yield millrace
@@ -107,20 +108,20 @@ def test_no_process_shows_a_secret(open_house):
         for name in ("environ", "cmdline"):
             shown = Path(f"/proc/{pid}/{name}").read_bytes()
             assert shown, (name, command)
-            for secret in open_house.secrets.values():
+            for secret in open_house.own_secrets.values():
                 assert secret.encode() not in shown, f"/proc/{pid}/{name} of {command} shows a password"
     servers = [pid for pid in processes if pid != open_house.process.pid]
     for pid in servers:
         assert b"MILLRACE_" not in Path(f"/proc/{pid}/environ").read_bytes(), processes[pid]
-    with open_house.connection_of("admin", open_house.secrets["MILLRACE_MYSQL_PASSWORD"]) as connection:
+    with open_house.connection_of("admin", open_house.own_secrets["MILLRACE_MYSQL_PASSWORD"]) as connection:
         connection.ping()  # it is the password in force, all the same
     for name in ("status.json", "millrace.lock", "mysql/accounts.sql", "mysql/mariadbd.log", "clickhouse/warehouse.log"):
         text = (open_house.data / name).read_text()
-        assert not any(secret in text for secret in open_house.secrets.values()), name
+        assert not any(secret in text for secret in open_house.own_secrets.values()), name
 
 
 def test_nobody_knows_the_password_of_root(open_house):
-    for password in ("", PASSWORD, open_house.secrets["MILLRACE_MYSQL_PASSWORD"]):
+    for password in ("", PASSWORD, open_house.own_secrets["MILLRACE_MYSQL_PASSWORD"]):
         with pytest.raises(pymysql.err.OperationalError):
             open_house.connection_of("root", password)
 
