@@ -8,10 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import variants
 from attacks import ATTACKS, COMMAND, CONNECT, READ, SECRET, WRITE
 from conftest import unguarded
 
 IDS = [attack.name for attack in ATTACKS]
+SEED = int(os.environ.get("MILLRACE_SECURITY_SEED", "20261128"))
 
 
 def landlock_of(program):
@@ -70,6 +72,16 @@ def test_its_own_address_space_is_not_written_through_proc(confined):
     answer = confined.send("INSERT INTO FUNCTION file('/proc/self/mem', 'RawBLOB', 's String') SELECT 'x'")[1].decode()
     assert "errno: 13" in answer or "Permission denied" in answer, answer
     assert confined.lives()
+
+
+def test_other_ways_to_write_them_meet_the_wall_as_well(confined, outside):
+    """None of them is stopped before the engine, whatever a guard would make of it."""
+    for attack in variants.made(200, SEED):
+        seen, answers = outside.breaches_of(attack, confined)
+        assert seen == set(), f"seed {SEED}: {attack}\n{answers}"
+        if not confined.lives():
+            assert attack.may_end, f"seed {SEED}: {attack}"
+            confined.restart()
 
 
 def without_landlock():

@@ -77,4 +77,4 @@ def made(count, seed):
             step = steps[index]
             inner = step.statement if " FORMAT " in step.statement or " SETTINGS " in step.statement else _wrapped(random_source, step.statement)
             steps[index] = attacks.Step(_rewritten(random_source, inner), step.parameters, step.method)
-        yield attacks.Attack(f"variant {number} of {attack.name}", attack.breach, tuple(steps), attack.works)
+        yield attacks.Attack(f"variant {number} of {attack.name}", attack.breach, tuple(steps), attack.works, attack.may_end)
