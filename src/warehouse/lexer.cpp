@@ -92,7 +92,7 @@ std::size_t number_size(std::string_view text, bool after_dot) {
       first = false;
     }
   };
-  if (after_dot) {
+  if (after_dot && at(0) != '.') {
     take_figures();
     return i;
   }

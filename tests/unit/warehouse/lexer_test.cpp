@@ -62,6 +62,7 @@ TEST(Lexer, TakesADollarWithoutItsSecondTagForAWord) {
 
 TEST(Lexer, KnowsWhereNumbersEnd) {
   EXPECT_EQ(joined("1$$ ' $$"), "1|$$ ' $$");
+  EXPECT_EQ(joined("a...4"), "a|.|.|.4");
   EXPECT_EQ(joined("1.5e-3 + .5 0xFFp1 1_000 1file t.1.2 (a).1"),
             "1.5e-3|+|.5|0xFFp1|1_000|1file|t|.|1|.|2|(|a|)|.|1");
   EXPECT_EQ(joined("x'61''' b'01'"), "x'61'|''|b'01'");
