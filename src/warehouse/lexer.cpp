@@ -222,6 +222,8 @@ Lexer::Step Lexer::next(Token& token) {
   }
   if (is_digit(first) || (first == '.' && !joins_names_ && is_digit(next))) {
     const std::size_t end = at_ + number_size(text_.substr(at_), after_dot_);
+    // Two more characters can make it longer: 1e, then - and a figure.
+    if (!complete_ && end + 2 > text_.size()) return Step::kUnfinished;
     // Letters behind it make a name of it: 1file.
     if (end >= text_.size() || !continues_tag(text_[end])) return finish(TokenKind::kNumber, end);
     std::size_t i = end + 1;

@@ -29,7 +29,8 @@ TEST(ValuesCheck, RefusesCallsHoweverTheyAreCutIntoPieces) {
        {"(file('/etc/hostname'))", "('it''s'), (file\xC2\xA0('x'))", "(1, /* ' */ file /* ( */ ('x'))",
         "(`file`('x'))", "((SELECT * FROM numbers(1)))", "(1 + (SELECT 1 SETTINGS max_threads = 1))",
         "((SELECT * FROM format(Values, 's String', '(1)')))", "(format('{}', 1), (SELECT 1))",
-        "((SELECT file('x')))", "($a$ ' $a$), (file('x'))", "(numbers(1))", "(url('x'))"})
+        "((SELECT file('x')))", "($a$ ' $a$), (file('x'))", "(numbers(1))", "(0.5e--b, file('x'))",
+        "(url('x'))"})
     for (const std::size_t size : {1u, 2u, 3u, 7u, 1'000u})
       EXPECT_EQ(fed(rows, size), "refused 497") << rows << " by " << size;
 }
