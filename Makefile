@@ -187,7 +187,7 @@ check: bootstrap $(CONFIGURED)  ## The fast checks: format, includes, house rule
 fuzz: $(CONFIGURED)  ## Run the fuzz programs longer (FUZZ_SECONDS=, default 600)
 	@scripts/bootstrap --test
 	@cmake --build $(BUILD) --parallel $(JOBS) --target fuzz-programs
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS) -L '^fuzz$$' \
+	@FUZZ_SEED=0 FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS) -L '^fuzz$$' \
 	  --timeout $$(($(FUZZ_SECONDS) + 300))
 
 .PHONY: chaos
