@@ -143,6 +143,14 @@ bool Token::is_word(std::string_view upper) const {
   return true;
 }
 
+void Lexer::follow(TokenKind kind, std::string_view text) {
+  if (text.empty()) return;
+  const char last = text.back();
+  after_dot_ = kind == TokenKind::kSign && last == '.';
+  joins_names_ = (kind != TokenKind::kSign && kind != TokenKind::kString) ||
+                 (kind == TokenKind::kSign && (last == ')' || last == ']'));
+}
+
 Lexer::Step Lexer::next(Token& token) {
   const auto rest_starts = [this](std::string_view what) { return text_.substr(at_).starts_with(what); };
 
@@ -167,9 +175,7 @@ Lexer::Step Lexer::next(Token& token) {
   const char first = text_[at_];
   const auto finish = [&](TokenKind kind, std::size_t end) {
     at_ = end;
-    const char last = text_[end - 1];
-    after_dot_ = kind == TokenKind::kSign && last == '.';
-    joins_names_ = (kind != TokenKind::kSign && kind != TokenKind::kString) || last == ')' || last == ']';
+    follow(kind, text_.substr(begin, end - begin));
     token = {kind, text_.substr(begin, end - begin), begin, end};
     return Step::kToken;
   };

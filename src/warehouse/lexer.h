@@ -37,6 +37,9 @@ class Lexer {
   /// `complete`: `text` is all there is. Else a token that more text could change is kUnfinished.
   explicit Lexer(std::string_view text, bool complete = true) : text_(text), complete_(complete) {}
 
+  /// The text goes on behind this token, which was read before; empty: behind none.
+  void follow(TokenKind kind, std::string_view text);
+
   enum class Step {
     kToken,
     kEnd,

@@ -23,6 +23,7 @@ base::Result<std::string_view> ValuesCheck::feed(std::string_view piece, bool la
   given_ = 0;
   text_ += piece;
   Lexer lexer(text_, last);
+  lexer.follow(previous_kind_, previous_text_);
   std::size_t checked = 0;
   for (;;) {
     Token token;

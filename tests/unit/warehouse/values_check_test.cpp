@@ -38,9 +38,9 @@ TEST(ValuesCheck, RefusesCallsHoweverTheyAreCutIntoPieces) {
 TEST(ValuesCheck, GivesOnEveryByteOfHarmlessRows) {
   for (const std::string rows :
        {"(1, 'file(x)'), (-2.5, NULL)", "(now(), toDate('2026-01-01'), [1, 2], {'a': 1})",
-        "('\\'file('), ('b')\n", "", "(if(1, 'a', 'b'))  ",
-        "((SELECT max(a) FROM t WHERE b IN (SELECT 1)), 2)", "(format('{}', 1))", "('\xE2\x80\x9C')",
-        "(1) -- file('x')\n, (2)"})
+        "('\\'file('), ('b')\n", "", "(if(1, 'a', 'b'))  ", "(w.5e-2, t.1.2, .5e-2)",
+        "(t.25e--b, file('x')\n)", "((SELECT max(a) FROM t WHERE b IN (SELECT 1)), 2)", "(format('{}', 1))",
+        "('\xE2\x80\x9C')", "(1) -- file('x')\n, (2)"})
     for (const std::size_t size : {1u, 2u, 3u, 7u, 1'000u})
       EXPECT_EQ(fed(rows, size), rows) << rows << " by " << size;
 }
