@@ -267,17 +267,10 @@ class Api::Impl {
       const auto asked = store_.user(domain::UserId("readiness"), deadline);
       const bool has_store = asked || asked.error().kind == base::ErrorKind::kNotFound;
       const bool has_warehouse = analytics_.health(deadline).has_value();
-      const bool runs = !parts_.pipeline_runs || parts_.pipeline_runs();
-      const bool is_ready = has_store && has_warehouse && runs;
-      std::string body;
-      base::JsonWriter json(body);
-      json.begin_object();
-      json.key("status").string(is_ready ? "ready" : "not ready");
-      json.key("orderStore").boolean(has_store);
-      json.key("warehouse").boolean(has_warehouse);
-      if (parts_.pipeline_runs) json.key("pipeline").boolean(runs);
-      json.end_object();
-      call->answer_json(std::move(body), is_ready ? 200 : 503);
+      const auto pipeline = parts_.readiness ? parts_.readiness() : PipelineReadiness();
+      Readiness readiness = readiness_of({{"orderStore", has_store}, {"warehouse", has_warehouse}},
+                                         parts_.readiness ? &pipeline : nullptr);
+      call->answer_json(std::move(readiness.json), readiness.is_ready ? 200 : 503);
     });
   }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "analytics/analytics.h"
+#include "api/readiness.h"
 #include "inspect/log_view.h"
 #include "jobs/desk.h"
 #include "letters/letters.h"
@@ -37,8 +38,8 @@ struct PipelineParts {
   /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.
   std::function<std::string()> metrics = {};
   std::string metrics_content_type = {};
-  /// False when a stage has refused to go on. Empty: there are no stages here.
-  std::function<bool()> pipeline_runs = {};
+  /// Of the stages that run here. Empty: there are none.
+  std::function<PipelineReadiness()> readiness = {};
 };
 
 /// All routes. What it is given must outlive it. Stop the HTTP server first; the destructor then lets queued

@@ -41,8 +41,7 @@ base::Result<std::optional<ports::Job>> running_job(Neighbours& neighbours) {
 }
 
 base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighbours& neighbours,
-                                                Pipeline& pipeline,
-                                                std::function<void(const base::Error&)> on_refusal) {
+                                                Pipeline& pipeline) {
   const auto schema = split_statements(embedded::kWarehouseSchema);
   MILLRACE_TRY_ASSIGN(auto statements, rebuild::table_statements(schema));
   std::unique_ptr<Jobs> made(new Jobs);
@@ -57,20 +56,19 @@ base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighb
                                                                    {"replay", made->replay_.get()}});
   made->desk_ = std::make_unique<jobs::Desk>(*neighbours.job_store, job_checks(),
                                              [runner = made->runner_.get()] { runner->wake(); });
-  made->thread_ = std::thread([jobs = made.get(), on_refusal = std::move(on_refusal)] {
-    if (const auto ended = jobs->runner_->run(jobs->stop_); !ended) on_refusal(ended.error());
-  });
+  made->thread_ = std::make_unique<StageRunner>(
+      "jobs", [runner = made->runner_.get()](const base::StopSignal& stop) { return runner->run(stop); });
   return made;
 }
 
-void Jobs::stop() {
-  stop_.request();
+bool Jobs::stop(base::Deadline deadline) {
+  thread_->request_stop();
   runner_->wake();
-  if (thread_.joinable()) thread_.join();
+  return thread_->wait_for_end(deadline);
 }
 
 Jobs::~Jobs() {
-  stop();
+  if (thread_) stop(base::Deadline::in(std::chrono::milliseconds(0)));
 }
 
 }  // namespace millrace::app

@@ -1,15 +1,13 @@
 // The jobs of a process that runs the pipeline: taken at a desk, carried out on a thread.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "app/neighbours.h"
-#include "app/pipeline.h"
+#include "app/wiring/pipeline.h"
+#include "app/wiring/stage_runner.h"
 #include "base/result.h"
-#include "base/stop.h"
 #include "jobs/desk.h"
 #include "jobs/runner.h"
 #include "ports/job_store.h"
@@ -27,17 +25,18 @@ namespace millrace::app {
 /// Starts its thread when made; joins it when stopped or destroyed. What it is given must outlive it.
 class Jobs {
  public:
-  /// `on_refusal` is called when jobs can no longer be carried out. Errors: kFatal.
-  [[nodiscard]] static base::Result<std::unique_ptr<Jobs>> start(
-      const Settings& settings, Neighbours& neighbours, Pipeline& pipeline,
-      std::function<void(const base::Error&)> on_refusal);
+  /// Errors: kFatal.
+  [[nodiscard]] static base::Result<std::unique_ptr<Jobs>> start(const Settings& settings,
+                                                                 Neighbours& neighbours, Pipeline& pipeline);
   ~Jobs();
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
 
   [[nodiscard]] jobs::Desk& desk() { return *desk_; }
-  /// A running job stays so; the next start goes on with it.
-  void stop();
+  /// A running job stays so; the next start goes on with it. True if the runner has ended by the deadline;
+  /// the destructor waits without one.
+  bool stop(base::Deadline deadline);
+  [[nodiscard]] StageStatus status() const { return thread_->status(); }
 
  private:
   Jobs() = default;
@@ -45,8 +44,7 @@ class Jobs {
   std::unique_ptr<rebuild::Replay> replay_;
   std::unique_ptr<jobs::Runner> runner_;
   std::unique_ptr<jobs::Desk> desk_;
-  base::StopSignal stop_;
-  std::thread thread_;
+  std::unique_ptr<StageRunner> thread_;
 };
 
 }  // namespace millrace::app

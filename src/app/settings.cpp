@@ -90,6 +90,10 @@ const std::array kSettings = {
     SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows of a shard sent and not yet marked: the bound on repeats after a crash", 1, 100'000},
     SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The pause when the outbox is empty, as long as rows came lately", 1, 60'000},
     SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
+    SettingInfo{"relay.admin_port", &Settings::relay_admin_port, "Where `millrace relay` serves /metrics, /healthz and /readyz; 0: nowhere", 0, kPortMax},
+    SettingInfo{"transform.admin_port", &Settings::transform_admin_port, "As relay.admin_port, of `millrace transform`", 0, kPortMax},
+    SettingInfo{"sink.admin_port", &Settings::sink_admin_port, "As relay.admin_port, of `millrace sink`", 0, kPortMax},
+    SettingInfo{"admin.host", &Settings::admin_host, "The address of these ports"},
     SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
     SettingInfo{"relay.accept_topic", &Settings::relay_accept_topic, "The id of a topic made anew that the relay may send to although events on their way to the former one may be loaded already"},
 

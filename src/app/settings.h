@@ -30,6 +30,7 @@ struct Settings {
   std::int64_t api_connections_max = 1'024;
   std::int64_t api_read_threads = 4;
 
+  std::string admin_host = "127.0.0.1";
   std::string http_allowed_hosts;
   std::string cors_origins;
 
@@ -76,6 +77,10 @@ struct Settings {
   std::int64_t ordering_batch_size = 64;
   std::int64_t ordering_queue_size = 4'096;
   std::chrono::milliseconds ordering_timeout{10'000};
+
+  std::int64_t relay_admin_port = 3101;
+  std::int64_t transform_admin_port = 3102;
+  std::int64_t sink_admin_port = 3103;
 
   std::int64_t relay_shards = 1;
   std::string relay_own_shards = "all";

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "analytics/analytics.h"
-#include "app/pipeline.h"
+#include "app/wiring/pipeline.h"
 
 namespace millrace::app {
 

@@ -8,17 +8,22 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "base/stage_health.h"
 
 namespace millrace::base {
 
 /// One caller; not thread-safe.
 class OutageNotes {
  public:
-  explicit OutageNotes(std::chrono::milliseconds reminder = std::chrono::minutes(5)) : reminder_(reminder) {}
+  /// `health`, which may be null, learns of the outage and of its end; it must outlive this.
+  explicit OutageNotes(std::chrono::milliseconds reminder = std::chrono::minutes(5),
+                       StageHealth* health = nullptr)
+      : reminder_(reminder), health_(health) {}
 
   /// True if this failed attempt is worth a line: the first of the outage, one of another kind or vendor code
   /// than before in it, or one after a reminder's time of silence.
   [[nodiscard]] bool worth_a_line(const Error& error) {
+    if (health_ != nullptr) health_->set_waiting(error);
     const auto now = monotonic_now();
     if (!since_) since_ = now;
     const bool is_new = seen_.emplace(error.kind, error.vendor_code).second;
@@ -36,6 +41,7 @@ class OutageNotes {
   /// An attempt went through: how long the outage lasted, if there was one.
   std::optional<std::chrono::seconds> over() {
     if (!since_) return std::nullopt;
+    if (health_ != nullptr) health_->set_running();
     const auto lasted = lasting();
     since_.reset();
     seen_.clear();
@@ -44,6 +50,7 @@ class OutageNotes {
 
  private:
   const std::chrono::milliseconds reminder_;
+  StageHealth* const health_;
   std::optional<Runtime::Moment> since_;
   Runtime::Moment said_{};
   std::set<std::pair<ErrorKind, int>> seen_;  // in this outage

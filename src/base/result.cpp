@@ -39,7 +39,8 @@ std::string public_message(const Error& error) {
     }
     return "a server behind this one failed";
   }();
-  return std::string(sentence) + " (code " + std::to_string(error.vendor_code) + "); the log says more";
+  return std::string(sentence) + " (code " + std::to_string(error.vendor_code) + "); " +
+         (error.cure.empty() ? "the log says more" : error.cure);
 }
 
 std::unexpected<Error> with_context(std::string_view doing, Error error) {

@@ -26,6 +26,9 @@ struct Error {
   ErrorKind kind = ErrorKind::kFatal;
   std::string message;
   int vendor_code = 0;
+  /// Where a server or a library had its say: what to do about it, in words of ours alone, without names and
+  /// values; `message` says it too. Empty: nothing is known that helps.
+  std::string cure = {};
 };
 
 template <class T>
@@ -55,7 +58,7 @@ using Result = std::expected<T, Error>;
 
 /// What a client may be told. The message, if it is a sentence of ours; where a server or a library had its
 /// say (vendor_code is not 0) the message may hold SQL, values, users, hosts and paths, and this is a
-/// sentence of ours about the kind, with the code: the log has the rest.
+/// sentence of ours about the kind, with the code and the cure: the log has the rest.
 [[nodiscard]] std::string public_message(const Error& error);
 
 /// The same error with what was being done put in front: "create topic order.events: broker away".

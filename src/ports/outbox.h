@@ -1,6 +1,7 @@
 // The relay's view of the outbox table: take unprocessed rows, mark them under an epoch.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,7 +22,6 @@ struct OutboxRow {
   std::string aggregate_type;  ///< "Order": topic order.events.
   std::string event_type;
   std::string payload;  ///< JSON.
-  std::int32_t retry_count = 0;
   base::UtcTime created_at;
 };
 
@@ -64,7 +64,7 @@ class OutboxLease {
 
   /// Tells the store that the owner lives, where nothing else was asked of it for long: it takes the shard
   /// away from one that is silent. Errors: kConflict (the lock is lost), kUnavailable.
-  [[nodiscard]] virtual base::Result<void> keep(base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<void> heartbeat(base::Deadline deadline) = 0;
 
   /// What this shard has recorded about the topic, under whichever owner. Errors: kUnavailable, kConflict.
   [[nodiscard]] virtual base::Result<std::optional<RelayedTopic>> topic(const std::string& topic,
@@ -72,15 +72,13 @@ class OutboxLease {
   /// Durable when it returns. Same errors as mark_processed.
   [[nodiscard]] virtual base::Result<void> record_topic(const std::string& topic, const RelayedTopic& now,
                                                         base::Deadline deadline) = 0;
-
-  /// Removes up to `rows_max` processed rows older than `before`; how many went. Errors: kUnavailable.
-  [[nodiscard]] virtual base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
-                                                                   base::Deadline deadline) = 0;
 };
 
 struct OutboxDepth {
   std::uint64_t waiting = 0;  ///< Rows neither processed nor parked.
   std::uint64_t parked = 0;
+  /// Since the first waiting row was written, by the store's clock; 0 when none waits.
+  std::chrono::milliseconds oldest_age{0};
 };
 
 /// Thread-safe.
@@ -95,6 +93,12 @@ class Outbox {
 
   /// Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<OutboxDepth> depth(base::Deadline deadline) = 0;
+
+  /// Removes up to `rows_max` processed rows older than `before`, and leaves those that another session has
+  /// locked; how many went. Needs no lease. Errors: kUnavailable, kConflict (rows elsewhere refer to these),
+  /// kFatal (a missing right).
+  [[nodiscard]] virtual base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
+                                                                   base::Deadline deadline) = 0;
 };
 
 }  // namespace millrace::ports

@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -18,6 +17,9 @@
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "ports/outbox.h"
+#include "relay/in_flight_window.h"
+#include "relay/poll_pacer.h"
+#include "relay/topic_layout.h"
 
 namespace millrace::relay {
 
@@ -34,23 +36,19 @@ struct Options {
   std::chrono::milliseconds poll_interval_max{100};
   std::chrono::milliseconds standby_interval{
       500};  ///< Between attempts to take the lock that another relay holds.
-  std::chrono::milliseconds call_timeout{10'000};       ///< Of one call to the store or the log.
-  std::chrono::milliseconds retention{24 * 3'600'000};  ///< Processed rows older than this are removed.
-  std::size_t remove_rows_max = 1'000;                  ///< At a time.
-  /// The incarnation of a topic that may be sent to although events that were on their way to its former one
-  /// may be in the warehouse already; empty: none.
-  std::string accepted_incarnation;
-  /// All of them: what is in the warehouse is about to be replaced.
+  std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the store or the log.
+  /// As in TopicLayoutOptions.
+  std::string accepted_topic_id;
   bool accepts_new_topics = false;
 };
 
 /// Readable at any time from any thread.
 struct Stats {
+  base::StageHealth health;
   std::atomic<std::uint64_t> events_sent{0};
   std::atomic<std::uint64_t> events_sent_again{0};  ///< Of them, those that this process had sent before.
   std::atomic<std::uint64_t> take_overs{0};
   std::atomic<std::uint64_t> rows_parked{0};
-  std::atomic<std::uint64_t> rows_removed{0};
   std::atomic<bool> active{false};  ///< Holds the lock.
 };
 
@@ -70,17 +68,17 @@ class Relay {
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   /// New rows were committed in this process: look now.
-  void wake() { bell_.ring(); }
+  void wake() { wake_.ring(); }
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
+  [[nodiscard]] std::int32_t shard() const { return options_.shard; }
 
  private:
-  /// One append under way, or acknowledged and not yet marked.
-  struct Sent {
-    std::vector<std::uint64_t> ids;
-    std::unique_ptr<ports::PendingAppend> append;  ///< Null before it is started and when it is acknowledged.
+  /// An append that is not acknowledged yet: those of the window, in its order.
+  struct Append {
+    std::unique_ptr<ports::PendingAppend> pending;  ///< Null when it could not be started.
+    std::size_t rows = 0;
     base::Deadline deadline;
-    bool acknowledged = false;
   };
   /// Rows and what becomes of them.
   struct Outgoing {
@@ -88,27 +86,34 @@ class Relay {
     std::vector<std::uint64_t> ids;
   };
 
-  void note_failure(const base::Error& error);
-  void note_progress();
-  [[nodiscard]] base::Result<void> serve(ports::OutboxLease& lease, const base::StopSignal& stop);
-  [[nodiscard]] base::Result<bool> turn(ports::OutboxLease& lease, bool stopping);
-  [[nodiscard]] base::Result<void> hear(base::Deadline until);
-  [[nodiscard]] base::Result<void> rest(ports::OutboxLease& lease, std::chrono::milliseconds& pause);
-  [[nodiscard]] base::Result<std::size_t> send_next(ports::OutboxLease& lease);
-  [[nodiscard]] base::Result<Outgoing> prepare(ports::OutboxLease& lease,
-                                               const std::vector<ports::OutboxRow>& rows,
-                                               std::size_t rows_max);
-  [[nodiscard]] base::Result<void> send(Outgoing outgoing);
-  [[nodiscard]] base::Result<void> park(ports::OutboxLease& lease, std::uint64_t id,
-                                        const std::string& aggregate_id, const std::string& reason);
-  [[nodiscard]] base::Result<void> mark(ports::OutboxLease& lease);
-  [[nodiscard]] base::Result<std::int32_t> partitions_of(ports::OutboxLease& lease, const std::string& topic);
-  [[nodiscard]] base::Result<std::int32_t> settle(ports::OutboxLease& lease, const ports::TopicInfo& info);
-  [[nodiscard]] base::Result<void> found_empty(ports::OutboxLease& lease);
-  [[nodiscard]] base::Result<void> remove_old(ports::OutboxLease& lease);
+  // One lease, from its first step to its loss.
+  [[nodiscard]] base::Result<void> run_lease(ports::OutboxLease& lease, const base::StopSignal& stop);
+  /// Polls acknowledgements, sends the next rows, marks; true if there may be more to do at once.
+  [[nodiscard]] base::Result<bool> step(ports::OutboxLease& lease, bool stopping);
+  /// Waits for whatever comes first: rows, acknowledgements, the time to mark or to send a heartbeat.
+  [[nodiscard]] base::Result<void> wait(ports::OutboxLease& lease);
   void start_lease();
-  void drop_flight();
-  [[nodiscard]] std::size_t rows_in_flight() const;
+  void drop_in_flight();
+
+  // The parts of a step.
+  [[nodiscard]] base::Result<void> poll_acks(base::Deadline until);
+  [[nodiscard]] base::Result<std::size_t> send_next(ports::OutboxLease& lease);
+  [[nodiscard]] base::Result<std::vector<ports::OutboxRow>> fetch_next(ports::OutboxLease& lease);
+  [[nodiscard]] base::Result<Outgoing> prepare(ports::OutboxLease& lease,
+                                               const std::vector<ports::OutboxRow>& rows);
+  [[nodiscard]] base::Result<void> park(ports::OutboxLease& lease, const ports::OutboxRow& row,
+                                        const std::string& reason);
+  [[nodiscard]] base::Result<void> send(Outgoing outgoing);
+  [[nodiscard]] base::Result<void> mark(ports::OutboxLease& lease);
+
+  // Topics.
+  [[nodiscard]] base::Result<std::int32_t> partitions_of(ports::OutboxLease& lease, const std::string& topic);
+  [[nodiscard]] base::Result<std::int32_t> reconcile_topic(ports::OutboxLease& lease,
+                                                           const ports::TopicInfo& info);
+  [[nodiscard]] base::Result<void> on_empty(ports::OutboxLease& lease);
+
+  void log_failure(const base::Error& error);
+  void log_progress();
 
   ports::Outbox& outbox_;
   ports::EventLog& log_;
@@ -116,24 +121,19 @@ class Relay {
   const Options options_;
 
   // Of the lease.
-  std::deque<Sent> flight_;  // oldest first; those that are acknowledged stand before those that are not
-  std::unordered_set<std::uint64_t> flying_;    // their ids
-  std::map<std::string, std::int32_t> topics_;  // those seen so far → the partitions they are spread over
-  std::set<std::string> grown_;                 // those with more partitions than are used so far
-  bool was_empty_ = false;                      // all that former owners had sent is marked
-  std::set<std::string> sent_since_;            // topics sent to since it was empty
-  bool look_back_ = true;                       // the next look starts at the first row
-  base::Deadline keep_by_ = base::Deadline::in(std::chrono::milliseconds(0));
+  InFlightWindow in_flight_;
+  std::deque<Append> appends_;
+  TopicLayout topics_;
+  PollPacer pacer_;
+  bool fetch_from_start_ = true;  // a row may have become visible below those in flight
+  base::Deadline heartbeat_by_ = base::Deadline::in(std::chrono::milliseconds(0));
   base::Deadline mark_by_ = base::Deadline::in(std::chrono::milliseconds(0));
-  base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));
-  base::Deadline quick_until_ = base::Deadline::in(std::chrono::milliseconds(0));
-  base::Deadline next_topic_look_ = base::Deadline::in(std::chrono::milliseconds(0));
+  base::Deadline next_topic_check_ = base::Deadline::in(std::chrono::milliseconds(0));
 
-  std::unordered_set<std::uint64_t> unmarked_;  // sent by this process under a former lease
-  base::Deadline next_removal_ = base::Deadline::in(std::chrono::milliseconds(0));
-  base::OutageNotes outage_;
+  std::unordered_set<std::uint64_t> sent_unmarked_;  // sent by this process under a former lease
+  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
   std::uint64_t sent_when_failed_ = 0;
-  base::WakeBell bell_;
+  base::WakeBell wake_;
   Stats stats_;
 };
 

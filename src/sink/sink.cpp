@@ -233,9 +233,15 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
     MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows_.prepare(base_rows));
     stats_.purged_rows_left_out = base_rows_.left_out();
     const auto deadline = base::Deadline::in(options_.insert_timeout);
-    base::SideTask base_insert([&] { return base_rows_.insert(base_rows, not_after, deadline); });
+    base::SideTask base_insert([&] {
+      const telemetry::Timer timer(options_.metrics.insert_base);
+      return base_rows_.insert(base_rows, not_after, deadline);
+    });
     base::Result<void> rollups = {};
-    if (!rollup_rows.empty()) rollups = tables_.insert_rollups(rollup_rows, deadline);
+    if (!rollup_rows.empty()) {
+      const telemetry::Timer timer(options_.metrics.insert_rollups);
+      rollups = tables_.insert_rollups(rollup_rows, deadline);
+    }
     const base::Result<void> base = base_insert.outcome();
     if (base.has_value() != rollups.has_value()) {
       ++stats_.half_batches;
@@ -256,7 +262,11 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
     }
     ++stats_.batches;
     stats_.rows_loaded += rows;
-    stats_.last_freshness_ms = base::to_ms(clock_.now()) - base::to_ms(*oldest);
+    const base::UtcTime visible = clock_.now();
+    stats_.last_freshness_ms = base::to_ms(visible) - base::to_ms(*oldest);
+    options_.metrics.batch_rows.observe(static_cast<double>(rows));
+    for (const domain::AnalyticsRow* row : base_rows)
+      options_.metrics.freshness.observe(std::chrono::milliseconds(visible - row->occurred_at));
   }
   for (auto& [key, partition] : partitions_) {
     if (const auto written = sums.find(key); written != sums.end()) {

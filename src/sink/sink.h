@@ -24,10 +24,20 @@
 #include "sink/rollups.h"
 #include "sink/running_sums.h"
 #include "sink/tables.h"
+#include "telemetry/registry.h"
 
 namespace millrace::sink {
 
+/// What the sink measures, where somebody wants it.
+struct Metrics {
+  telemetry::Histogram freshness;  ///< Commit to visible, of each row.
+  telemetry::Histogram batch_rows;
+  telemetry::Histogram insert_base;
+  telemetry::Histogram insert_rollups;
+};
+
 struct Options {
+  Metrics metrics = {};
   std::string topic = "orders_analytics";
   std::string dead_letter_topic = "orders_analytics-dlq";
   std::string group = "clickhouse-sink-orders";
@@ -52,6 +62,7 @@ struct Options {
 
 /// Readable at any time from any thread.
 struct Stats {
+  base::StageHealth health;
   std::atomic<std::uint64_t> rows_loaded{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> dead_letters{0};
@@ -125,7 +136,7 @@ class Sink {
   std::string incarnation_;                                                      // of the topic
   base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topic
   bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
-  base::OutageNotes outage_;
+  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
   base::OutageNotes commit_outage_;
   base::Backoff commit_backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2'000)};
   base::Deadline commit_due_ = base::Deadline::in(std::chrono::milliseconds(0));

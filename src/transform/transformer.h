@@ -36,6 +36,7 @@ struct Options {
 
 /// Readable at any time from any thread.
 struct Stats {
+  base::StageHealth health;
   std::atomic<std::uint64_t> rows_written{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> former_owner_dropped{0};
@@ -98,7 +99,7 @@ class Transformer {
   std::int32_t partitions_known_ = 0;
   base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topics
   bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
-  base::OutageNotes outage_;
+  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
   base::OutageNotes commit_outage_;
   bool opens_told_ = false;  // where partitions go on was logged already in this outage
   Stats stats_;

@@ -215,7 +215,7 @@ TEST_F(LogTrouble, MakesTheTransformerRefuseWhenEventsWentWithTheirTopic) {
   send(half());
   transform_all();
   log_.recreate_topic(kEvents);
-  relaying_.accepted_incarnation = log_.describe_topic(kEvents, soon())->incarnation;
+  relaying_.accepted_topic_id = log_.describe_topic(kEvents, soon())->incarnation;
   send_all();
   transform::Transformer transformer(log_, clock_, transforming_);
   Running running(transformer);

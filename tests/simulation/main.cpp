@@ -83,6 +83,7 @@ bool report(const Counts& counts, std::uint64_t seeds, std::uint64_t steps) {
   line("sinks that found sums beyond the position", counts.beyond_position);
   line("sums read back", counts.sums_read);
   line("marks of a former relay refused", counts.marks_refused);
+  line("outbox rows removed", counts.outbox_rows_removed);
   line("records of a former relay dropped", counts.former_relay_dropped);
   line("repeats of the relay dropped", counts.repeats_of_relay);
   line("repeats of the transformer dropped", counts.repeats_of_transformer);

@@ -81,6 +81,7 @@ TEST_F(Simulation, ComesOutRightWhenAnyProcessStopsAtAnyStepAndWakesUpAfterAnoth
     counts.add(outcome.counts);
   }
   EXPECT_GT(counts.marks_refused, 0u);
+  EXPECT_GT(counts.outbox_rows_removed, 0u);
   EXPECT_GT(counts.repeats_of_relay, 0u);
 }
 

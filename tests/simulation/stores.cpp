@@ -38,6 +38,7 @@ void Counts::add(const Counts& other) {
   late_outdated += other.late_outdated;
   half_inserts += other.half_inserts;
   marks_refused += other.marks_refused;
+  outbox_rows_removed += other.outbox_rows_removed;
   former_relay_dropped += other.former_relay_dropped;
   repeats_of_relay += other.repeats_of_relay;
   repeats_of_transformer += other.repeats_of_transformer;
@@ -208,7 +209,7 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
   Result<std::size_t> waiting_up_to(std::uint64_t last, Deadline) override {
     return calls_.read<std::size_t>("waiting_up_to", [&] { return lease_->waiting_up_to(last, at_once()); });
   }
-  Result<void> keep(Deadline) override { return {}; }
+  Result<void> heartbeat(Deadline) override { return {}; }
   Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic, Deadline) override {
     return lease_->topic(topic, at_once());
   }
@@ -239,7 +240,6 @@ class SimulatedOutbox::Lease final : public ports::OutboxLease {
   Result<void> park(std::uint64_t id, const std::string& aggregate_id, Deadline) override {
     return lease_->park(id, aggregate_id, at_once());
   }
-  Result<std::size_t> remove_processed(base::UtcTime, std::size_t, Deadline) override { return 0; }
 
  private:
   Calls& calls_;
@@ -278,8 +278,29 @@ Result<std::unique_ptr<ports::OutboxLease>> SimulatedOutbox::acquire(std::int32_
       [this] { return [this](Calls::Portion) { state_->outbox.acquire_for_nobody(); }; });
 }
 
+std::size_t SimulatedOutbox::rows() const {
+  return state_->outbox.rows();
+}
+
+Result<std::size_t> SimulatedOutbox::remove_processed(base::UtcTime before, std::size_t rows_max,
+                                                      Deadline deadline) {
+  return calls_.write<std::size_t>(
+      "remove_processed", {}, deadline,
+      [&](Calls::Portion portion) -> Result<std::size_t> {
+        if (!portion.all) return 0;  // a transaction has no halves
+        auto removed = state_->outbox.remove_processed(before, rows_max, at_once());
+        if (removed) calls_.counts.outbox_rows_removed += *removed;
+        return removed;
+      },
+      [this, before, rows_max] {
+        return [this, before, rows_max](Calls::Portion portion) {
+          if (portion.all) (void)state_->outbox.remove_processed(before, rows_max, at_once());
+        };
+      });
+}
+
 Result<ports::OutboxDepth> SimulatedOutbox::depth(Deadline) {
-  return ports::OutboxDepth{waiting(), parked().size()};
+  return ports::OutboxDepth{waiting(), parked().size(), std::chrono::milliseconds(0)};
 }
 
 // --- event log

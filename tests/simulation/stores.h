@@ -45,7 +45,8 @@ struct Counts {
       0;  ///< Inserts of a sink that was gone or no longer the owner, written all the same.
   std::uint64_t late_outdated = 0;  ///< Of the inserts that came late, those that found newer sums.
   std::uint64_t half_inserts = 0;
-  std::uint64_t marks_refused = 0;           ///< Of relays that had lost the lock.
+  std::uint64_t marks_refused = 0;  ///< Of relays that had lost the lock.
+  std::uint64_t outbox_rows_removed = 0;
   std::uint64_t former_relay_dropped = 0;    ///< Records of a lower epoch that the transformer dropped.
   std::uint64_t repeats_of_relay = 0;        ///< Dropped by the transformer.
   std::uint64_t repeats_of_transformer = 0;  ///< Dropped by the sink.
@@ -151,6 +152,9 @@ class SimulatedOutbox final : public ports::Outbox {
   base::Result<std::unique_ptr<ports::OutboxLease>> acquire(std::int32_t shard,
                                                             base::Deadline deadline) override;
   base::Result<ports::OutboxDepth> depth(base::Deadline deadline) override;
+  base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
+                                             base::Deadline deadline) override;
+  [[nodiscard]] std::size_t rows() const;
 
  private:
   class Lease;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "relay/outbox_cleaner.h"
 #include "relay/relay.h"
 #include "sink/sink.h"
 #include "support/order_history.h"
@@ -23,7 +24,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using test::History;
 
-enum Kind { kRelay, kTransformer, kSink, kKinds };
+enum Kind { kRelay, kTransformer, kSink, kCleaner, kKinds };
 
 constexpr std::size_t kEvents = 50;
 constexpr std::size_t kFreshOrders = 4;
@@ -134,6 +135,9 @@ class World {
     relay_.batch_rows_max = 2 + random_.below(5);
     relay_.poll_interval_min = milliseconds(2);
     relay_.poll_interval_max = milliseconds(1'000);
+    cleaner_.retention = milliseconds(0);
+    cleaner_.interval = milliseconds(100 + random_.below(2'000));
+    cleaner_.rows_max = 1 + random_.below(10);
     transformer_.idle_wait = sink_.idle_wait = milliseconds(2'000);
     // Of the rows that a relay may send again, all may lie in one partition; twice as many is what the model
     // asks for.
@@ -157,6 +161,9 @@ class World {
       case kTransformer:
         work = [this] { run_transformer(); };
         break;
+      case kCleaner:
+        work = [this] { run_cleaner(); };
+        break;
       default:
         work = [this] { run_sink(); };
     }
@@ -178,6 +185,11 @@ class World {
     relays_.push_back(&stage);
     const Entry entry{*this, &stage};
     ended("relay", stage.run(never_));
+  }
+  void run_cleaner() {
+    relay::OutboxCleaner cleaner(outbox_, clock_, cleaner_);
+    cleaner.run(never_);
+    failure_ = "the clean-up of the outbox ended";
   }
   void run_transformer() {
     transform::Transformer stage(log_, clock_, transformer_);
@@ -239,6 +251,8 @@ class World {
         break;
       case kTransformer:
         log_.expire_owner(transformer_.group, kOrders);
+        break;
+      case kCleaner:  // holds nothing
         break;
       default:
         log_.expire_owner(sink_.group, kRows);
@@ -320,7 +334,7 @@ class World {
   }
 
   [[nodiscard]] bool done_so_far() const {
-    if (outbox_.waiting() != 0) return false;
+    if (outbox_.waiting() != 0 || outbox_.rows() != 0) return false;
     for (std::int32_t partition = 0; partition < partitions_; ++partition) {
       if (log_.committed_offset(transformer_.group, {kOrders, partition}) != log_.end({kOrders, partition}))
         return false;
@@ -342,8 +356,8 @@ class World {
   }
 
   [[nodiscard]] std::string state() const {
-    std::string text =
-        fmt::format("{} of {} rows added, {} waiting", added_, prepared_.rows.size(), outbox_.waiting());
+    std::string text = fmt::format("{} of {} rows added, {} waiting, {} in the outbox", added_,
+                                   prepared_.rows.size(), outbox_.waiting(), outbox_.rows());
     for (std::int32_t partition = 0; partition < partitions_; ++partition)
       text += fmt::format("; partition {}: {} events, {} transformed, {} rows, {} loaded", partition,
                           log_.end({kOrders, partition}),
@@ -395,6 +409,7 @@ class World {
   const Prepared& prepared_;
   const std::int32_t partitions_;
   relay::Options relay_;
+  relay::CleanerOptions cleaner_;
   transform::Options transformer_;
   sink::Options sink_;
   const base::StopSignal never_;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -56,9 +57,8 @@ class MemoryOutbox final : public ports::Outbox {
   std::uint64_t add(const std::string& aggregate_id, const std::string& event_type,
                     const std::string& payload) {
     const std::lock_guard lock(mutex_);
-    const auto id = static_cast<std::uint64_t>(rows_.size() + 1);
-    rows_.push_back(
-        {{id, aggregate_id, "Order", event_type, payload, 0, base::utc_from_ms(1)}, false, false});
+    const std::uint64_t id = ++last_id_;
+    rows_.push_back({{id, aggregate_id, "Order", event_type, payload, base::utc_from_ms(1)}, false, false});
     return id;
   }
   /// A row whose transaction is slow: nobody sees it before it is committed.
@@ -111,7 +111,27 @@ class MemoryOutbox final : public ports::Outbox {
     return true;
   }
   base::Result<ports::OutboxDepth> depth(base::Deadline) override {
-    return ports::OutboxDepth{waiting(), parked().size()};
+    return ports::OutboxDepth{waiting(), parked().size(), std::chrono::milliseconds(0)};
+  }
+  /// Here a row counts as processed when it was made.
+  base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
+                                             base::Deadline) override {
+    const Fault fault = dial_.next();
+    const std::lock_guard lock(mutex_);
+    if (removal_error_) return std::unexpected(*removal_error_);
+    if (fault == Fault::kFail || fault == Fault::kDoHalf) return away();  // a transaction has no halves
+    const std::size_t removed = remove(before, rows_max);
+    if (fault == Fault::kLoseAnswer) return away();
+    return removed;
+  }
+  /// Every removal fails with this from now on; nothing: none does.
+  void fail_removals(std::optional<base::Error> error) {
+    const std::lock_guard lock(mutex_);
+    removal_error_ = std::move(error);
+  }
+  [[nodiscard]] std::size_t rows() const {
+    const std::lock_guard lock(mutex_);
+    return rows_.size();
   }
 
  private:
@@ -121,6 +141,15 @@ class MemoryOutbox final : public ports::Outbox {
     bool parked;
   };
 
+  std::size_t remove(base::UtcTime before, std::size_t rows_max) {
+    std::size_t removed = 0;
+    std::erase_if(rows_, [&](const Row& row) {
+      const bool goes = row.processed && !row.parked && row.row.created_at < before && removed < rows_max;
+      removed += goes ? 1 : 0;
+      return goes;
+    });
+    return removed;
+  }
   bool shows(const Row& row) const { return !row.processed && !row.parked && !open_.contains(row.row.id); }
 
   class Lease final : public ports::OutboxLease {
@@ -156,10 +185,7 @@ class MemoryOutbox final : public ports::Outbox {
         row.parked |= !row.processed && row.row.aggregate_id == aggregate_id && row.row.id >= id;
       });
     }
-    base::Result<std::size_t> remove_processed(base::UtcTime, std::size_t, base::Deadline) override {
-      return 0;
-    }
-    base::Result<void> keep(base::Deadline) override { return {}; }
+    base::Result<void> heartbeat(base::Deadline) override { return {}; }
     base::Result<std::optional<ports::RelayedTopic>> topic(const std::string& topic,
                                                            base::Deadline) override {
       if (outbox_.dial_.next() != Fault::kNone) return away();
@@ -199,6 +225,8 @@ class MemoryOutbox final : public ports::Outbox {
   std::vector<Row> rows_;                              // guarded by mutex_
   std::map<std::string, ports::RelayedTopic> topics_;  // guarded by mutex_
   std::uint64_t epoch_ = 0;                            // guarded by mutex_
+  std::uint64_t last_id_ = 0;                          // guarded by mutex_
+  std::optional<base::Error> removal_error_;           // guarded by mutex_
   std::uint64_t holder_ = 0;  // guarded by mutex_; the epoch of the lease that has the lock, 0: none
 };
 

@@ -144,10 +144,13 @@ base::Result<void> ClickhouseWarehouse::post(const std::string& target, std::str
   const int code = code_in_text(answer->body);
   const std::string_view first_line = std::string_view(answer->body).substr(0, answer->body.find('\n'));
   const bool refused = code == 0 && (answer->status == 401 || answer->status == 403);
-  return base::fail(refused ? base::ErrorKind::kFatal : kind_of_code(code),
+  base::Error error{refused ? base::ErrorKind::kFatal : kind_of_code(code),
                     fmt::format("the warehouse at {} answered {}: {}", options_.url, answer->status,
                                 base::printable(base::without_personal_data(first_line), 500)),
-                    code);
+                    code};
+  if (error.kind == base::ErrorKind::kFatal) error.cure = "check clickhouse.user and clickhouse.password";
+  if (!error.cure.empty()) error.message += "; " + error.cure;
+  return std::unexpected(std::move(error));
 }
 
 base::Result<void> ClickhouseWarehouse::query_stream(

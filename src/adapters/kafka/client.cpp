@@ -125,7 +125,8 @@ std::unexpected<base::Error> Client::failed(const std::string& doing, rd_kafka_r
   const ErrorSort sort = sort_of(code);
   std::string message = fmt::format("{}: {}", doing, cause);
   if (!sort.advice.empty()) message += fmt::format("; {}", sort.advice);
-  return base::fail(sort.kind, std::move(message), static_cast<int>(code));
+  return std::unexpected(
+      base::Error{sort.kind, std::move(message), static_cast<int>(code), std::string(sort.advice)});
 }
 
 void Client::hear() const {

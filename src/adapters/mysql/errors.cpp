@@ -71,12 +71,15 @@ bool is_connection_lost(unsigned code) {
 }
 
 base::Error make_error(std::string_view doing, unsigned code, std::string_view text) {
-  std::string_view advice;
-  if (code == 1146 || code == 1049) advice = "; the tables are missing: run millrace init-db";
-  if (code == 1045 || code == 1698) advice = "; check user and password of the MySQL URL";
+  std::string cure;
+  if (code == 1146 || code == 1049) cure = "the tables are missing: run millrace init-db";
+  if (code == 1045 || code == 1698) cure = "check user and password of the MySQL URL";
+  if (code == 1044 || code == 1142 || code == 1143 || code == 1227)
+    cure = "the user of the MySQL URL lacks a right: grant it what the message in the log names";
   return {kind_of(code),
-          fmt::format("{}: {}{}", doing, base::printable(base::without_personal_data(text), 400), advice),
-          static_cast<int>(code)};
+          fmt::format("{}: {}{}{}", doing, base::printable(base::without_personal_data(text), 400),
+                      cure.empty() ? "" : "; ", cure),
+          static_cast<int>(code), cure};
 }
 
 }  // namespace millrace::adapters::mysql

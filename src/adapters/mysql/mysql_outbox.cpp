@@ -58,15 +58,13 @@ base::Result<bool> take_lock(Connection& connection, const std::string& database
 base::Result<ports::OutboxRow> read_outbox_row(Row row) {
   ports::OutboxRow read;
   const auto id = base::parse_int<std::uint64_t>(row[0].value_or(""));
-  const auto retries = base::parse_int<std::int32_t>(row[5].value_or(""));
-  if (!id || !retries) return base::fatal("the outbox holds no number where one must be: check its schema");
+  if (!id) return base::fatal("the outbox holds no number where one must be: check its schema");
   read.id = *id;
   read.aggregate_id = row[1].value_or("");
   read.aggregate_type = row[2].value_or("");
   read.event_type = row[3].value_or("");
   read.payload = row[4].value_or("");
-  read.retry_count = *retries;
-  MILLRACE_TRY_ASSIGN(read.created_at, base::parse_utc(row[6].value_or("")));
+  MILLRACE_TRY_ASSIGN(read.created_at, base::parse_utc(row[5].value_or("")));
   return read;
 }
 
@@ -180,12 +178,36 @@ struct IdRuns {
   }
 };
 
+/// One transaction. Looks at the oldest rows only: the young ones behind them, which may be millions, are
+/// never read; and skips those that another session has locked, which may keep them locked for hours.
+base::Result<std::size_t> remove_portion(Connection& connection, const std::string& before,
+                                         std::size_t rows_max, base::Deadline deadline) {
+  MILLRACE_TRY(connection.command("START TRANSACTION", deadline));
+  std::vector<std::uint64_t> ids;
+  const Value values[] = {std::string_view(before), std::uint64_t{rows_max}};
+  MILLRACE_TRY(connection.query(
+      "SELECT id, processed_at < ? FROM outbox WHERE processed = 1 AND parked = 0 ORDER BY id LIMIT ? FOR "
+      "UPDATE SKIP LOCKED",
+      values,
+      [&](Row row) -> base::Result<void> {
+        if (row[1] == "1") ids.push_back(base::parse_int<std::uint64_t>(*row[0]).value_or(0));
+        return {};
+      },
+      deadline));
+  const auto remove = [&](std::span<const Value> chunk, const std::string& list) -> base::Result<void> {
+    MILLRACE_TRY(connection.execute("DELETE FROM outbox WHERE id IN " + list, chunk, deadline));
+    return {};
+  };
+  MILLRACE_TRY(in_chunks(ids, [](std::uint64_t id) { return id; }, remove));
+  MILLRACE_TRY(connection.command("COMMIT", deadline));
+  return ids.size();
+}
+
 class Lease final : public ports::OutboxLease {
  public:
-  Lease(Pool& pool, std::unique_ptr<Connection> connection, const OutboxOptions& options, std::int32_t shard,
+  Lease(std::unique_ptr<Connection> connection, const OutboxOptions& options, std::int32_t shard,
         std::uint64_t epoch, ParkedFrom parked)
-      : pool_(pool),
-        connection_(std::move(connection)),
+      : connection_(std::move(connection)),
         options_(options),
         shard_(shard),
         epoch_(epoch),
@@ -269,7 +291,7 @@ class Lease final : public ports::OutboxLease {
     return {};
   }
 
-  base::Result<void> keep(base::Deadline deadline) override {
+  base::Result<void> heartbeat(base::Deadline deadline) override {
     MILLRACE_TRY(check_lock());
     return connection_->command("DO 0", deadline);
   }
@@ -303,36 +325,6 @@ class Lease final : public ports::OutboxLease {
           values, deadline));
       return {};
     });
-  }
-
-  base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
-                                             base::Deadline deadline) override {
-    std::size_t removed = 0;
-    const std::string limit = base::to_sql(before);
-    while (removed < rows_max) {
-      MILLRACE_TRY_ASSIGN(const Lent connection, pool_.take(deadline));
-      // Looks at the oldest rows only: the young ones behind them, which may be millions, are never read.
-      std::vector<std::uint64_t> ids;
-      const std::size_t wanted = std::min(rows_max - removed, kRemoveRowsMax);
-      const Value values[] = {std::string_view(limit), std::uint64_t{wanted}};
-      MILLRACE_TRY(connection->query(
-          "SELECT id, processed_at < ? FROM outbox WHERE processed = 1 AND parked = 0 ORDER BY id LIMIT ?",
-          values,
-          [&](Row row) -> base::Result<void> {
-            if (row[1] == "1") ids.push_back(base::parse_int<std::uint64_t>(*row[0]).value_or(0));
-            return {};
-          },
-          deadline));
-      if (ids.empty()) break;
-      const auto remove = [&](std::span<const Value> chunk, const std::string& list) -> base::Result<void> {
-        MILLRACE_TRY(connection->execute("DELETE FROM outbox WHERE id IN " + list, chunk, deadline));
-        return {};
-      };
-      MILLRACE_TRY(in_chunks(ids, [](std::uint64_t id) { return id; }, remove));
-      removed += ids.size();
-      if (ids.size() < wanted) break;
-    }
-    return removed;
   }
 
  private:
@@ -373,8 +365,7 @@ class Lease final : public ports::OutboxLease {
     const std::string_view of_shard = only_of_shard(values);
     values.emplace_back(std::uint64_t{rows_max});
     MILLRACE_TRY(connection_->query(
-        fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, retry_count, created_at "
-                    "FROM outbox "
+        fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, created_at FROM outbox "
                     "WHERE processed = 0 AND parked = 0 AND id > ? {}ORDER BY id LIMIT ?",
                     of_shard),
         values,
@@ -415,7 +406,6 @@ class Lease final : public ports::OutboxLease {
         "outbox shard {} has epoch {}, ours is {}: another relay has taken over", shard_, now, epoch_));
   }
 
-  Pool& pool_;
   std::unique_ptr<Connection> connection_;  // holds the named lock, and does all that needs it
   const OutboxOptions options_;
   const std::int32_t shard_;
@@ -480,8 +470,7 @@ base::Result<std::unique_ptr<ports::OutboxLease>> MysqlOutbox::acquire(std::int3
         return {};
       },
       deadline));
-  return std::make_unique<Lease>(impl_->pool, std::move(connection), options, shard, epoch,
-                                 std::move(parked));
+  return std::make_unique<Lease>(std::move(connection), options, shard, epoch, std::move(parked));
 }
 
 base::Result<ports::OutboxDepth> MysqlOutbox::depth(base::Deadline deadline) {
@@ -494,7 +483,32 @@ base::Result<ports::OutboxDepth> MysqlOutbox::depth(base::Deadline deadline) {
         return {};
       },
       deadline));
+  if (depth.waiting == 0) return depth;
+  MILLRACE_TRY_ASSIGN(
+      const auto age_us,
+      read_number<std::int64_t>(*connection,
+                                "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(3)) FROM outbox "
+                                "WHERE processed = 0 AND parked = 0 ORDER BY id LIMIT 1",
+                                {}, 0, deadline));
+  depth.oldest_age = std::chrono::milliseconds(std::max<std::int64_t>(0, age_us) / 1'000);
   return depth;
+}
+
+base::Result<std::size_t> MysqlOutbox::remove_processed(base::UtcTime before, std::size_t rows_max,
+                                                        base::Deadline deadline) {
+  std::size_t removed = 0;
+  while (removed < rows_max) {
+    MILLRACE_TRY_ASSIGN(Lent connection, impl_->pool.take(deadline));
+    const std::size_t wanted = std::min(rows_max - removed, kRemoveRowsMax);
+    auto some = remove_portion(*connection, base::to_sql(before), wanted, deadline);
+    if (!some) {
+      connection.discard();  // with its transaction
+      return std::unexpected(std::move(some).error());
+    }
+    removed += *some;
+    if (*some < wanted) break;
+  }
+  return removed;
 }
 
 }  // namespace millrace::adapters::mysql

@@ -31,6 +31,8 @@ class MysqlOutbox final : public ports::Outbox {
   base::Result<std::unique_ptr<ports::OutboxLease>> acquire(std::int32_t shard,
                                                             base::Deadline deadline) override;
   base::Result<ports::OutboxDepth> depth(base::Deadline deadline) override;
+  base::Result<std::size_t> remove_processed(base::UtcTime before, std::size_t rows_max,
+                                             base::Deadline deadline) override;
 
  private:
   class Impl;

@@ -7,20 +7,58 @@
 #include "app/event_log.h"
 #include "app/front.h"
 #include "app/neighbours.h"
-#include "app/pipeline.h"
-#include "app/refusals.h"
 #include "app/roles/roles.h"
+#include "app/wiring/admin_server.h"
+#include "app/wiring/delivery_monitor.h"
+#include "app/wiring/metrics.h"
+#include "app/wiring/pipeline.h"
+#include "app/wiring/stop_watchdog.h"
 #include "inspect/log_view.h"
+#include "telemetry/registry.h"
 
 namespace millrace::app {
 namespace {
 
-constexpr std::chrono::milliseconds kStopPollInterval{1'000};
+constexpr std::chrono::milliseconds kPollInterval{1'000};
+
+Stages stages_of(const std::string& role) {
+  return {.relay = role == "relay", .transform = role == "transform", .sink = role == "sink"};
+}
+
+std::pair<std::string, std::int64_t> admin_port_of(const Settings& settings, const std::string& role) {
+  if (role == "relay") return {"relay.admin_port", settings.relay_admin_port};
+  if (role == "transform") return {"transform.admin_port", settings.transform_admin_port};
+  return {"sink.admin_port", settings.sink_admin_port};
+}
+
+/// Null when it is off, or when the port was not asked for and another process has it: several relays or
+/// sinks on one machine work with the same settings.
+base::Result<std::unique_ptr<AdminServer>> start_admin_server(
+    const Settings& settings, const std::string& role, telemetry::Registry& registry,
+    std::function<api::PipelineReadiness()> readiness) {
+  const auto [setting, port] = admin_port_of(settings, role);
+  if (port == 0) return nullptr;
+  auto server = AdminServer::start(settings.admin_host, static_cast<std::uint16_t>(port), settings, registry,
+                                   std::move(readiness));
+  if (server) {
+    spdlog::info("metrics and readiness on http://{}:{}", settings.admin_host, (*server)->port());
+    return server;
+  }
+  if (server.error().kind == base::ErrorKind::kConflict && !settings.given.contains(setting)) {
+    spdlog::warn("no metrics and readiness of this process: {}; set {} to a free port, or to 0",
+                 server.error().message, setting);
+    return nullptr;
+  }
+  return base::with_context(setting, std::move(server).error());
+}
 
 }  // namespace
 
 base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop) {
+  StopWatchdog watchdog;
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  telemetry::Registry registry;
+  add_build_info(registry);
   InspectedLog log;
   std::optional<inspect::LogView> log_view;
   // The embedded log is in the process of `millrace up`, and nowhere else.
@@ -28,11 +66,17 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
     MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
     log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, neighbours->clock);
   }
+  DeliveryMonitor delivery(neighbours->outbox.get(), log.log.get(), all_log_stages(), neighbours->clock);
+  add_delivery_metrics(registry, delivery);
   MILLRACE_TRY_ASSIGN(const auto front,
-                      Front::start(settings, *neighbours, [] {}, {.log = log_view ? &*log_view : nullptr}));
+                      Front::start(settings, *neighbours, [] {},
+                                   {.log = log_view ? &*log_view : nullptr,
+                                    .metrics = [&] { return registry.text(); },
+                                    .metrics_content_type = std::string(telemetry::kTextContentType)}));
   spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
-  while (!stop.wait_for(kStopPollInterval)) {
+  while (!stop.wait_for(kPollInterval)) {
   }
+  watchdog.arm(settings.stop_timeout);
   front->stop(base::Deadline::in(settings.stop_timeout));
   return {};
 }
@@ -41,27 +85,33 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
   if (settings.event_log_kind == "embedded")
     return base::invalid(
         fmt::format("the embedded event log lives inside the process of `millrace up`, which runs the {} "
-                    "stage too; start "
-                    "that instead, or set event_log.kind to kafka",
+                    "stage too; start that instead, or set event_log.kind to kafka",
                     role));
+  StopWatchdog watchdog;
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
-  Refusals refusals(stop);
-  Stages stages{.relay = role == "relay", .transform = role == "transform", .sink = role == "sink"};
+  telemetry::Registry registry;
+  add_build_info(registry);
+  Stages stages = stages_of(role);
   std::unique_ptr<Connect> connect;
   if (stages.sink && is_connect_used(settings)) {
     MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
     stages.control = &connect->control();
   }
-  MILLRACE_TRY_ASSIGN(
-      const auto pipeline,
-      Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }, stages));
+  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, registry, stages));
+  DeliveryMonitor delivery(stages.relay ? neighbours->outbox.get() : nullptr, &pipeline->log(),
+                           pipeline->log_stages(), neighbours->clock);
+  add_pipeline_metrics(registry, *pipeline, stages);
+  add_delivery_metrics(registry, delivery);
+  MILLRACE_TRY_ASSIGN(const auto admin, start_admin_server(settings, role, registry, [&] {
+                        return pipeline_readiness(pipeline->stages(), delivery.state());
+                      }));
   spdlog::info("{} runs", role);
   // Several sinks on a machine take turns at the port.
   do {
     if (connect) connect->try_to_serve();
-  } while (!stop.wait_for(kStopPollInterval));
-  pipeline->stop();
-  if (const auto refused = refusals.first()) return std::unexpected(*refused);
+  } while (!stop.wait_for(kPollInterval));
+  watchdog.arm(settings.stop_timeout);
+  pipeline->stop(base::Deadline::in(settings.stop_timeout));
   return {};
 }
 

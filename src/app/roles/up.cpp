@@ -12,23 +12,24 @@
 #include <unistd.h>
 
 #include "adapters/mysql/migrations.h"
-#include "adapters/prometheus/metrics_text.h"
 #include "adapters/system/logging.h"
 #include "app/connect.h"
 #include "app/credentials.h"
 #include "app/data_directory.h"
 #include "app/front.h"
 #include "app/jobs.h"
-#include "app/metrics.h"
 #include "app/neighbours.h"
-#include "app/pipeline.h"
-#include "app/refusals.h"
 #include "app/roles/roles.h"
 #include "app/servers.h"
 #include "app/setup_status.h"
 #include "app/summary.h"
 #include "app/verify_schedule.h"
 #include "app/warehouse_schema.h"
+#include "app/wiring/admin_server.h"
+#include "app/wiring/delivery_monitor.h"
+#include "app/wiring/metrics.h"
+#include "app/wiring/pipeline.h"
+#include "app/wiring/stop_watchdog.h"
 #include "inspect/log_view.h"
 #include "letters/letters.h"
 #include "sink/base_rows.h"
@@ -42,6 +43,7 @@ constexpr std::chrono::milliseconds kSchemaTimeout{60'000};
 constexpr std::chrono::milliseconds kSummaryTimeout{2'000};
 constexpr std::chrono::milliseconds kScreenInterval{1'000};
 constexpr std::chrono::milliseconds kLineInterval{10'000};
+constexpr std::chrono::milliseconds kServersStopTimeout{25'000};  // SIGTERM, and SIGKILL after 20 s
 constexpr std::chrono::milliseconds kConnectStopTimeout{2'000};
 constexpr std::chrono::milliseconds kDrainTimeout{10'000};
 
@@ -216,6 +218,7 @@ class Display {
 }  // namespace
 
 base::Result<void> run_up(const Settings& given, const UpOptions& options, base::StopSignal& stop) {
+  StopWatchdog watchdog;
   Settings settings = given;
   MILLRACE_TRY_ASSIGN(const auto data, DataDirectory::open(settings.data_dir));
   const bool screen = options.summary && isatty(STDOUT_FILENO) != 0;
@@ -257,19 +260,20 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
                         neighbours->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
   }
 
-  Refusals refusals(stop);
-  const auto on_refusal = [&](const base::Error& error) { refusals.add(error); };
+  telemetry::Registry registry;
+  add_build_info(registry);
   std::unique_ptr<Connect> connect;
   if (is_connect_used(settings)) {
     MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
     connect_port = settings.connect_port;
   }
+  const Stages stages{.control = connect ? &connect->control() : nullptr,
+                      .rebuilds = job && job->kind == "rebuild"};
   MILLRACE_TRY_ASSIGN(const auto pipeline,
-                      Pipeline::start(settings, *neighbours, on_refusal,
-                                      {.control = connect ? &connect->control() : nullptr,
-                                       .rebuilds = job && job->kind == "rebuild"},
-                                      job.has_value()));
-  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
+                      Pipeline::start(settings, *neighbours, registry, stages, job.has_value()));
+  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline));
+  DeliveryMonitor delivery(neighbours->outbox.get(), &pipeline->log(), pipeline->log_stages(),
+                           neighbours->clock);
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
@@ -281,18 +285,25 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
       [&] { pipeline->wake(); });
   VerifySchedule verify(settings, *neighbours);
   letters::OpenLetters open_letters(pipeline->log(), *neighbours->letter_book);
-  Metrics metrics(*pipeline, open_letters, verify);
+  add_pipeline_metrics(registry, *pipeline, stages);
+  add_delivery_metrics(registry, delivery);
+  add_dead_letter_metrics(registry, open_letters);
+  add_verify_metrics(registry, verify);
   inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
                             neighbours->clock);
-  MILLRACE_TRY_ASSIGN(
-      const auto front,
-      Front::start(settings, *neighbours, [&] { pipeline->wake(); },
-                   {.letters = &letters,
-                    .jobs = &jobs->desk(),
-                    .log = &log_view,
-                    .metrics = [&] { return adapters::prometheus::to_metrics_text(metrics.collect()); },
-                    .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),
-                    .pipeline_runs = [&] { return !refusals.first(); }}));
+  MILLRACE_TRY_ASSIGN(const auto front,
+                      Front::start(settings, *neighbours, [&] { pipeline->wake(); },
+                                   {.letters = &letters,
+                                    .jobs = &jobs->desk(),
+                                    .log = &log_view,
+                                    .metrics = [&] { return registry.text(); },
+                                    .metrics_content_type = std::string(telemetry::kTextContentType),
+                                    .readiness =
+                                        [&] {
+                                          auto all = pipeline->stages();
+                                          all.push_back(jobs->status());
+                                          return pipeline_readiness(all, delivery.state());
+                                        }}));
   Display display(settings, *front, *pipeline, *servers, verify, screen, notes);
   if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
@@ -311,17 +322,18 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   status.step("finishing what was accepted");
   verify.request_stop();
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");
+  const auto stop_by = base::Deadline::in(settings.stop_timeout);
+  watchdog.arm(settings.stop_timeout + kServersStopTimeout);
   if (connect) connect->stop(base::Deadline::in(kConnectStopTimeout));
-  front->stop(base::Deadline::in(settings.stop_timeout));
-  jobs->stop();
-  if (!refusals.first() &&
-      !pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, settings.stop_timeout))))
-    spdlog::info("stopped with events on their way; the next start goes on with them");
-  pipeline->stop();
+  front->stop(stop_by);
+  jobs->stop(stop_by);
+  if (!pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, stop_by.left()))))
+    spdlog::info("stopped with events on their way; the next start resumes there");
+  pipeline->stop(stop_by);
   watch.reset();
   status.step("stopping the servers");
+  // Also ends the calls of stages that still wait for one of them.
   servers->stop();
-  if (const auto refused = refusals.first()) return std::unexpected(*refused);
   return {};
 }
 

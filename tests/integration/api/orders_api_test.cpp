@@ -287,7 +287,7 @@ TEST_F(OrdersApi, LeadsPeopleToTheConsole) {
 TEST_F(OrdersApi, SurvivesExceptionsOfItsParts) {
   api::PipelineParts parts;
   parts.metrics = []() -> std::string { throw std::runtime_error("secret-7"); };
-  parts.pipeline_runs = []() -> bool { throw std::runtime_error("secret-7"); };
+  parts.readiness = []() -> api::PipelineReadiness { throw std::runtime_error("secret-7"); };
   api::Api broken(orders_, store_, analytics_, clock_, {.read_timeout = 5s}, std::move(parts));
   adapters::http::HttpServerOptions options;
   options.port = 0;

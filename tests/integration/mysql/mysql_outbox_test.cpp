@@ -150,7 +150,7 @@ TEST_F(MysqlOutboxTest, NoticesThatItsConnectionAndSoItsLockIsGone) {
   ASSERT_TRUE(fresh);
   EXPECT_EQ((*old)->fetch(0, 10, soon()).error().kind, ErrorKind::kConflict);
   EXPECT_EQ((*old)->mark_processed(std::vector<std::uint64_t>{1}, soon()).error().kind, ErrorKind::kConflict);
-  EXPECT_EQ((*old)->keep(soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->heartbeat(soon()).error().kind, ErrorKind::kConflict);
   EXPECT_TRUE((*fresh)->mark_processed(std::vector<std::uint64_t>{1, 2}, soon()));
 }
 
@@ -163,7 +163,7 @@ TEST_F(MysqlOutboxTest, TakesTheShardFromAnOwnerThatIsSilent) {
   const auto fresh = acquire(outbox_, 0);
   ASSERT_TRUE(fresh);
   EXPECT_GT((*fresh)->epoch(), (*old)->epoch());
-  EXPECT_EQ((*old)->keep(soon()).error().kind, ErrorKind::kConflict);
+  EXPECT_EQ((*old)->heartbeat(soon()).error().kind, ErrorKind::kConflict);
 }
 
 TEST_F(MysqlOutboxTest, DividesTheOutboxAnewOnlyWhenNoFormerShardHasAnOwner) {
@@ -254,10 +254,52 @@ TEST_F(MysqlOutboxTest, RemovesOldProcessedRowsInPortionsAndNothingElse) {
   database_.run("UPDATE outbox SET processed_at = '2020-01-01 00:00:00' WHERE id <= 3");
   const base::UtcTime limit = *base::parse_utc("2020-01-02T00:00:00Z");
 
-  EXPECT_EQ((*lease)->remove_processed(limit, 2, soon()).value(), 2u);
-  EXPECT_EQ((*lease)->remove_processed(limit, 100, soon()).value(), 1u);
-  EXPECT_EQ((*lease)->remove_processed(limit, 100, soon()).value(), 0u);
+  EXPECT_EQ(outbox_.remove_processed(limit, 2, soon()).value(), 2u);
+  EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 1u);
+  EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 0u);
   EXPECT_EQ(database_.value("SELECT GROUP_CONCAT(id ORDER BY id) FROM outbox"), "4,5,6");
+}
+
+TEST_F(MysqlOutboxTest, RemovesWhatNobodyHasLockedAndWaitsForNoLock) {
+  append("a", 4);
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  ASSERT_TRUE((*lease)->mark_processed(std::vector<std::uint64_t>{1, 2, 3, 4}, soon()));
+  database_.run("UPDATE outbox SET processed_at = '2020-01-01 00:00:00'");
+  const base::UtcTime limit = *base::parse_utc("2020-01-02T00:00:00Z");
+  {
+    const auto other = adapters::mysql::Connection::open(database_.address(), database_.address().database,
+                                                         adapters::mysql::Isolation::kReadCommitted, soon());
+    ASSERT_TRUE(other);
+    ASSERT_TRUE((*other)->command("START TRANSACTION", soon()));
+    ASSERT_TRUE((*other)->query(
+        "SELECT id FROM outbox WHERE id = 2 FOR UPDATE", {},
+        [](adapters::mysql::Row) { return base::Result<void>(); }, soon()));
+    EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 3u);
+    EXPECT_EQ(database_.value("SELECT GROUP_CONCAT(id) FROM outbox"), "2");
+    EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 0u);
+  }
+  EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 1u);
+}
+
+TEST_F(MysqlOutboxTest, SaysWhyItCannotRemoveAndGoesOnDelivering) {
+  append("a", 3);
+  const auto lease = outbox_.acquire(0, soon());
+  ASSERT_TRUE(lease);
+  ASSERT_TRUE((*lease)->mark_processed(std::vector<std::uint64_t>{1, 2}, soon()));
+  database_.run("UPDATE outbox SET processed_at = '2020-01-01 00:00:00' WHERE id <= 2");
+  database_.run("CREATE TABLE audit (event BIGINT UNSIGNED, FOREIGN KEY (event) REFERENCES outbox (id))");
+  database_.run("INSERT INTO audit VALUES (2)");
+  const base::UtcTime limit = *base::parse_utc("2020-01-02T00:00:00Z");
+  const auto removed = outbox_.remove_processed(limit, 100, soon());
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().kind, base::ErrorKind::kConflict);
+  EXPECT_EQ(removed.error().vendor_code, 1451);
+  // Nothing half done, no lock left behind, and the lease is as it was.
+  EXPECT_EQ(database_.value("SELECT COUNT(*) FROM outbox"), "3");
+  EXPECT_TRUE((*lease)->mark_processed(std::vector<std::uint64_t>{3}, soon()));
+  database_.run("DROP TABLE audit");
+  EXPECT_EQ(outbox_.remove_processed(limit, 100, soon()).value(), 2u);
 }
 
 TEST_F(MysqlOutboxTest, ReadsTheWaitingRowsByTheirIndexWithoutSorting) {
@@ -343,7 +385,7 @@ TEST_F(MysqlOutboxTest, LetsShardsWritersAndTheRemovalMeetWithoutADeadlock) {
         const auto marked = (*lease)->mark_processed(ids(*rows), soon());
         ASSERT_TRUE(marked) << marked.error().message;
         // All of them remove, though in the relay only shard 0 does.
-        const auto some = (*lease)->remove_processed(*base::parse_utc("2100-01-01T00:00:00Z"), 20, soon());
+        const auto some = sharded.remove_processed(*base::parse_utc("2100-01-01T00:00:00Z"), 20, soon());
         ASSERT_TRUE(some) << some.error().message;
         removed += *some;
         const std::lock_guard lock(mutex);

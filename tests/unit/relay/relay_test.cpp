@@ -11,6 +11,7 @@
 
 #include "adapters/memory/memory_event_log.h"
 #include "adapters/system/system_clock.h"
+#include "relay/outbox_cleaner.h"
 #include "support/memory_pipeline.h"
 
 namespace millrace::relay {
@@ -250,12 +251,41 @@ TEST_F(RelayTest, RefusesATopicMadeAnewWhileEventsMayBeOnTheirWayUntilAPersonAcc
   EXPECT_NE(refused.error().message.find("relay.accept_topic = second"), std::string::npos)
       << refused.error().message;
   EXPECT_EQ(outbox_.waiting(), 5u);
-  options_.accepted_incarnation = "second";
+  options_.accepted_topic_id = "second";
   EXPECT_TRUE(relay_all());
   // From now on it is the topic.
-  options_.accepted_incarnation.clear();
+  options_.accepted_topic_id.clear();
   add(5);
   EXPECT_TRUE(relay_all());
+}
+
+TEST_F(RelayTest, DeliversWhileProcessedRowsCannotBeRemoved) {
+  outbox_.fail_removals(base::Error{base::ErrorKind::kUnavailable, "Lock wait timeout exceeded", 1205});
+  CleanerOptions cleaning;
+  cleaning.retention = 0ms;
+  cleaning.interval = cleaning.retry_max = 1ms;
+  OutboxCleaner cleaner(outbox_, clock_, cleaning);
+  base::StopSignal stop;
+  std::thread cleans([&] { cleaner.run(stop); });
+  add(20);
+  // Answers that come later leave rows in flight over many steps.
+  log_.answer(false);
+  std::uint64_t sent_again = 0;
+  EXPECT_TRUE(relay_until([&](const Stats& stats) {
+    if (log_.most_unanswered() == 20 && cleaner.stats().failures > 2) log_.answer(true);
+    sent_again = stats.events_sent_again;
+    return outbox_.waiting() == 0 && cleaner.stats().failures > 5;
+  }));
+  EXPECT_EQ(sent_again, 0u);
+  EXPECT_EQ(outbox_.rows(), 20u);
+  // What held it up is over.
+  outbox_.fail_removals({});
+  const Deadline deadline = soon();
+  while (outbox_.rows() > 0 && !deadline.passed()) stop.wait_for(1ms);
+  EXPECT_EQ(outbox_.rows(), 0u);
+  stop.request();
+  cleans.join();
+  EXPECT_EQ(cleaner.stats().rows_removed, 20u);
 }
 
 TEST_F(RelayTest, CountsWhatItSendsAgain) {

@@ -1,7 +1,8 @@
-#include "app/pipeline.h"
+#include "app/wiring/pipeline.h"
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "app/event_log.h"
@@ -34,13 +35,12 @@ base::Deadline soon() {
 relay::Options relay_options(const Settings& settings, bool rebuilds) {
   relay::Options options;
   options.shards = static_cast<std::int32_t>(settings.relay_shards);
-  options.accepted_incarnation = settings.relay_accept_topic;
+  options.accepted_topic_id = settings.relay_accept_topic;
   options.accepts_new_topics = rebuilds;
   options.partitions = static_cast<std::int32_t>(settings.event_log_partitions);
   options.batch_rows_max = static_cast<std::size_t>(settings.relay_batch_size);
   options.poll_interval_min = settings.relay_poll_interval_min;
   options.poll_interval_max = settings.relay_poll_interval;
-  options.retention = settings.relay_retention;
   return options;
 }
 
@@ -75,75 +75,146 @@ sink::Options sink_options(const Settings& settings) {
 }
 
 base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Neighbours& neighbours,
-                                                        std::function<void(const base::Error&)> on_refusal,
-                                                        Stages stages, bool held) {
+                                                        telemetry::Registry& registry, Stages stages,
+                                                        bool held) {
   std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
+  made->runs_ = stages;
+  MILLRACE_TRY_ASSIGN(const auto shards, own_shards(settings));
   MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
   made->log_ = std::move(opened.log);
   made->log_inspector_ = std::move(opened.inspector);
-  const auto relaying = relay_options(settings, stages.rebuilds);
-  const auto transforming = transform_options(settings);
-  const auto sinking = sink_options(settings);
   // The log in this process is there, or never will be; a cluster may come later than we do.
   if (settings.event_log_kind == "embedded") {
     MILLRACE_TRY(made->make_topics());
     made->has_topics_ = true;
   }
-
-  made->tables_ = std::make_unique<sink::WarehouseTables>(*neighbours.warehouse);
-  MILLRACE_TRY_ASSIGN(const auto shards, own_shards(settings));
-  for (const std::int32_t shard : shards) {
-    auto own = relaying;
-    own.shard = shard;
-    made->relays_.push_back(
-        std::make_unique<relay::Relay>(*neighbours.outbox, *made->log_, neighbours.clock, std::move(own)));
-  }
-  made->transformer_ = std::make_unique<transform::Transformer>(*made->log_, neighbours.clock, transforming);
-  made->sink_ = std::make_unique<sink::Sink>(*made->log_, *made->tables_, neighbours.clock, sinking);
-  made->purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*neighbours.warehouse);
-  made->purger_ =
-      std::make_unique<purge::Purger>(*made->purge_tables_, neighbours.clock, purge_options(settings));
-  const auto run = [&](auto& stage) {
-    made->threads_.emplace_back([&stage, pipeline = made.get(), on_refusal] {
-      if (!pipeline->wait_for_topics()) return;
-      if (const auto ended = stage.run(pipeline->stop_); !ended) on_refusal(ended.error());
-    });
-  };
-  made->control_ = stages.control;
+  made->make_stages(registry, stages.rebuilds, shards);
   made->hold(held);
-  if (!made->has_topics_)
-    made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
-      if (const auto there = pipeline->make_topics_in_time(); !there) on_refusal(there.error());
-    });
-  if (stages.relay)
-    for (const auto& relay : made->relays_) run(*relay);
-  if (stages.transform) run(*made->transformer_);
-  if (stages.sink) {
-    made->threads_.emplace_back([pipeline = made.get(), on_refusal] {
-      if (!pipeline->wait_for_topics()) return;
-      const auto run_sink = [pipeline](const base::StopSignal& stop) { return pipeline->run_sink(stop); };
-      const auto ended =
-          pipeline->control_ != nullptr ? pipeline->control_->run(run_sink) : run_sink(pipeline->stop_);
-      if (!ended) on_refusal(ended.error());
-    });
-    run(*made->purger_);
-    made->threads_.emplace_back([pipeline = made.get()] {
-      if (pipeline->wait_for_topics()) pipeline->trim_old_events();
-    });
-  }
+  made->start_stages();
   return made;
 }
 
-Pipeline::~Pipeline() {
-  stop();
+void Pipeline::make_stages(telemetry::Registry& registry, bool rebuilds,
+                           const std::vector<std::int32_t>& shards) {
+  relay_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "relay");
+  transform_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "transform");
+  sink_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "sink");
+  tables_ = std::make_unique<sink::WarehouseTables>(*neighbours_.warehouse);
+  for (const std::int32_t shard : shards) {
+    auto own = relay_options(settings_, rebuilds);
+    own.shard = shard;
+    relays_.push_back(
+        std::make_unique<relay::Relay>(*neighbours_.outbox, *relay_log_, neighbours_.clock, std::move(own)));
+  }
+  relay::CleanerOptions cleaning;
+  cleaning.retention = settings_.relay_retention;
+  cleaner_ = std::make_unique<relay::OutboxCleaner>(*neighbours_.outbox, neighbours_.clock, cleaning);
+  transformer_ = std::make_unique<transform::Transformer>(*transform_log_, neighbours_.clock,
+                                                          transform_options(settings_));
+  auto sinking = sink_options(settings_);
+  sinking.metrics = {
+      registry.histogram("millrace_change_freshness_seconds"), registry.histogram("millrace_sink_batch_rows"),
+      registry.histogram("millrace_sink_insert_duration_seconds", {{"table", "orders_analytics"}}),
+      registry.histogram("millrace_sink_insert_duration_seconds", {{"table", "rollups"}})};
+  sink_ = std::make_unique<sink::Sink>(*sink_log_, *tables_, neighbours_.clock, sinking);
+  purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*neighbours_.warehouse);
+  purger_ = std::make_unique<purge::Purger>(*purge_tables_, neighbours_.clock, purge_options(settings_));
 }
 
-void Pipeline::stop() {
+/// Once the topics are there.
+void Pipeline::run(std::string stage, StageRunner::Work work, const base::StageHealth* health) {
+  const auto when_topics_are_there = [this, work = std::move(work)](const base::StopSignal& stop) {
+    while (!has_topics_)
+      if (stop.wait_for(kTopicsPoll)) return base::Result<void>();
+    return work(stop);
+  };
+  runners_.push_back(std::make_unique<StageRunner>(std::move(stage), when_topics_are_there, health));
+}
+
+void Pipeline::start_stages() {
+  if (!has_topics_)
+    runners_.push_back(std::make_unique<StageRunner>(
+        "topics", [this](const base::StopSignal& stop) { return make_topics_in_time(stop); },
+        &topics_health_));
+  if (runs_.relay) {
+    for (const auto& relay : relays_)
+      run(
+          relays_.size() == 1 ? "relay" : fmt::format("relay-{}", relay->shard()),
+          [&relay = *relay](const base::StopSignal& stop) { return relay.run(stop); },
+          &relay->stats().health);
+    run("outbox-cleanup", [this](const base::StopSignal& stop) {
+      cleaner_->run(stop);
+      return base::Result<void>();
+    });
+  }
+  if (runs_.transform)
+    run(
+        "transform", [this](const base::StopSignal& stop) { return transformer_->run(stop); },
+        &transformer_->stats().health);
+  if (!runs_.sink) return;
+  run(
+      "sink",
+      [this](const base::StopSignal& stop) {
+        if (runs_.control == nullptr) return run_sink(stop);
+        return runs_.control->run([this](const base::StopSignal& turn) { return run_sink(turn); });
+      },
+      &sink_->stats().health);
+  run("purge", [this](const base::StopSignal& stop) { return purger_->run(stop); });
+  run("log-cleanup", [this](const base::StopSignal& stop) {
+    trim_old_events(stop);
+    return base::Result<void>();
+  });
+}
+
+Pipeline::~Pipeline() {
+  stop(base::Deadline::in(std::chrono::milliseconds(0)));
+}
+
+bool Pipeline::stop(base::Deadline deadline) {
   stop_.request();
-  if (control_ != nullptr) control_->stop();
+  for (const auto& runner : runners_) runner->request_stop();
+  if (runs_.control != nullptr) runs_.control->stop();
   wake();
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  bool all_ended = true;
+  for (const auto& runner : runners_) {
+    if (runner->wait_for_end(deadline)) continue;
+    all_ended = false;
+    spdlog::warn("the {} stage has not ended yet: a system that it uses does not answer",
+                 runner->status().stage);
+  }
+  return all_ended;
+}
+
+std::vector<StageStatus> Pipeline::stages() const {
+  std::vector<StageStatus> statuses;
+  for (const auto& runner : runners_) {
+    StageStatus status = runner->status();
+    if (!has_topics_ && status.stage != "topics" && status.state == StageState::kRunning) {
+      status.state = StageState::kWaiting;
+      status.reason = "waiting for the event log's topics";
+    }
+    // Once the topics are there, that stage is done.
+    if (status.state != StageState::kEnded) statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+std::vector<LogStage> all_log_stages() {
+  const transform::Options transforming;
+  const sink::Options sinking;
+  return {{"transform", transforming.group, transforming.input_topic},
+          {"sink", sinking.group, sinking.topic}};
+}
+
+std::vector<LogStage> Pipeline::log_stages() const {
+  std::vector<LogStage> stages = all_log_stages();
+  std::erase_if(stages, [this](const LogStage& stage) {
+    return stage.stage == "sink" ? !runs_.sink : !runs_.transform;
+  });
+  for (LogStage& stage : stages)
+    if (stage.stage == "sink")
+      stage.is_paused = [this] { return held_ || (runs_.control != nullptr && runs_.control->rests()); };
+  return stages;
 }
 
 void Pipeline::wake() {
@@ -178,10 +249,10 @@ base::Result<void> Pipeline::make_topics() {
 }
 
 /// As soon as the log lets us, for as long as it takes. Errors: what no wait mends.
-base::Result<void> Pipeline::make_topics_in_time() {
+base::Result<void> Pipeline::make_topics_in_time(const base::StopSignal& stop) {
   base::Backoff backoff(kStartPauseFirst, kStartPauseLongest);
-  base::OutageNotes outage(kStartReminder);
-  while (!stop_.requested()) {
+  base::OutageNotes outage(kStartReminder, &topics_health_);
+  while (!stop.requested()) {
     auto made = make_topics();
     if (made) {
       if (const auto lasted = outage.over())
@@ -194,15 +265,9 @@ base::Result<void> Pipeline::make_topics_in_time() {
     if (outage.worth_a_line(made.error()))
       spdlog::warn("waiting for the event log ({} s so far): {}", outage.lasting().count(),
                    made.error().message);
-    stop_.wait_for(backoff.next());
+    stop.wait_for(backoff.next());
   }
   return {};
-}
-
-bool Pipeline::wait_for_topics() {
-  while (!has_topics_ && !stop_.wait_for(kTopicsPoll)) {
-  }
-  return has_topics_;
 }
 
 base::Result<void> Pipeline::run_sink(const base::StopSignal& stop) {
@@ -250,9 +315,11 @@ base::Result<Lag> Pipeline::log_lag(base::Deadline deadline) {
 
 bool Pipeline::drain(base::Deadline deadline) {
   if (!has_topics_) return false;  // nothing can leave the outbox, or be asked
+  if (std::ranges::any_of(stages(), [](const auto& status) { return status.state == StageState::kFailed; }))
+    return false;
   // A sink that was told to rest loads nothing, however long one waits.
   const auto left = [this](const Lag& lag) {
-    return lag.total() - (control_ != nullptr && control_->rests() ? lag.rows : 0);
+    return lag.total() - (runs_.control != nullptr && runs_.control->rests() ? lag.rows : 0);
   };
   for (;;) {
     // Twice in a row: an event may have been on its way between two of the three counts.
@@ -265,7 +332,7 @@ bool Pipeline::drain(base::Deadline deadline) {
 
 /// Removes events that are older than the retention, that every stage has passed, and that no window looks
 /// back to.
-void Pipeline::trim_old_events() {
+void Pipeline::trim_old_events(const base::StopSignal& stop) {
   const transform::Options transforming;
   const sink::Options sinking;
   const auto trim = [&](const std::string& group, const std::string& topic,
@@ -299,7 +366,7 @@ void Pipeline::trim_old_events() {
       spdlog::warn("trimming the log: {}", done.error().message);
     if (auto done = trim(sinking.group, sinking.topic, sink::needed_from); !done)
       spdlog::warn("trimming the log: {}", done.error().message);
-  } while (!stop_.wait_for(kTrimInterval));
+  } while (!stop.wait_for(kTrimInterval));
 }
 
 }  // namespace millrace::app

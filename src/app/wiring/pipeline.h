@@ -4,17 +4,21 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "app/neighbours.h"
 #include "app/settings.h"
+#include "app/wiring/delivery_monitor.h"
+#include "app/wiring/instrumented_log.h"
+#include "app/wiring/stage_runner.h"
 #include "base/stop.h"
 #include "connect/control.h"
 #include "ports/log_inspector.h"
 #include "purge/purge.h"
+#include "relay/outbox_cleaner.h"
 #include "relay/relay.h"
 #include "sink/sink.h"
+#include "telemetry/registry.h"
 #include "transform/transformer.h"
 
 namespace millrace::app {
@@ -39,23 +43,36 @@ struct Stages {
   bool rebuilds = false;                ///< The warehouse is about to be loaded anew.
 };
 
-/// Starts its threads when made and joins them when stopped or destroyed. Where the log is a cluster that is
-/// away, the stages begin when it is there; the outbox keeps what is accepted until then.
+/// What the transformer and the sink read from the event log, wherever they run.
+[[nodiscard]] std::vector<LogStage> all_log_stages();
+
+/// Starts its stages when made and ends them when stopped or destroyed. Where the log is a cluster that is
+/// away, the stages begin when it is there; the outbox keeps what is accepted until then. A stage that fails
+/// is tried again now and then (StageRunner): it ends neither the others nor the process.
 class Pipeline {
  public:
-  /// `on_refusal` is called (once a stage, on its thread) when a stage refuses to go on. `held`: as if `hold`
-  /// was called first. Errors: kInvalid (settings of the log), and of the embedded log all of its own.
-  [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(
-      const Settings& settings, Neighbours& neighbours, std::function<void(const base::Error&)> on_refusal,
-      Stages stages = {}, bool held = false);
+  /// `held`: as if `hold` was called first. Errors: kInvalid (settings of the log), and of the embedded log
+  /// all of its own.
+  [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(const Settings& settings,
+                                                                     Neighbours& neighbours,
+                                                                     telemetry::Registry& registry,
+                                                                     Stages stages = {}, bool held = false);
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
   void wake();
   /// Waits until everything that is committed is loaded, or the deadline; true if it is.
+  /// Not while a stage has failed.
   bool drain(base::Deadline deadline);
-  void stop();
+  /// True if all stages have ended by the deadline. The destructor waits for those that have not.
+  bool stop(base::Deadline deadline);
+
+  /// Of the stages that run here.
+  [[nodiscard]] std::vector<StageStatus> stages() const;
+  /// What the stages that run here read from the log.
+  [[nodiscard]] std::vector<LogStage> log_stages() const;
+  [[nodiscard]] bool runs_relay() const { return runs_.relay; }
 
   /// While a job holds the pipeline the purge rests, no row is removed from the log, and a sink that refuses
   /// to go on waits instead: a rebuild gives it tables that it can go on with. Any thread.
@@ -72,6 +89,7 @@ class Pipeline {
   [[nodiscard]] std::vector<const relay::Stats*> relay_stats() const;
   [[nodiscard]] const transform::Stats& transform_stats() const { return transformer_->stats(); }
   [[nodiscard]] const sink::Stats& sink_stats() const { return sink_->stats(); }
+  [[nodiscard]] const relay::CleanerStats& cleaner_stats() const { return cleaner_->stats(); }
   [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
   [[nodiscard]] ports::EventLog& log() { return *log_; }
   [[nodiscard]] ports::LogInspector& log_inspector() { return *log_inspector_; }
@@ -79,10 +97,12 @@ class Pipeline {
 
  private:
   Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}
+  void make_stages(telemetry::Registry& registry, bool rebuilds, const std::vector<std::int32_t>& shards);
+  void start_stages();
+  void run(std::string stage, StageRunner::Work work, const base::StageHealth* health = nullptr);
   [[nodiscard]] base::Result<void> make_topics();
-  [[nodiscard]] base::Result<void> make_topics_in_time();
-  [[nodiscard]] bool wait_for_topics();
-  void trim_old_events();
+  [[nodiscard]] base::Result<void> make_topics_in_time(const base::StopSignal& stop);
+  void trim_old_events(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> run_sink(const base::StopSignal& stop);
   [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
                                                    base::Deadline deadline);
@@ -91,17 +111,22 @@ class Pipeline {
   Neighbours& neighbours_;
   std::unique_ptr<ports::EventLog> log_;
   std::unique_ptr<ports::LogInspector> log_inspector_;
+  std::unique_ptr<InstrumentedLog> relay_log_;  // the same log, measured for each stage
+  std::unique_ptr<InstrumentedLog> transform_log_;
+  std::unique_ptr<InstrumentedLog> sink_log_;
   std::unique_ptr<sink::WarehouseTables> tables_;
   std::vector<std::unique_ptr<relay::Relay>> relays_;  // one a shard
+  std::unique_ptr<relay::OutboxCleaner> cleaner_;
   std::unique_ptr<transform::Transformer> transformer_;
   std::unique_ptr<sink::Sink> sink_;
   std::unique_ptr<purge::WarehousePurgeTables> purge_tables_;
   std::unique_ptr<purge::Purger> purger_;
-  connect::Control* control_ = nullptr;
+  Stages runs_;
   std::atomic<bool> held_ = false;
   std::atomic<bool> has_topics_ = false;
   base::StopSignal stop_;
-  std::vector<std::thread> threads_;
+  base::StageHealth topics_health_;
+  std::vector<std::unique_ptr<StageRunner>> runners_;  // destroyed first
 };
 
 }  // namespace millrace::app

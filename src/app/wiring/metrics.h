@@ -1,0 +1,21 @@
+// What GET /metrics shows of a process's stages and tasks. Names: telemetry/definitions.h.
+#pragma once
+
+#include "app/verify_schedule.h"
+#include "app/wiring/delivery_monitor.h"
+#include "app/wiring/pipeline.h"
+#include "letters/open_letters.h"
+#include "telemetry/registry.h"
+
+namespace millrace::app {
+
+// Each adds collectors, which ask at every scrape; those that ask a system which does not answer within a
+// second give no sample. What they are given must outlive the registry's last scrape.
+
+void add_build_info(telemetry::Registry& registry);
+void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, const Stages& stages);
+void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& delivery);
+void add_dead_letter_metrics(telemetry::Registry& registry, letters::OpenLetters& open_letters);
+void add_verify_metrics(telemetry::Registry& registry, const VerifySchedule& verify);
+
+}  // namespace millrace::app
