@@ -267,9 +267,9 @@ class Load {
   std::atomic<std::uint64_t> next_ticket_{0};
   std::atomic<bool> all_sent_{false};
   std::mutex mutex_;
-  LoadReport report_;                                                // guarded by mutex_
-  std::vector<double> accept_ms_;                                    // guarded by mutex_
-  std::vector<double> visible_ms_;                                   // guarded by mutex_
+  LoadReport report_;                    // guarded by mutex_
+  std::vector<double> accept_ms_;        // guarded by mutex_
+  std::vector<double> visible_ms_;       // guarded by mutex_
   std::optional<VisibleOrders> unseen_;  // guarded by mutex_; made before the threads, and only to watch
   std::deque<std::pair<Clock::time_point, std::string>> to_delete_;  // guarded by mutex_
 };

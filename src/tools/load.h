@@ -45,8 +45,9 @@ struct LoadReport {
 };
 
 /// Sends orders of random users and products. With `watch` it also measures how long after its answer an
-/// order is counted in analytics.order_status_mv, by the number of orders there (see VisibleOrders); nobody else
-/// may make or delete orders meanwhile. Errors: kUnavailable (no catalogue, no users), kInvalid (options).
+/// order is counted in analytics.order_status_mv, by the number of orders there (see VisibleOrders); nobody
+/// else may make or delete orders meanwhile. Errors: kUnavailable (no catalogue, no users), kInvalid
+/// (options).
 [[nodiscard]] base::Result<LoadReport> run_load(ports::HttpClient& client, ports::Warehouse* watch,
                                                 const LoadOptions& options, const base::StopSignal& stop);
 

@@ -9,9 +9,9 @@
 
 namespace millrace::tools {
 
-/// Orders and deletions are taken to become visible in the order of their answers, so the views' count says how
-/// many of them are there. A deletion takes its order off the count again; without it the count would stay behind
-/// the number of orders made, by one for each deletion. One caller at a time.
+/// Orders and deletions are taken to become visible in the order of their answers, so the views' count says
+/// how many of them are there. A deletion takes its order off the count again; without it the count would
+/// stay behind the number of orders made, by one for each deletion. One caller at a time.
 class VisibleOrders {
  public:
   using Clock = std::chrono::steady_clock;
@@ -24,10 +24,11 @@ class VisibleOrders {
   void on_created(Clock::time_point answered) { add({.by = 1, .answered = answered}); }
   void on_deleted() { add({.by = -1, .answered = {}}); }
 
-  /// The views counted `counted` orders at `now`. Returns the time from the answer to `now`, in milliseconds, of
-  /// each order that is visible by this for the first time. Where an order and a later deletion cancel each other
-  /// out, neither is taken to be visible before more comes, unless `is_all`: nothing more will.
-  [[nodiscard]] std::vector<double> on_count(std::uint64_t counted, Clock::time_point now, bool is_all = false);
+  /// The views counted `counted` orders at `now`. Returns the time from the answer to `now`, in milliseconds,
+  /// of each order that is visible by this for the first time. Where an order and a later deletion cancel
+  /// each other out, neither is taken to be visible before more comes, unless `is_all`: nothing more will.
+  [[nodiscard]] std::vector<double> on_count(std::uint64_t counted, Clock::time_point now,
+                                             bool is_all = false);
 
   /// Orders that are not yet visible. Constant time.
   [[nodiscard]] std::size_t waiting() const { return waiting_; }

@@ -64,8 +64,8 @@ class Shop final : public ports::HttpClient, public ports::Warehouse {
  private:
   static constexpr std::size_t kBefore = 7;
   std::mutex mutex_;
-  std::size_t made_ = 0;            // guarded by mutex_
-  std::set<std::string> orders_;    // guarded by mutex_
+  std::size_t made_ = 0;          // guarded by mutex_
+  std::set<std::string> orders_;  // guarded by mutex_
 };
 
 TEST(Load, SeesEveryOrderThoughManyAreDeletedAgain) {
