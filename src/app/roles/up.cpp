@@ -284,10 +284,9 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
       },
       [&] { pipeline->wake(); });
   VerifySchedule verify(settings, *neighbours);
-  letters::OpenLetters open_letters(pipeline->log(), *neighbours->letter_book);
   add_pipeline_metrics(registry, *pipeline, stages);
   add_delivery_metrics(registry, delivery);
-  add_dead_letter_metrics(registry, open_letters);
+  add_dead_letter_metrics(registry, letters);
   add_verify_metrics(registry, verify);
   inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
                             neighbours->clock);

@@ -129,12 +129,12 @@ void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& 
   });
 }
 
-void add_dead_letter_metrics(telemetry::Registry& registry, letters::OpenLetters& open_letters) {
-  registry.add_collector([&open_letters] {
+void add_dead_letter_metrics(telemetry::Registry& registry, letters::Letters& letters) {
+  registry.add_collector([&letters] {
     Samples all;
-    if (const auto open = open_letters.count(base::Deadline::in(kAskTimeout)))
-      for (const auto& [topic, letters] : *open)
-        all.push_back({"millrace_dead_letters_open", number(letters), {{"topic", topic}}});
+    if (const auto open = letters.open_counts(base::Deadline::in(kAskTimeout)))
+      for (const auto& [topic, count] : *open)
+        all.push_back({"millrace_dead_letters_open", number(count), {{"topic", topic}}});
     return all;
   });
 }
