@@ -33,8 +33,8 @@
 #include "adapters/mysql/migrations.h"
 #include "base/text.h"
 #include "ports/record_headers.h"
-#include "supervise/private_kafka.h"
-#include "supervise/private_mariadb.h"
+#include "supervise/embedded_kafka.h"
+#include "supervise/embedded_mariadb.h"
 #include "support/free_port.h"
 #include "support/temporary_directory.h"
 
@@ -283,19 +283,19 @@ void run(int argc, char** argv) {
   const int seconds = std::stoi(flag(argc, argv, "--seconds", "30"));
   const support::TemporaryDirectory directory;
 
-  supervise::PrivateKafkaOptions kafka_options;
+  supervise::EmbeddedKafkaOptions kafka_options;
   kafka_options.directory = directory.path() / "kafka";
   kafka_options.nodes.clear();
   for (int node = 0; node < 3; ++node)
     kafka_options.nodes.push_back({support::free_port(), support::free_port()});
-  supervise::PrivateKafka kafka(kafka_options);
+  supervise::EmbeddedKafka kafka(kafka_options);
   must(kafka.start(soon()));
-  supervise::PrivateMariadbOptions mariadb_options;
+  supervise::EmbeddedMariadbOptions mariadb_options;
   mariadb_options.directory = directory.path() / "mysql";
   mariadb_options.port = support::free_port();
   mariadb_options.password = kPassword;
   mariadb_options.buffer_pool_bytes = std::uint64_t{512} << 20u;
-  supervise::PrivateMariadb mariadb(mariadb_options);
+  supervise::EmbeddedMariadb mariadb(mariadb_options);
   must(mariadb.start(soon()));
   const std::string url =
       fmt::format("mysql://admin:{}@127.0.0.1:{}/ecommerce", kPassword, mariadb_options.port);

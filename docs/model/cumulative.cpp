@@ -1,8 +1,8 @@
 // The alternative: each aggregate row holds the partition's RUNNING SUM and the offset it is true for.
-//   cube: ReplacingMergeTree(upto) ORDER BY (aggregate key, source_partition); reader: sum over partitions of
+//   cube: ReplacingMergeTree(as_of_offset) ORDER BY (aggregate key, source_partition); reader: sum over partitions of
 //   the newest row. batch: take records X..Y (any Y), read the newest rows of the touched keys, and write,
-//   for each key with upto < Y,
-//          sum + (deltas of that key in upto..Y), upto = Y.   One part per table, in any order, any of them
+//   for each key with as_of_offset < Y,
+//          sum + (deltas of that key in as_of_offset..Y), as_of_offset = Y.   One part per table, in any order, any of them
 //          may be lost.
 // A row (key, partition, Y) can only have one value, F(log[0..Y)), so repeats, zombies and half inserts are
 // harmless: no token, no KILL, no intent, no fence, no reconcile. A request may vanish at any moment (engine
@@ -31,7 +31,7 @@ struct Cfg {
 };
 enum Pc : uint8_t { UNUSED, INIT, READ, SEND, WAIT, COMMIT, IDLE, DEAD };
 struct Row {
-  uint8_t upto;
+  uint8_t as_of_offset;
   int8_t sum;
 };
 struct Task {
@@ -119,7 +119,7 @@ static void next(const S& s, E emit) {
           break;
         }
         case READ: {
-          if (c.stale_read && s.cube[p][a.rd].upto) {
+          if (c.stale_read && s.cube[p][a.rd].as_of_offset) {
             S u = s;
             Task& z = u.t[p][g];
             z.row[a.rd] = {0, 0};
@@ -153,7 +153,7 @@ static void next(const S& s, E emit) {
                 int sum = o.sum;
                 bool touch = false;
                 for (int j = a.x; j < a.y; j++)
-                  if (c.no_skip || j >= o.upto) {
+                  if (c.no_skip || j >= o.as_of_offset) {
                     int d[K];
                     L.delta(j, c.dedup_w, d, a.lo);
                     bool hit = L.r[j].before_key == k || L.r[j].after_key == k;
@@ -259,9 +259,9 @@ static void next(const S& s, E emit) {
           else if (int k = tb - 1; q.has >> k & 1) {
             Row n = q.row[k];
             Row& o = t.cube[p][k];
-            if (n.upto > o.upto || c.no_version)
+            if (n.as_of_offset > o.as_of_offset || c.no_version)
               o = n;
-            else if (n.upto == o.upto && n.sum != o.sum)
+            else if (n.as_of_offset == o.as_of_offset && n.sum != o.sum)
               t.clash = 1;
           }
           if (tb == 0 && c.pos_early) t.pos[p] = std::max(t.pos[p], q.y);
@@ -329,10 +329,10 @@ static const char* inv(const S& s) {
     for (int k = 0; k < K; k++) {
       Row r = s.cube[p][k];
       int f[K];
-      c.log[p].truth(f, r.upto);  // in EVERY state, not only at rest
+      c.log[p].truth(f, r.as_of_offset);  // in EVERY state, not only at rest
       if (r.sum != f[k]) {
         snprintf(m, sizeof m, "cube key %s of p%d says %d up to %d, truth %d", k ? "SHIPPED" : "PENDING", p,
-                 r.sum, r.upto, f[k]);
+                 r.sum, r.as_of_offset, f[k]);
         return m;
       }
     }

@@ -39,9 +39,9 @@ struct Log {
     if (r[j].after_key >= 0) d[r[j].after_key] += r[j].amount;
   }
   // What the aggregates must be in the end: every distinct event once.
-  void truth(int (&d)[K], int upto = MAXN) const {
+  void truth(int (&d)[K], int as_of_offset = MAXN) const {
     d[0] = d[1] = 0;
-    for (int j = 0; j < n && j < upto; j++) {
+    for (int j = 0; j < n && j < as_of_offset; j++) {
       int x[K];
       delta(j, MAXN, x);
       d[0] += x[0];

@@ -42,7 +42,7 @@ struct Cfg {
 enum Name : uint8_t { LIVE, MADE, FRESH1, FRESH2, OLD };
 enum Phase : uint8_t { BEGIN, SNAPSHOT, FILL, CATCH_UP, EXCHANGE, DONE };
 struct Row {
-  uint8_t upto;
+  uint8_t as_of_offset;
   int8_t sum;
 };
 struct Insert {  // st: 0 none, 1 asked for, 2 begun in `table`, 3 done, 4 refused
@@ -101,11 +101,11 @@ static int in_snapshot(const S& s, int k) {
 
 static void put(S& s, int table, int gen, const Row (&row)[KEYS]) {
   for (int k = 0; k < KEYS; k++) {
-    if (!row[k].upto) continue;
+    if (!row[k].as_of_offset) continue;
     Row& o = s.cube[table][gen][k];
-    if (row[k].upto > o.upto)
+    if (row[k].as_of_offset > o.as_of_offset)
       o = row[k];
-    else if (row[k].upto == o.upto && row[k].sum != o.sum && (table == 1 || !s.exchanged))
+    else if (row[k].as_of_offset == o.as_of_offset && row[k].sum != o.sum && (table == 1 || !s.exchanged))
       s.clash = 1;
   }
 }
@@ -142,13 +142,13 @@ static void step_sink(const S& s, const Sink& a, int index, bool shadow, E emit)
         for (int k = 0; k < KEYS; k++) {
           const Row o = s.cube[table][a.gen][k];
           v.row[k] = {0, 0};
-          if (o.upto >= y) continue;
+          if (o.as_of_offset >= y) continue;
           bool touched = false;
           int sum = o.sum;
           for (int j = a.x; j < y; j++) {
             if (kLog[j].from != k && kLog[j].to != k) continue;
             if (delta(s, a.gen, j, k)) touched = true;
-            if (j >= o.upto) sum += delta(s, a.gen, j, k);
+            if (j >= o.as_of_offset) sum += delta(s, a.gen, j, k);
           }
           if (touched) v.row[k] = {(uint8_t)y, (int8_t)sum};
         }
@@ -399,12 +399,12 @@ static const char* inv(const S& s) {
   for (int gen = 0; gen < 2; gen++)
     for (int k = 0; k < KEYS; k++) {
       const Row r = s.cube[gen][gen][k];
-      if (!r.upto || (gen == 1 && !s.filled)) continue;
+      if (!r.as_of_offset || (gen == 1 && !s.filled)) continue;
       // A sink of generation 0 may look for its sums in R1, find none, and write into R0 if an exchange is
       // done twice just then. R0 is dropped: its sums need to be true until the first exchange only.
       if (gen == 0 && s.exchanged) continue;
       int sum = 0;
-      for (int j = gen ? s.noted : 0; j < r.upto; j++) sum += delta(s, gen, j, k);
+      for (int j = gen ? s.noted : 0; j < r.as_of_offset; j++) sum += delta(s, gen, j, k);
       if (r.sum != sum) return "a sum is not true for its offset";
     }
   if (!quiet(s)) return nullptr;

@@ -20,7 +20,7 @@ struct Task {  // pc: 1 reads the committed offset, 2 takes, 3 appends, 4 commit
   uint8_t pc, from, to, landed;
 };
 struct Sum {  // the running sum of one key: one for each event that is kept
-  uint8_t upto, sum;
+  uint8_t as_of_offset, sum;
 };
 struct Sink {  // pc: 0 reads the position, 1 reads the sum, 2 writes it, 3 writes the position
   uint8_t pc, x, y;
@@ -32,17 +32,17 @@ struct S {
   int8_t out[OUTMAX];
   Task t[GMAX + 1];
   Sink sink[SINKS];
-  uint8_t upto;
+  uint8_t as_of_offset;
   int8_t in;  // of the position row
   Sum sum;    // the newest
   uint8_t clash;
 };
 static Cfg c;
 
-// How many different events stand below `upto`.
-static int truth(const S& s, int upto) {
+// How many different events stand below `as_of_offset`.
+static int truth(const S& s, int as_of_offset) {
   int seen = 0;
-  for (int j = 0; j < upto; j++) seen |= 1 << s.out[j];
+  for (int j = 0; j < as_of_offset; j++) seen |= 1 << s.out[j];
   return __builtin_popcount(seen);
 }
 
@@ -114,11 +114,11 @@ static void next(const S& s, E emit) {
     const int first = c.position_early ? 3 : 2, second = c.position_early ? 2 : 3;
     switch (a.pc) {
       case 0:
-        for (int y = s.upto + 1; y <= s.len; y++) {
+        for (int y = s.as_of_offset + 1; y <= s.len; y++) {
           S u = s;
           Sink& v = u.sink[k];
-          v.pc = 1, v.x = s.upto, v.y = y, v.in = c.position_alone ? -1 : s.in;
-          emit(u, [=] { return mc::fmt("sink {} takes {}..{}", k, (int)s.upto, y); });
+          v.pc = 1, v.x = s.as_of_offset, v.y = y, v.in = c.position_alone ? -1 : s.in;
+          emit(u, [=] { return mc::fmt("sink {} takes {}..{}", k, (int)s.as_of_offset, y); });
         }
         break;
       case 1: {
@@ -126,28 +126,28 @@ static void next(const S& s, E emit) {
         for (int j = a.x; j < a.y; j++) {
           const bool fresh = s.out[j] > in;
           if (fresh) in = s.out[j];
-          if (j >= s.sum.upto && (fresh || c.keep_repeats)) sum++;
+          if (j >= s.sum.as_of_offset && (fresh || c.keep_repeats)) sum++;
         }
         b.in_y = in, b.pc = first;
-        b.sum = s.sum.upto >= a.y ? Sum{0, 0} : Sum{a.y, (uint8_t)sum};
+        b.sum = s.sum.as_of_offset >= a.y ? Sum{0, 0} : Sum{a.y, (uint8_t)sum};
         emit(t, [=] {
-          return mc::fmt("sink {} reads the sum {} up to {}", k, (int)s.sum.sum, (int)s.sum.upto);
+          return mc::fmt("sink {} reads the sum {} up to {}", k, (int)s.sum.sum, (int)s.sum.as_of_offset);
         });
         break;
       }
       case 2:
-        if (a.sum.upto > s.sum.upto)
+        if (a.sum.as_of_offset > s.sum.as_of_offset)
           t.sum = a.sum;
-        else if (a.sum.upto && a.sum.upto == s.sum.upto && a.sum.sum != s.sum.sum)
+        else if (a.sum.as_of_offset && a.sum.as_of_offset == s.sum.as_of_offset && a.sum.sum != s.sum.sum)
           t.clash = 1;
         b.pc = second;
         if (c.position_early) memset(&b, 0, sizeof b);
         emit(t, [=] {
-          return mc::fmt("sink {} writes the sum {} up to {}", k, (int)a.sum.sum, (int)a.sum.upto);
+          return mc::fmt("sink {} writes the sum {} up to {}", k, (int)a.sum.sum, (int)a.sum.as_of_offset);
         });
         break;
       default:
-        if (a.y > s.upto) t.upto = a.y, t.in = a.in_y;
+        if (a.y > s.as_of_offset) t.as_of_offset = a.y, t.in = a.in_y;
         if (c.position_early)
           b.pc = second;
         else
@@ -158,7 +158,7 @@ static void next(const S& s, E emit) {
 }
 
 static bool quiet(const S& s) {
-  if (s.committed != IN || s.upto != s.len) return false;
+  if (s.committed != IN || s.as_of_offset != s.len) return false;
   for (int g = 1; g <= s.gen; g++)
     if (s.t[g].pc == 3 || s.t[g].pc == 4) return false;
   return true;
@@ -172,7 +172,7 @@ static const char* inv(const S& s) {
     if (s.out[j] > in) in = s.out[j], kept |= 1 << in;
   }
   if (kept != landed) return "an event is taken for a repeat, but no copy of it is kept";
-  if (s.sum.sum != truth(s, s.sum.upto)) return "a sum is not true for its offset";
+  if (s.sum.sum != truth(s, s.sum.as_of_offset)) return "a sum is not true for its offset";
   if (s.committed && (landed & ((1 << s.committed) - 1)) != (1 << s.committed) - 1)
     return "committed, but not in the output";
   if (quiet(s) && s.sum.sum != IN) return "all is loaded, but the sum is not right";

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "api/dead_letter_shapes.h"
 #include "api/job_shapes.h"
-#include "api/letter_shapes.h"
 #include "api/log_routes.h"
 #include "api/pages.h"
 #include "api/problems.h"
@@ -25,14 +25,14 @@
 namespace millrace::api {
 namespace {
 
-constexpr std::uint32_t kOrdersOfUserOtherwise = 100;
-constexpr std::uint32_t kOrdersOfUserMost = 1'000;
-constexpr std::uint32_t kUsersOtherwise = 1'000;
-constexpr std::uint32_t kUsersMost = 10'000;
-constexpr std::uint32_t kLettersOtherwise = 100;
-constexpr std::uint32_t kLettersMost = 1'000;
-constexpr std::uint32_t kJobsOtherwise = 20;
-constexpr std::uint32_t kJobsMost = 1'000;
+constexpr std::uint32_t kOrdersOfUserDefault = 100;
+constexpr std::uint32_t kOrdersOfUserMax = 1'000;
+constexpr std::uint32_t kUsersDefault = 1'000;
+constexpr std::uint32_t kUsersMax = 10'000;
+constexpr std::uint32_t kDeadLettersDefault = 100;
+constexpr std::uint32_t kDeadLettersMax = 1'000;
+constexpr std::uint32_t kJobsDefault = 20;
+constexpr std::uint32_t kJobsMax = 1'000;
 constexpr std::size_t kAdminThreads = 1;
 constexpr std::size_t kAdminQueueMax = 32;
 constexpr std::size_t kLogThreads = 2;
@@ -197,14 +197,14 @@ class Api::Impl {
             [](const auto& stats) { return stats_json(stats); });
       case Route::kAnalyticsHealth:
         return analytics_health(call);
-      case Route::kLetters:
-        return list_letters(call);
-      case Route::kLetter:
-        return show_letter(call);
-      case Route::kReplayLetter:
-        return replay_letter(call);
-      case Route::kDropLetter:
-        return drop_letter(call);
+      case Route::kDeadLetters:
+        return list_dead_letters(call);
+      case Route::kDeadLetter:
+        return show_dead_letter(call);
+      case Route::kReplayDeadLetter:
+        return replay_dead_letter(call);
+      case Route::kDropDeadLetter:
+        return drop_dead_letter(call);
       case Route::kSubmitJob:
         return submit_job(call);
       case Route::kJobs:
@@ -310,7 +310,7 @@ class Api::Impl {
   void orders_of_user(const CallPointer& call) {
     auto id = parse_segment(call->argument, "a user id", domain::kIdLengthMax);
     if (!id) return call->fail(id.error());
-    const auto limit = parse_limit(call->request, kOrdersOfUserOtherwise, kOrdersOfUserMost);
+    const auto limit = parse_limit(call->request, kOrdersOfUserDefault, kOrdersOfUserMax);
     if (!limit) return call->fail(limit.error());
     read(
         store_pool_, call,
@@ -356,7 +356,7 @@ class Api::Impl {
         [](const auto& products) { return products_json(products); });
   }
   void users(const CallPointer& call) {
-    const auto limit = parse_limit(call->request, kUsersOtherwise, kUsersMost);
+    const auto limit = parse_limit(call->request, kUsersDefault, kUsersMax);
     if (!limit) return call->fail(limit.error());
     read(
         store_pool_, call, [this, count = *limit](base::Deadline d) { return store_.all_users(count, d); },
@@ -474,21 +474,20 @@ class Api::Impl {
   /// The same for one letter, the one that the path names.
   template <class Work>
   void with_letter(const CallPointer& call, Work work) {
-    auto id = letters::parse_letter_id(call->arguments[0], call->arguments[1], call->arguments[2]);
+    auto id = dead_letters::parse_dead_letter_id(call->arguments[0], call->arguments[1], call->arguments[2]);
     if (!id) return call->fail(id.error());
     with_letters(call, [id = std::move(*id), work = std::move(work)](
-                           letters::Letters& all, const std::string& admin, base::Deadline deadline) {
-      return work(all, id, admin, deadline);
-    });
+                           dead_letters::DeadLetters& all, const std::string& admin,
+                           base::Deadline deadline) { return work(all, id, admin, deadline); });
   }
-  void list_letters(const CallPointer& call) {
-    const auto limit = parse_limit(call->request, kLettersOtherwise, kLettersMost);
+  void list_dead_letters(const CallPointer& call) {
+    const auto limit = parse_limit(call->request, kDeadLettersDefault, kDeadLettersMax);
     if (!limit) return call->fail(limit.error());
     const auto handled_too = parse_flag(call->request, "all");
     if (!handled_too) return call->fail(handled_too.error());
     with_letters(
         call,
-        [call, count = *limit, all = *handled_too](letters::Letters& letters, const std::string&,
+        [call, count = *limit, all = *handled_too](dead_letters::DeadLetters& letters, const std::string&,
                                                    base::Deadline deadline) -> base::Result<std::string> {
           MILLRACE_TRY_ASSIGN(
               const auto list,
@@ -497,31 +496,31 @@ class Api::Impl {
                             .count_max = count,
                             .handled_too = all},
                            deadline));
-          return letters_json(list);
+          return dead_letters_json(list);
         });
   }
-  void show_letter(const CallPointer& call) {
+  void show_dead_letter(const CallPointer& call) {
     with_letter(call,
-                [](letters::Letters& all, const letters::LetterId& id, const std::string&,
+                [](dead_letters::DeadLetters& all, const dead_letters::DeadLetterId& id, const std::string&,
                    base::Deadline deadline) -> base::Result<std::string> {
                   MILLRACE_TRY_ASSIGN(const auto letter, all.find(id, deadline));
-                  return letter_json(letter);
+                  return dead_letter_json(letter);
                 });
   }
-  void replay_letter(const CallPointer& call) {
+  void replay_dead_letter(const CallPointer& call) {
     with_letter(call,
-                [call](letters::Letters& all, const letters::LetterId& id, const std::string& admin,
-                       base::Deadline deadline) -> base::Result<std::string> {
+                [call](dead_letters::DeadLetters& all, const dead_letters::DeadLetterId& id,
+                       const std::string& admin, base::Deadline deadline) -> base::Result<std::string> {
                   std::optional<std::string> corrected;
                   if (!base::trim(call->request.body).empty()) corrected = call->request.body;
                   MILLRACE_TRY_ASSIGN(const auto handled, all.replay(id, corrected, admin, deadline));
                   return handled_json(handled);
                 });
   }
-  void drop_letter(const CallPointer& call) {
+  void drop_dead_letter(const CallPointer& call) {
     with_letter(call,
-                [call](letters::Letters& all, const letters::LetterId& id, const std::string& admin,
-                       base::Deadline deadline) -> base::Result<std::string> {
+                [call](dead_letters::DeadLetters& all, const dead_letters::DeadLetterId& id,
+                       const std::string& admin, base::Deadline deadline) -> base::Result<std::string> {
                   const std::string reason(call->request.parameter("reason").value_or(""));
                   MILLRACE_TRY_ASSIGN(const auto handled, all.drop(id, reason, admin, deadline));
                   return handled_json(handled);
@@ -564,7 +563,7 @@ class Api::Impl {
     });
   }
   void list_jobs(const CallPointer& call) {
-    const auto limit = parse_limit(call->request, kJobsOtherwise, kJobsMost);
+    const auto limit = parse_limit(call->request, kJobsDefault, kJobsMax);
     if (!limit) return call->fail(limit.error());
     with_jobs(call, 200,
               [count = *limit](jobs::Desk& desk, base::Deadline deadline) -> base::Result<std::string> {

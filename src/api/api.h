@@ -9,9 +9,9 @@
 
 #include "analytics/analytics.h"
 #include "api/readiness.h"
+#include "dead_letters/dead_letters.h"
 #include "inspect/log_view.h"
 #include "jobs/desk.h"
-#include "letters/letters.h"
 #include "ordering/order_service.h"
 #include "ports/clock.h"
 #include "ports/http.h"
@@ -32,7 +32,7 @@ struct Options {
 
 /// What only a process that runs the pipeline has; without it these routes answer 503.
 struct PipelineParts {
-  letters::Letters* letters = nullptr;
+  dead_letters::DeadLetters* letters = nullptr;
   jobs::Desk* jobs = nullptr;
   inspect::LogView* log = nullptr;
   /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.

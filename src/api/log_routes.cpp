@@ -15,7 +15,7 @@ namespace millrace::api {
 namespace {
 
 constexpr std::chrono::milliseconds kTimeout{3'000};
-constexpr std::uint32_t kLastOtherwise = 20;
+constexpr std::uint32_t kLastDefault = 20;
 
 struct Answer {
   std::string body;
@@ -31,8 +31,8 @@ base::Result<std::int32_t> parse_partition(std::string_view text) {
 
 base::Result<Answer> messages(inspect::LogView& log, const ports::HttpRequest& request,
                               const std::string& topic, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const auto count, parse_count(request, "last", kLastOtherwise,
-                                                    static_cast<std::uint32_t>(inspect::kMessagesMost)));
+  MILLRACE_TRY_ASSIGN(const auto count, parse_count(request, "last", kLastDefault,
+                                                    static_cast<std::uint32_t>(inspect::kMessagesMax)));
   MILLRACE_TRY_ASSIGN(const bool as_text, parse_flag(request, "text"));
   std::optional<std::int32_t> partition;
   if (const auto text = request.parameter("partition"); text && !text->empty()) {

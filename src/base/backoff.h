@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <random>
 
-#include "base/runtime.h"
+#include "base/scheduler.h"
 
 namespace millrace::base {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/runtime.h"
+#include "base/scheduler.h"
 
 namespace millrace::base {
 

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <utility>
 
-#include "base/runtime.h"
+#include "base/scheduler.h"
 
 namespace millrace::base {
 
@@ -39,9 +39,9 @@ class StopSignal {
 };
 
 /// A bell between threads: `ring` wakes the sleeper, or makes its next sleep end at once. Thread-safe.
-class WakeBell {
+class WakeEvent {
  public:
-  void ring() {
+  void notify() {
     {
       const std::lock_guard lock(mutex_);
       rung_ = true;

@@ -14,8 +14,8 @@
 namespace millrace::connect {
 namespace {
 
-constexpr std::size_t kKeysMost = 200;
-constexpr std::size_t kTextBytesMost = 8'192;
+constexpr std::size_t kKeysMax = 200;
+constexpr std::size_t kTextBytesMax = 8'192;
 constexpr std::string_view kHidden = "[hidden]";  // as Kafka Connect prints a password
 constexpr std::array<std::string_view, 4> kStates = {"RUNNING", "PAUSED", "STOPPED", "DELETED"};
 // Kafka Connect takes a class by its full name, its simple name, and that without "Connector".
@@ -33,14 +33,14 @@ base::Result<std::string> text_of(std::string_view key, const boost::json::value
 }
 
 base::Result<Config> config_of(const boost::json::object& object) {
-  if (object.size() > kKeysMost)
-    return base::invalid(fmt::format("a configuration has at most {} keys", kKeysMost));
+  if (object.size() > kKeysMax)
+    return base::invalid(fmt::format("a configuration has at most {} keys", kKeysMax));
   Config config;
   for (const auto& [key, value] : object) {
     if (value.is_null()) continue;
     MILLRACE_TRY_ASSIGN(std::string text, text_of(key, value));
-    if (key.empty() || key.size() > kTextBytesMost || text.size() > kTextBytesMost)
-      return base::invalid(fmt::format("keys and values have at most {} bytes", kTextBytesMost));
+    if (key.empty() || key.size() > kTextBytesMax || text.size() > kTextBytesMax)
+      return base::invalid(fmt::format("keys and values have at most {} bytes", kTextBytesMax));
     config.emplace(std::string(key), std::move(text));
   }
   return config;

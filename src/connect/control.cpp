@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 
 namespace millrace::connect {
 namespace {
@@ -27,7 +27,7 @@ Control::~Control() {
 }
 
 void Control::look() {
-  base::OutageNotes outage;
+  base::OutageLogger outage;
   do {
     const auto connector = [&]() -> base::Result<Connector> {
       const std::lock_guard one_at_a_time(commands_);
@@ -41,7 +41,7 @@ void Control::look() {
     }();
     if (connector) {
       outage.over();
-    } else if (outage.worth_a_line(connector.error())) {
+    } else if (outage.should_log(connector.error())) {
       spdlog::warn("connect: the connector's state cannot be read: {}; {}", connector.error().message, [&] {
         const std::lock_guard lock(mutex_);
         return known_ ? "going on with what is known" : "the sink waits for it";

@@ -18,7 +18,7 @@ namespace {
 
 // Statuses and shapes are those of Kafka Connect 4.3.1: org.apache.kafka.connect.runtime.rest, resources and
 // entities.
-constexpr std::size_t kWaitingMost = 64;
+constexpr std::size_t kWaitingMax = 64;
 constexpr std::string_view kRequestId = "x-request-id";
 constexpr int kOk = 200;
 constexpr int kCreated = 201;
@@ -139,7 +139,7 @@ HttpResponse refusal(int status, std::string_view message) {
 }
 
 Rest::Rest(Control& control, RestOptions options)
-    : control_(control), options_(std::move(options)), jobs_(kWaitingMost) {
+    : control_(control), options_(std::move(options)), jobs_(kWaitingMax) {
   thread_ = std::thread([this] {
     while (!jobs_.drained())
       for (const auto& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) {

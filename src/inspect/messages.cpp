@@ -51,15 +51,15 @@ base::Result<Tail> read_tail(ports::EventLog& log, const ports::TopicPartition& 
 base::Result<std::vector<Message>> last_messages(ports::EventLog& log, const std::string& topic,
                                                  std::optional<std::int32_t> partition, std::size_t count,
                                                  base::Deadline deadline) {
-  if (count < 1 || count > kMessagesMost)
-    return base::invalid(fmt::format("1 to {} messages can be shown, not {}", kMessagesMost, count));
+  if (count < 1 || count > kMessagesMax)
+    return base::invalid(fmt::format("1 to {} messages can be shown, not {}", kMessagesMax, count));
   MILLRACE_TRY_ASSIGN(const ports::TopicInfo info, log.describe_topic(topic, deadline));
   if (partition && (*partition < 0 || *partition >= info.partitions))
     return base::not_found(fmt::format("topic {} has the partitions 0 to {}, and none of number {}", topic,
                                        info.partitions - 1, *partition));
   const std::int32_t first = partition.value_or(0);
   const std::int32_t end = partition ? first + 1 : info.partitions;
-  const std::size_t share = kMessageBytesMost / static_cast<std::size_t>(end - first);
+  const std::size_t share = kMessageBytesMax / static_cast<std::size_t>(end - first);
   std::vector<Tail> tails;
   for (std::int32_t number = first; number < end; ++number) {
     MILLRACE_TRY_ASSIGN(tails.emplace_back(), read_tail(log, {topic, number}, count, share, deadline));

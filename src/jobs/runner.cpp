@@ -147,7 +147,7 @@ base::Result<void> Runner::serve(ports::JobLease& lease, const base::StopSignal&
     MILLRACE_TRY_ASSIGN(const auto job, lease.running(base::Deadline::in(options_.call_timeout)));
     outage_.over();
     if (!job) {
-      bell_.wait_for(options_.poll_interval);
+      wake_.wait_for(options_.poll_interval);
       continue;
     }
     const auto handler = handlers_.find(job->kind);
@@ -170,7 +170,7 @@ base::Result<void> Runner::run(const base::StopSignal& stop) {
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     if (lease) pauses.reset();
-    if (outage_.worth_a_line(served.error())) spdlog::warn("jobs: {}; trying again", served.error().message);
+    if (outage_.should_log(served.error())) spdlog::warn("jobs: {}; trying again", served.error().message);
     stop.wait_for(pauses.next());
   }
   return {};

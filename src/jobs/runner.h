@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "jobs/handler.h"
@@ -33,7 +33,7 @@ class Runner {
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   /// A job was added: no need to wait for the next look.
-  void wake() { bell_.ring(); }
+  void wake() { wake_.notify(); }
 
  private:
   class LiveAttempt;
@@ -47,8 +47,8 @@ class Runner {
   ports::JobStore& store_;
   const std::map<std::string, Handler*> handlers_;
   const RunnerOptions options_;
-  base::WakeBell bell_;
-  base::OutageNotes outage_;
+  base::WakeEvent wake_;
+  base::OutageLogger outage_;
 };
 
 }  // namespace millrace::jobs

@@ -58,7 +58,7 @@ struct TopicInfo {
   std::string topic;
   std::int32_t partitions = 0;
   /// Differs between a topic and another one of the same name made after the first was deleted.
-  std::string incarnation;
+  std::string topic_id;
 };
 
 /// Records are kept for [begin, end).

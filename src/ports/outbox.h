@@ -28,7 +28,7 @@ struct OutboxRow {
 /// What the relay has recorded about a topic that it sends to.
 struct RelayedTopic {
   std::int32_t partitions = 0;  ///< Those it spreads orders over; the topic itself may have more by now.
-  std::string incarnation;
+  std::string topic_id;
   friend bool operator==(const RelayedTopic&, const RelayedTopic&) = default;
 };
 

@@ -85,17 +85,17 @@ base::Result<void> Rebuild::begin(State& state) {
   MILLRACE_TRY_ASSIGN(const sink::Generation active, live.generation(soon()));
   MILLRACE_TRY_ASSIGN(const ports::TopicInfo topic, log_.describe_topic(options_.sink.topic, soon()));
   MILLRACE_TRY_ASSIGN(state.generation.number, generations_.take_number(soon()));
-  state.incarnation = topic.incarnation;
+  state.topic_id = topic.topic_id;
   state.positions.clear();
   for (std::int32_t partition = 0; partition < topic.partitions; ++partition) {
     MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets({topic.topic, partition}, soon()));
     MILLRACE_TRY_ASSIGN(sink::SinkPosition position,
-                        live.position(sink::source_name(active, topic.incarnation, partition), soon()));
+                        live.position(sink::source_name(active, topic.topic_id, partition), soon()));
     // A position that the log cannot serve is of no use, and none is needed: whatever is in the log was
     // committed in the order store before the snapshot is taken, which is newer for each of these orders.
-    const auto upto = static_cast<std::int64_t>(position.upto);
-    if (upto < range.begin || upto > range.end)
-      position = {.upto = static_cast<std::uint64_t>(range.begin), .input_offset = -1};
+    const auto as_of_offset = static_cast<std::int64_t>(position.as_of_offset);
+    if (as_of_offset < range.begin || as_of_offset > range.end)
+      position = {.as_of_offset = static_cast<std::uint64_t>(range.begin), .input_offset = -1};
     state.positions.push_back({partition, position});
   }
   state.staging = fresh_name(kSnapshotTable, state.generation.number);
@@ -112,8 +112,7 @@ base::Result<void> Rebuild::create(State& state) {
   state.rollups_uuid = uuids.rollups;
   std::map<std::string, sink::SinkPosition> positions;
   for (const StartPosition& start : state.positions)
-    positions.emplace(sink::source_name(state.generation, state.incarnation, start.partition),
-                      start.position);
+    positions.emplace(sink::source_name(state.generation, state.topic_id, start.partition), start.position);
   return shadow_tables(state).write_positions(positions, clock_.now(), soon());
 }
 
@@ -170,7 +169,7 @@ base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
                         generations_.staged_after(state.generation.number, state.last_id,
                                                   static_cast<std::size_t>(state.slice_orders), soon()));
     if (slice.orders == 0) return {};
-    state.left_out += slice.orders - slice.rows.size();
+    state.skipped += slice.orders - slice.rows.size();
     MILLRACE_TRY(loader.load(state.slice, std::move(slice.rows), attempt.stop()));
     if (slice.orders < state.slice_orders) return {};
     state.last_id = std::move(slice.last_id);
@@ -195,9 +194,9 @@ base::Result<bool> Rebuild::wait_until_caught_up(const State& state, sink::SinkT
       std::uint64_t behind = 0;
       for (std::size_t i = 0; i < ends.size(); ++i) {
         const std::string source =
-            sink::source_name(state.generation, state.incarnation, state.positions[i].partition);
+            sink::source_name(state.generation, state.topic_id, state.positions[i].partition);
         MILLRACE_TRY_ASSIGN(const sink::SinkPosition loaded, tables.position(source, soon()));
-        behind += ends[i] > loaded.upto ? ends[i] - loaded.upto : 0;
+        behind += ends[i] > loaded.as_of_offset ? ends[i] - loaded.as_of_offset : 0;
       }
       if (behind == 0) break;
       attempt.say(fmt::format("catching up with the log: {} rows behind", behind));
@@ -277,10 +276,10 @@ base::Result<std::string> Rebuild::carry_on(State& state, jobs::Attempt& attempt
         return fmt::format(
             "generation {} is in use, made from {} orders and the log after them{}", state.generation.number,
             state.orders,
-            state.left_out == 0
+            state.skipped == 0
                 ? ""
                 : fmt::format("; {} of the orders cannot be in the warehouse (the log names them)",
-                              state.left_out));
+                              state.skipped));
     }
   }
 }

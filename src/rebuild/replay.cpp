@@ -26,8 +26,8 @@ base::Result<ReplayState> read_state(std::string_view text) {
   if (!document.is_object()) return base::invalid("it is no object");
   const auto& object = document.get_object();
   ReplayState state;
-  MILLRACE_TRY_ASSIGN(const std::string_view incarnation, base::string_member(object, "incarnation"));
-  state.incarnation = incarnation;
+  MILLRACE_TRY_ASSIGN(const std::string_view topic_id, base::string_member(object, "incarnation"));
+  state.topic_id = topic_id;
   MILLRACE_TRY_ASSIGN(const std::int64_t rows, base::int_member(object, "rows"));
   state.rows = static_cast<std::uint64_t>(rows);
   MILLRACE_TRY_ASSIGN(const std::int64_t unreadable, base::int_member(object, "unreadable"));
@@ -109,7 +109,7 @@ std::string to_json(const ReplayState& state) {
   std::string text;
   base::JsonWriter out(text);
   out.begin_object();
-  out.key("incarnation").string(state.incarnation);
+  out.key("incarnation").string(state.topic_id);
   out.key("rows").number(state.rows);
   out.key("unreadable").number(state.unreadable);
   out.key("partitions").begin_array();
@@ -161,7 +161,7 @@ base::Result<ReplayState> Replay::begin(const ReplayParameters& parameters) {
     return base::invalid(fmt::format("{} has no partition {}; it has {}", parameters.topic,
                                      *parameters.partition, topic.partitions));
   ReplayState state;
-  state.incarnation = topic.incarnation;
+  state.topic_id = topic.topic_id;
   for (std::int32_t number = 0; number < topic.partitions; ++number) {
     if (parameters.partition && number != *parameters.partition) continue;
     const ports::TopicPartition where{parameters.topic, number};
@@ -210,11 +210,11 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
     std::vector<const domain::AnalyticsRow*> pointers;
     pointers.reserve(rows.size());
     for (const domain::AnalyticsRow& row : rows) pointers.push_back(&row);
-    const std::size_t purged_before = base_rows.left_out();
+    const std::size_t purged_before = base_rows.skipped();
     MILLRACE_TRY_ASSIGN(const auto refused, base_rows.insert_what_fits(pointers, attempt.stop()));
     state.unreadable += refused.size();
     state.rows +=
-        pointers.size() - std::min(pointers.size(), refused.size() + base_rows.left_out() - purged_before);
+        pointers.size() - std::min(pointers.size(), refused.size() + base_rows.skipped() - purged_before);
     partition.next = next;
     MILLRACE_TRY(attempt.save(to_json(state)));
   }
@@ -233,7 +233,7 @@ base::Result<std::string> Replay::run(const ports::Job& job, jobs::Attempt& atte
   } else {
     MILLRACE_TRY_ASSIGN(state, parse_replay_state(attempt.checkpoint()));
     MILLRACE_TRY_ASSIGN(const ports::TopicInfo topic, log_.describe_topic(parameters.topic, soon()));
-    if (topic.incarnation != state.incarnation)
+    if (topic.topic_id != state.topic_id)
       return base::rejected("the topic was made anew since the replay began: its offsets mean other records");
   }
   sink::BaseRows base_rows(tables_, clock_, options_.base_rows);

@@ -43,7 +43,7 @@ struct ReplayedPartition {
 };
 
 struct ReplayState {
-  std::string incarnation;  ///< Of the topic.
+  std::string topic_id;  ///< Of the topic.
   std::vector<ReplayedPartition> partitions;
   std::uint64_t rows = 0;  ///< Written.
   std::uint64_t unreadable =

@@ -38,8 +38,8 @@ base::Result<State> read_state(std::string_view text) {
   MILLRACE_TRY(number_of("orders", state.orders));
   MILLRACE_TRY(number_of("slice", state.slice));
   MILLRACE_TRY(number_of("sliceOrders", state.slice_orders));
-  MILLRACE_TRY(number_of("leftOut", state.left_out));
-  MILLRACE_TRY(text_of("incarnation", state.incarnation));
+  MILLRACE_TRY(number_of("leftOut", state.skipped));
+  MILLRACE_TRY(text_of("incarnation", state.topic_id));
   MILLRACE_TRY(text_of("staging", state.staging));
   MILLRACE_TRY(text_of("base", state.base));
   MILLRACE_TRY(text_of("rollups", state.rollups));
@@ -53,10 +53,10 @@ base::Result<State> read_state(std::string_view text) {
     const auto& fields = entry.get_object();
     StartPosition start;
     MILLRACE_TRY_ASSIGN(const std::int64_t partition, base::int_member(fields, "partition"));
-    MILLRACE_TRY_ASSIGN(const std::int64_t upto, base::int_member(fields, "upto"));
+    MILLRACE_TRY_ASSIGN(const std::int64_t as_of_offset, base::int_member(fields, "upto"));
     MILLRACE_TRY_ASSIGN(start.position.input_offset, base::int_member(fields, "inputOffset"));
     start.partition = static_cast<std::int32_t>(partition);
-    start.position.upto = static_cast<std::uint64_t>(upto);
+    start.position.as_of_offset = static_cast<std::uint64_t>(as_of_offset);
     state.positions.push_back(start);
   }
   return state;
@@ -75,12 +75,12 @@ std::string to_json(const State& state) {
   out.key("phase").string(to_string(state.phase));
   out.key("generation").number(std::uint64_t{state.generation.number});
   out.key("snapshotVersionMax").number(state.generation.snapshot_version_max);
-  out.key("incarnation").string(state.incarnation);
+  out.key("incarnation").string(state.topic_id);
   out.key("positions").begin_array();
   for (const StartPosition& start : state.positions) {
     out.begin_object();
     out.key("partition").number(std::int64_t{start.partition});
-    out.key("upto").number(start.position.upto);
+    out.key("upto").number(start.position.as_of_offset);
     out.key("inputOffset").number(start.position.input_offset);
     out.end_object();
   }
@@ -94,7 +94,7 @@ std::string to_json(const State& state) {
   out.key("orders").number(state.orders);
   out.key("slice").number(state.slice);
   out.key("sliceOrders").number(state.slice_orders);
-  out.key("leftOut").number(state.left_out);
+  out.key("leftOut").number(state.skipped);
   out.end_object();
   return text;
 }

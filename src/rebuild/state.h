@@ -34,7 +34,7 @@ struct StartPosition {
 struct State {
   Phase phase = Phase::kBegin;
   sink::Generation generation;
-  std::string incarnation;  ///< Of the topic.
+  std::string topic_id;  ///< Of the topic.
   std::vector<StartPosition> positions;
   std::string staging;  ///< Name of the table in which the snapshot is gathered, without its database.
   std::string base;     ///< Of the shadow table, likewise.
@@ -45,7 +45,7 @@ struct State {
   std::uint64_t orders = 0;  ///< Staged.
   std::uint64_t slice = 0;
   std::uint64_t slice_orders = 0;
-  std::uint64_t left_out = 0;  ///< Orders that cannot be rows of the warehouse.
+  std::uint64_t skipped = 0;  ///< Orders that cannot be rows of the warehouse.
   friend bool operator==(const State&, const State&) = default;
 };
 

@@ -22,7 +22,7 @@ void OutboxCleaner::run(const base::StopSignal& stop) {
                                                   base::Deadline::in(options_.call_timeout));
     if (!removed) {
       ++stats_.failures;
-      if (outage_.worth_a_line(removed.error()))
+      if (outage_.should_log(removed.error()))
         spdlog::warn(
             "outbox clean-up: {}; processed rows stay in the outbox until this is mended, delivery "
             "goes on",

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "ports/clock.h"
@@ -43,7 +43,7 @@ class OutboxCleaner {
   ports::Outbox& outbox_;
   const ports::Clock& clock_;
   const CleanerOptions options_;
-  base::OutageNotes outage_{std::chrono::hours(1)};
+  base::OutageLogger outage_{std::chrono::hours(1)};
   CleanerStats stats_;
 };
 

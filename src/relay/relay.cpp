@@ -310,8 +310,7 @@ base::Result<std::int32_t> Relay::reconcile_topic(ports::OutboxLease& lease, con
   MILLRACE_TRY_ASSIGN(const auto recorded, lease.topic(info.topic, deadline));
   MILLRACE_TRY_ASSIGN(const auto decision, topics_.reconcile(info, recorded));
   if (decision.record) {
-    if (auto written = lease.record_topic(info.topic, {info.partitions, info.incarnation}, deadline);
-        !written) {
+    if (auto written = lease.record_topic(info.topic, {info.partitions, info.topic_id}, deadline); !written) {
       topics_.forget(info.topic);
       return std::unexpected(std::move(written).error());
     }
@@ -337,7 +336,7 @@ base::Result<void> Relay::on_empty(ports::OutboxLease& lease) {
 
 void Relay::log_failure(const base::Error& error) {
   sent_when_failed_ = stats_.events_sent;
-  if (outage_.worth_a_line(error))
+  if (outage_.should_log(error))
     spdlog::warn("relay: shard {}: {}; retrying ({} s so far)", options_.shard, error.message,
                  outage_.lasting().count());
 }

@@ -11,7 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "ports/clock.h"
@@ -68,7 +68,7 @@ class Relay {
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   /// New rows were committed in this process: look now.
-  void wake() { wake_.ring(); }
+  void wake() { wake_.notify(); }
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
   [[nodiscard]] std::int32_t shard() const { return options_.shard; }
@@ -131,9 +131,9 @@ class Relay {
   base::Deadline next_topic_check_ = base::Deadline::in(std::chrono::milliseconds(0));
 
   std::unordered_set<std::uint64_t> sent_unmarked_;  // sent by this process under a former lease
-  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
+  base::OutageLogger outage_{std::chrono::minutes(5), &stats_.health};
   std::uint64_t sent_when_failed_ = 0;
-  base::WakeBell wake_;
+  base::WakeEvent wake_;
   Stats stats_;
 };
 

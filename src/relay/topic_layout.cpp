@@ -30,7 +30,7 @@ void TopicLayout::on_empty() {
 
 base::Result<TopicLayout::Decision> TopicLayout::reconcile(
     const ports::TopicInfo& info, const std::optional<ports::RelayedTopic>& recorded) {
-  const ports::RelayedTopic now{info.partitions, info.incarnation};
+  const ports::RelayedTopic now{info.partitions, info.topic_id};
   const auto use = [&](std::int32_t partitions, bool record) {
     topics_[info.topic] = partitions;
     return Decision{partitions, record};
@@ -38,9 +38,9 @@ base::Result<TopicLayout::Decision> TopicLayout::reconcile(
   grown_.erase(info.topic);
   if (recorded && *recorded == now) return use(now.partitions, false);
   const bool divides = now.partitions % options_.shards == 0;
-  const bool is_same_topic = recorded && recorded->incarnation == now.incarnation;
+  const bool is_same_topic = recorded && recorded->topic_id == now.topic_id;
   const bool none_in_flight = !recorded || (was_empty_ && !sent_since_empty_.contains(info.topic)) ||
-                              options_.accepts_new_topics || now.incarnation == options_.accepted_topic_id;
+                              options_.accepts_new_topics || now.topic_id == options_.accepted_topic_id;
   if (is_same_topic && (!none_in_flight || !divides)) {
     if (divides)
       spdlog::info("relay: {} has {} partitions now: using {} of them until the outbox is empty once",
@@ -62,7 +62,7 @@ base::Result<TopicLayout::Decision> TopicLayout::reconcile(
         "way "
         "to the former topic: whether they are loaded cannot be known. Send them again and reload the "
         "warehouse (millrace up --rebuild; for a relay alone relay.accept_topic = {}, and millrace rebuild)",
-        info.topic, now.incarnation, options_.rows_in_flight_max, now.incarnation));
+        info.topic, now.topic_id, options_.rows_in_flight_max, now.topic_id));
   return use(now.partitions, true);
 }
 

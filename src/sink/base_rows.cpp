@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/runtime.h"
+#include "base/scheduler.h"
 
 namespace millrace::sink {
 
@@ -33,7 +33,7 @@ base::Result<base::UtcTime> BaseRows::prepare(std::vector<const domain::Analytic
   const std::vector<domain::OrderId> asked(orders.begin(), orders.end());
   MILLRACE_TRY_ASSIGN(const auto purged,
                       tables_.purged_versions(asked, base::Deadline::in(options_.query_timeout)));
-  left_out_ += std::erase_if(rows, [&](const domain::AnalyticsRow* row) {
+  skipped_ += std::erase_if(rows, [&](const domain::AnalyticsRow* row) {
     const auto found = purged.find(row->order_id);
     return found != purged.end() && row->version <= found->second;
   });
@@ -58,7 +58,7 @@ base::Result<std::vector<RefusedRow>> BaseRows::insert_what_fits(
   if (inserted) return std::vector<RefusedRow>();
   if (inserted.error().kind != base::ErrorKind::kRejected)
     return std::unexpected(std::move(inserted).error());
-  return insert_by_halves(rows, inserted.error(), insert_some);
+  return bisect_insert(rows, inserted.error(), insert_some);
 }
 
 base::Result<void> load_base_row(SinkTables& tables, const ports::Clock& clock,

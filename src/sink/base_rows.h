@@ -13,7 +13,7 @@
 #include "base/utc_time.h"
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
-#include "sink/refused_rows.h"
+#include "sink/rejected_rows.h"
 #include "sink/tables.h"
 
 namespace millrace::sink {
@@ -47,7 +47,7 @@ class BaseRows {
   /// Reads the warehouse's clock anew before the next rows.
   void forget_time() { warehouse_time_.reset(); }
   /// Rows that `prepare` took out so far.
-  [[nodiscard]] std::size_t left_out() const { return left_out_; }
+  [[nodiscard]] std::size_t skipped() const { return skipped_; }
 
  private:
   [[nodiscard]] base::Result<base::UtcTime> next_not_after();
@@ -57,7 +57,7 @@ class BaseRows {
   const BaseRowsOptions options_;
   std::optional<base::UtcTime> warehouse_time_;  // its clock, at the moment below
   std::chrono::steady_clock::time_point warehouse_time_read_{};
-  std::size_t left_out_ = 0;
+  std::size_t skipped_ = 0;
 };
 
 /// Puts one row into the base table alone, unless its order was purged: for a row whose sums are there

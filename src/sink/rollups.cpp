@@ -60,13 +60,13 @@ void for_each_delta(const domain::AnalyticsRow& row, const std::function<void(Ro
   if (!row.is_deleted()) add_image(row.current, false, add);
 }
 
-std::optional<RunningSum> SumCache::find(const RollupKey& key) const {
+std::optional<CumulativeAggregate> RollupCache::find(const RollupKey& key) const {
   if (const auto known = sums_.find(key); known != sums_.end()) return known->second;
-  if (key.bucket >= complete_since_) return RunningSum{};
+  if (key.bucket >= complete_since_) return CumulativeAggregate{};
   return std::nullopt;
 }
 
-void SumCache::shrink() {
+void RollupCache::shrink() {
   if (sums_.size() <= keys_max_) return;
   std::map<std::uint32_t, std::size_t> keys_of_bucket;
   for (const auto& [key, sum] : sums_) ++keys_of_bucket[key.bucket];

@@ -40,11 +40,11 @@ struct Sums {
   friend bool operator==(const Sums&, const Sums&) = default;
 };
 
-/// A running sum and the offset it is true for: over all records below `upto`.
-struct RunningSum {
-  std::uint64_t upto = 0;
+/// A running sum and the offset it is true for: over all records below `as_of_offset`.
+struct CumulativeAggregate {
+  std::uint64_t as_of_offset = 0;
   Sums sums;
-  friend bool operator==(const RunningSum&, const RunningSum&) = default;
+  friend bool operator==(const CumulativeAggregate&, const CumulativeAggregate&) = default;
 };
 
 template <class Value>
@@ -57,15 +57,15 @@ void for_each_delta(const domain::AnalyticsRow& row, const std::function<void(Ro
 /// The newest running sums of one source as far as they are known. A key whose bucket is at or after
 /// `complete_since` and that is not here does not exist in the warehouse, so nothing needs to be read for it.
 /// One caller.
-class SumCache {
+class RollupCache {
  public:
   /// Knows nothing of buckets before `complete_since`; 0 means it knows all.
-  explicit SumCache(std::uint32_t complete_since, std::size_t keys_max)
+  explicit RollupCache(std::uint32_t complete_since, std::size_t keys_max)
       : complete_since_(complete_since), keys_max_(keys_max) {}
 
   /// The running sum (zero up to 0 where the key is known to be absent), or nothing when it must be read.
-  [[nodiscard]] std::optional<RunningSum> find(const RollupKey& key) const;
-  void store(const RollupKey& key, const RunningSum& sum) { sums_.insert_or_assign(key, sum); }
+  [[nodiscard]] std::optional<CumulativeAggregate> find(const RollupKey& key) const;
+  void store(const RollupKey& key, const CumulativeAggregate& sum) { sums_.insert_or_assign(key, sum); }
 
   /// Forgets the oldest buckets when there are more than `keys_max` keys. Call it between batches.
   void shrink();
@@ -74,7 +74,7 @@ class SumCache {
   [[nodiscard]] std::uint32_t complete_since() const { return complete_since_; }
 
  private:
-  RollupMap<RunningSum> sums_;
+  RollupMap<CumulativeAggregate> sums_;
   std::uint32_t complete_since_;
   std::size_t keys_max_;
 };

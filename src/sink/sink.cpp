@@ -49,12 +49,11 @@ Sink::Sink(ports::EventLog& log, SinkTables& tables, const ports::Clock& clock, 
                   .query_timeout = options_.query_timeout,
                   .purged_check_age = options_.purged_check_age}) {}
 
-base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
-                                         const std::string& incarnation) {
+base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment, const std::string& topic_id) {
   Partition partition;
   partition.assignment = assignment;
-  partition.incarnation = incarnation;
-  partition.source = source_name(generation_, incarnation, assignment.partition.partition);
+  partition.topic_id = topic_id;
+  partition.source = source_name(generation_, topic_id, assignment.partition.partition);
   // The position first, the sums after it: a sum that is newer than the position is skipped up to its own
   // offset, one that is older would have been false.
   MILLRACE_TRY_ASSIGN(partition.loaded,
@@ -62,8 +61,8 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
   partition.read = partition.recorded = partition.loaded;
   if (partition.loaded == SinkPosition{}) {
     MILLRACE_TRY_ASSIGN(const bool former,
-                        tables_.has_former_incarnation(partition.source, generation_,
-                                                       base::Deadline::in(options_.query_timeout)));
+                        tables_.has_former_topic_id(partition.source, generation_,
+                                                    base::Deadline::in(options_.query_timeout)));
     // What was loaded of it counts, what was not is gone: nobody can tell the two apart any more.
     if (former)
       return base::fatal(fmt::format(
@@ -72,7 +71,7 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment,
           assignment.partition.topic));
   }
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(assignment.partition, soon()));
-  const auto position = static_cast<std::int64_t>(partition.loaded.upto);
+  const auto position = static_cast<std::int64_t>(partition.loaded.as_of_offset);
   if (position < range.begin)
     return base::fatal(fmt::format(
         "rows of partition {} of {} were removed from the log before they were loaded (next is {}, the log "
@@ -104,7 +103,7 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
   MILLRACE_TRY(look_at_topic(soon()));
   for (const ports::Assignment& assignment : assigned) {
     if (partitions_.contains(assignment.partition)) continue;
-    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, incarnation_));
+    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, topic_id_));
     partitions_.emplace(assignment.partition, std::move(partition));
   }
   return {};
@@ -113,14 +112,14 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
 base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_max, std::size_t bytes_max) {
   const ports::TopicPartition& source = partition.assignment.partition;
   MILLRACE_TRY_ASSIGN(const auto records,
-                      log_.read(source, static_cast<std::int64_t>(partition.read.upto), {rows_max, bytes_max},
-                                base::Deadline::in(std::chrono::milliseconds(0))));
+                      log_.read(source, static_cast<std::int64_t>(partition.read.as_of_offset),
+                                {rows_max, bytes_max}, base::Deadline::in(std::chrono::milliseconds(0))));
   std::vector<ports::NewRecord> dead_letters;
   const std::uint64_t dropped_before = stats_.repeats_dropped;
   std::size_t bytes = 0;
   for (const ports::Record& record : records) {
     bytes += ports::bytes_of(record);
-    partition.read.upto = static_cast<std::uint64_t>(record.offset) + 1;
+    partition.read.as_of_offset = static_cast<std::uint64_t>(record.offset) + 1;
     const auto offset_text = record.header(ports::kHeaderInputOffset);
     const auto input_offset = offset_text ? base::parse_int<std::int64_t>(*offset_text) : std::nullopt;
     if (input_offset && *input_offset <= partition.read.input_offset) {
@@ -134,7 +133,7 @@ base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_m
     if (!row) {
       spdlog::error("sink: dead letter from partition {} offset {}: {}", source.partition, record.offset,
                     row.error().message);
-      dead_letters.push_back(ports::dead_letter_of(record, source, partition.incarnation, row.error().message,
+      dead_letters.push_back(ports::dead_letter_of(record, source, partition.topic_id, row.error().message,
                                                    clock_.now(), log_.record_bytes_max()));
       continue;
     }
@@ -176,7 +175,7 @@ base::Result<void> Sink::mark_snapshot_rows() {
 }
 
 /// Rows whose sums are in, or soon are, and whose base rows never can be: letters that say so.
-base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) {
+base::Result<void> Sink::send_base_rows_to_dlq(const std::vector<RefusedRow>& refused) {
   std::map<const domain::AnalyticsRow*, const RefusedRow*> reasons;
   for (const RefusedRow& row : refused) reasons.emplace(row.row, &row);
   for (const auto& [source, partition] : partitions_) {
@@ -190,7 +189,7 @@ base::Result<void> Sink::bury_base_rows(const std::vector<RefusedRow>& refused) 
                                                         base::Deadline::in(std::chrono::milliseconds(0))));
       if (records.empty())
         return base::unavailable("a row to be put aside cannot be read from the log again");
-      letters.push_back(ports::dead_letter_of(records.front(), source, partition.incarnation,
+      letters.push_back(ports::dead_letter_of(records.front(), source, partition.topic_id,
                                               reason->second->reason, clock_.now(), log_.record_bytes_max()));
       letters.back().headers.push_back({std::string(ports::kHeaderHalf), std::string(ports::kHalfBase)});
       spdlog::error("sink: dead letter from partition {} offset {}, base row only: {}", source.partition,
@@ -209,7 +208,7 @@ void Sink::note_success() {
 }
 
 base::Result<void> Sink::flush(const base::StopSignal& stop) {
-  std::map<ports::TopicPartition, RollupMap<RunningSum>> sums;
+  std::map<ports::TopicPartition, RollupMap<CumulativeAggregate>> sums;
   std::vector<const domain::AnalyticsRow*> base_rows;
   std::vector<RollupRow> rollup_rows;
   std::optional<base::UtcTime> oldest;
@@ -217,8 +216,8 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
   for (auto& [key, partition] : partitions_) {
     if (partition.pending.empty()) continue;
     MILLRACE_TRY_ASSIGN(auto next, next_sums(tables_, partition.cache, partition.source,
-                                             partition.loaded.upto, partition.read.upto, partition.pending,
-                                             base::Deadline::in(options_.query_timeout)));
+                                             partition.loaded.as_of_offset, partition.read.as_of_offset,
+                                             partition.pending, base::Deadline::in(options_.query_timeout)));
     stats_.keys_read += next.keys_read;
     const auto& stored = sums.emplace(key, std::move(next.sums)).first->second;
     for (const auto& [rollup, sum] : stored) rollup_rows.push_back({&rollup, &partition.source, sum});
@@ -231,9 +230,9 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
     // Orders that were purged stay out, but their sums go on counting as always: they are a function of the
     // log.
     MILLRACE_TRY_ASSIGN(const base::UtcTime not_after, base_rows_.prepare(base_rows));
-    stats_.purged_rows_left_out = base_rows_.left_out();
+    stats_.purged_rows_skipped = base_rows_.skipped();
     const auto deadline = base::Deadline::in(options_.insert_timeout);
-    base::SideTask base_insert([&] {
+    base::AsyncTask base_insert([&] {
       const telemetry::Timer timer(options_.metrics.insert_base);
       return base_rows_.insert(base_rows, not_after, deadline);
     });
@@ -254,8 +253,8 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
         MILLRACE_TRY_ASSIGN(const base::UtcTime until, base_rows_.prepare(part));
         return base_rows_.insert(part, until, base::Deadline::in(options_.insert_timeout));
       };
-      MILLRACE_TRY_ASSIGN(const auto refused, insert_by_halves(base_rows, base.error(), insert));
-      MILLRACE_TRY(bury_base_rows(refused));
+      MILLRACE_TRY_ASSIGN(const auto refused, bisect_insert(base_rows, base.error(), insert));
+      MILLRACE_TRY(send_base_rows_to_dlq(refused));
       rows -= refused.size();
     } else if (!base) {
       return base;
@@ -284,12 +283,12 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
 void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
   if (!at_once && !commit_due_.passed()) return;
   for (auto& [key, partition] : partitions_) {
-    const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
+    const auto recorded = static_cast<std::int64_t>(partition.recorded.as_of_offset);
     if (partition.committed == recorded) continue;
     const auto committed = member.commit(partition.assignment, {recorded, std::string(kOwnCommit)},
                                          base::Deadline::in(options_.commit_timeout));
     if (!committed) {
-      if (commit_outage_.worth_a_line(committed.error()))
+      if (commit_outage_.should_log(committed.error()))
         spdlog::log(
             committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
             "sink: {}; going on, and trying again", committed.error().message);
@@ -307,9 +306,9 @@ void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
 base::Result<void> Sink::look_at_topic(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, deadline));
   MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, topic.partitions, deadline));
-  const bool same = topic.incarnation == incarnation_;
+  const bool same = topic.topic_id == topic_id_;
   const bool opened = !partitions_.empty();
-  incarnation_ = topic.incarnation;
+  topic_id_ = topic.topic_id;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
   if (!same && opened)
     return base::conflict(fmt::format("topic {} was deleted and made anew", options_.topic));
@@ -324,7 +323,7 @@ base::Result<void> Sink::look_again() {
   log_is_silent_ = !looked;
   if (looked || looked.error().kind != base::ErrorKind::kUnavailable) return looked;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
-  if (outage_.worth_a_line(looked.error()))
+  if (outage_.should_log(looked.error()))
     spdlog::warn("sink: {}; trying again, for as long as it takes ({} s so far)", looked.error().message,
                  outage_.lasting().count());
   return {};
@@ -398,7 +397,7 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
                                                                options_.batch_bytes_max - bytes));
           bytes += taken;
         }
-        positions.push_back({key, static_cast<std::int64_t>(partition.read.upto)});
+        positions.push_back({key, static_cast<std::int64_t>(partition.read.as_of_offset)});
       }
       if (bytes > 0 && !opened) {
         opened = true;
@@ -439,7 +438,7 @@ base::Result<void> Sink::run(const base::StopSignal& stop) {
     opens_told_ |= !partitions_.empty();
     if (is_of_former_generation(served.error()))
       spdlog::info("sink: the tables have a new generation; starting again in it");
-    else if (outage_.worth_a_line(served.error()))
+    else if (outage_.should_log(served.error()))
       spdlog::warn(
           "sink: {}; trying again from the position in the warehouse, for as long as it takes ({} s so far)",
           served.error().message, outage_.lasting().count());

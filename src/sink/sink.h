@@ -10,19 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "base/async_task.h"
 #include "base/backoff.h"
 #include "base/deadline.h"
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
-#include "base/side_task.h"
 #include "base/stop.h"
 #include "domain/analytics_row.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "sink/base_rows.h"
-#include "sink/refused_rows.h"
+#include "sink/cumulative_aggregates.h"
+#include "sink/rejected_rows.h"
 #include "sink/rollups.h"
-#include "sink/running_sums.h"
 #include "sink/tables.h"
 #include "telemetry/registry.h"
 
@@ -66,7 +66,7 @@ struct Stats {
   std::atomic<std::uint64_t> rows_loaded{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> dead_letters{0};
-  std::atomic<std::uint64_t> purged_rows_left_out{0};  ///< Of orders that the purge has removed.
+  std::atomic<std::uint64_t> purged_rows_skipped{0};  ///< Of orders that the purge has removed.
   std::atomic<std::uint64_t> batches{0};
   std::atomic<std::uint64_t> half_batches{0};  ///< Of which one of the two inserts failed.
   std::atomic<std::uint64_t> keys_read{
@@ -96,24 +96,24 @@ class Sink {
  private:
   struct Partition {
     ports::Assignment assignment;
-    std::string incarnation;      // of the topic
-    std::string source;           // generation, topic incarnation and partition
+    std::string topic_id;         // of the topic
+    std::string source;           // generation, topic topic id and partition
     SinkPosition loaded;          // all parts below are acknowledged
     SinkPosition read;            // where reading stands: loaded + pending
     SinkPosition recorded;        // written as the position in the warehouse
     std::int64_t committed = -1;  // to the log's group
     std::vector<PendingRow> pending;
-    SumCache cache{0, 1};
+    RollupCache cache{0, 1};
   };
   [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment,
-                                             const std::string& incarnation);
+                                             const std::string& topic_id);
   [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
                                                   std::size_t bytes_max);
   [[nodiscard]] base::Result<void> mark_snapshot_rows();
   [[nodiscard]] base::Result<void> flush(const base::StopSignal& stop);
-  [[nodiscard]] base::Result<void> bury_base_rows(const std::vector<RefusedRow>& refused);
+  [[nodiscard]] base::Result<void> send_base_rows_to_dlq(const std::vector<RefusedRow>& refused);
   void note_success();
   [[nodiscard]] base::Result<void> look_at_topic(base::Deadline deadline);
   [[nodiscard]] base::Result<void> look_again();
@@ -127,17 +127,17 @@ class Sink {
   SinkTables& tables_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
-  std::optional<base::SideTask> position_write_;
+  std::optional<base::AsyncTask> position_write_;
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};
   std::chrono::steady_clock::time_point last_batch_closed_{};
   Generation generation_;  // of the tables, as it was when they were last opened
   BaseRows base_rows_;
-  std::string incarnation_;                                                      // of the topic
+  std::string topic_id_;                                                         // of the topic
   base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topic
   bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
-  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
-  base::OutageNotes commit_outage_;
+  base::OutageLogger outage_{std::chrono::minutes(5), &stats_.health};
+  base::OutageLogger commit_outage_;
   base::Backoff commit_backoff_{std::chrono::milliseconds(50), std::chrono::milliseconds(2'000)};
   base::Deadline commit_due_ = base::Deadline::in(std::chrono::milliseconds(0));
   bool opens_told_ = false;  // where partitions go on was logged already in this outage

@@ -6,7 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
-#include "sink/running_sums.h"
+#include "sink/cumulative_aggregates.h"
 
 namespace millrace::sink {
 
@@ -15,7 +15,7 @@ base::Result<SnapshotLoader> SnapshotLoader::open(SinkTables& tables, const port
   const auto deadline = base::Deadline::in(options.base_rows.query_timeout);
   MILLRACE_TRY_ASSIGN(const Generation generation, tables.generation(deadline));
   std::string source = fmt::format("{}/snapshot", generation.number);
-  MILLRACE_TRY_ASSIGN(SumCache cache, tables.load_cache(source, options.cached_keys_max, deadline));
+  MILLRACE_TRY_ASSIGN(RollupCache cache, tables.load_cache(source, options.cached_keys_max, deadline));
   return SnapshotLoader(tables, clock, options, std::move(source), std::move(cache));
 }
 

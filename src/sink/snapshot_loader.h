@@ -36,7 +36,7 @@ class SnapshotLoader {
 
  private:
   SnapshotLoader(SinkTables& tables, const ports::Clock& clock, const SnapshotLoaderOptions& options,
-                 std::string source, SumCache cache)
+                 std::string source, RollupCache cache)
       : tables_(tables),
         options_(options),
         base_rows_(tables, clock, options.base_rows),
@@ -47,7 +47,7 @@ class SnapshotLoader {
   SnapshotLoaderOptions options_;
   BaseRows base_rows_;
   std::string source_;
-  SumCache cache_;
+  RollupCache cache_;
 };
 
 }  // namespace millrace::sink

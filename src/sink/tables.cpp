@@ -47,15 +47,15 @@ std::uint32_t seconds32(base::UtcTime time) {
   return static_cast<std::uint32_t>(base::to_seconds(time));
 }
 
-base::Result<std::pair<RollupKey, RunningSum>> read_sum(RowBinaryReader& reader) {
+base::Result<std::pair<RollupKey, CumulativeAggregate>> read_sum(RowBinaryReader& reader) {
   RollupKey key;
   key.dimension = static_cast<Dimension>(reader.number<std::int8_t>());
   key.leader = reader.string();
   key.bucket = reader.number<std::uint32_t>();
   key.key1 = reader.string();
   key.key2 = reader.string();
-  RunningSum sum;
-  sum.upto = reader.number<std::uint64_t>();
+  CumulativeAggregate sum;
+  sum.as_of_offset = reader.number<std::uint64_t>();
   sum.sums.order_count = reader.number<std::int64_t>();
   sum.sums.sale_count = reader.number<std::int64_t>();
   sum.sums.quantity = reader.number<std::int64_t>();
@@ -134,7 +134,7 @@ void append_rollup_row(std::string& out, const RollupRow& row) {
   writer.string(key.key1);
   writer.string(key.key2);
   writer.string(*row.source);
-  writer.number(row.sum.upto);
+  writer.number(row.sum.as_of_offset);
   writer.number(sums.order_count);
   writer.number(sums.sale_count);
   writer.number(sums.quantity);
@@ -143,14 +143,13 @@ void append_rollup_row(std::string& out, const RollupRow& row) {
 
 }  // namespace
 
-std::string source_name(const Generation& generation, std::string_view incarnation, std::int32_t partition) {
-  return generation.number == 0 ? fmt::format("{}/{}", incarnation, partition)
-                                : fmt::format("{}/{}/{}", generation.number, incarnation, partition);
+std::string source_name(const Generation& generation, std::string_view topic_id, std::int32_t partition) {
+  return generation.number == 0 ? fmt::format("{}/{}", topic_id, partition)
+                                : fmt::format("{}/{}/{}", generation.number, topic_id, partition);
 }
 
-bool is_former_incarnation(std::string_view candidate, std::string_view source,
-                           const Generation& generation) {
-  // Incarnations may hold slashes, but all of one kind of log have the same length.
+bool is_former_topic_id(std::string_view candidate, std::string_view source, const Generation& generation) {
+  // Topic ids may hold slashes, but all of one kind of log have the same length.
   const std::string_view partition = source.substr(std::min(source.rfind('/'), source.size()));
   const std::string prefix = generation.number == 0 ? "" : fmt::format("{}/", generation.number);
   return candidate != source && candidate.size() == source.size() && candidate.ends_with(partition) &&
@@ -178,16 +177,16 @@ base::Result<SinkPosition> WarehouseTables::position(const std::string& source, 
   if (answer.empty()) return SinkPosition{};
   RowBinaryReader reader(answer);
   SinkPosition position;
-  position.upto = reader.number<std::uint64_t>();
+  position.as_of_offset = reader.number<std::uint64_t>();
   position.input_offset = reader.number<std::int64_t>();
   if (reader.broken())
     return base::unavailable("the warehouse's answer about the sink's position was cut off");
   return position;
 }
 
-base::Result<bool> WarehouseTables::has_former_incarnation(const std::string& source,
-                                                           const Generation& generation,
-                                                           base::Deadline deadline) {
+base::Result<bool> WarehouseTables::has_former_topic_id(const std::string& source,
+                                                        const Generation& generation,
+                                                        base::Deadline deadline) {
   // Sums too: they are written before the position. Asked only where a source has no position yet.
   MILLRACE_TRY_ASSIGN(
       const std::string answer,
@@ -198,7 +197,7 @@ base::Result<bool> WarehouseTables::has_former_incarnation(const std::string& so
                        kFormat, {}, deadline));
   RowBinaryReader reader(answer);
   while (!reader.at_end() && !reader.broken())
-    if (is_former_incarnation(reader.string(), source, generation)) return true;
+    if (is_former_topic_id(reader.string(), source, generation)) return true;
   if (reader.broken())
     return base::unavailable("the warehouse's answer about the sink's sources was cut off");
   return false;
@@ -210,7 +209,7 @@ base::Result<void> WarehouseTables::write_positions(const std::map<std::string, 
   RowBinaryWriter writer(rows);
   for (const auto& [source, position] : positions) {
     writer.string(source);
-    writer.number(position.upto);
+    writer.number(position.as_of_offset);
     writer.number(position.input_offset);
     writer.number(base::to_ms(now));
   }
@@ -302,8 +301,8 @@ base::Result<void> WarehouseTables::insert_rollups(std::span<const RollupRow> ro
   return warehouse_.insert(rollups_, kRollupColumns, kFormat, data, deadline);
 }
 
-base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, std::size_t keys_max,
-                                                   base::Deadline deadline) {
+base::Result<RollupCache> WarehouseTables::load_cache(const std::string& source, std::size_t keys_max,
+                                                      base::Deadline deadline) {
   const std::array counting = {ports::QueryParameter{"source", source}};
   MILLRACE_TRY_ASSIGN(
       const std::string counts,
@@ -323,7 +322,7 @@ base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, st
     if (!all) break;
     since = day;
   }
-  SumCache cache(all ? 0 : since, keys_max);
+  RollupCache cache(all ? 0 : since, keys_max);
   const std::array parameters = {ports::QueryParameter{"source", source},
                                  ports::QueryParameter{"since", std::to_string(all ? 0 : since)}};
   MILLRACE_TRY_ASSIGN(
@@ -337,7 +336,7 @@ base::Result<SumCache> WarehouseTables::load_cache(const std::string& source, st
   return cache;
 }
 
-base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::read_sums(
+base::Result<std::vector<std::pair<RollupKey, CumulativeAggregate>>> WarehouseTables::read_sums(
     const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) {
   const std::string statement = fmt::format(
       "{}(dimension, leader, bucket, key1, key2) IN (SELECT CAST(k.1, 'Enum8(\\'hour_status\\' = 1, "
@@ -348,7 +347,7 @@ base::Result<std::vector<std::pair<RollupKey, RunningSum>>> WarehouseTables::rea
       "{{key1:Array(String)}}, "
       "{{key2:Array(String)}})) AS k)){}",
       sums_of_, kGrouped);
-  std::vector<std::pair<RollupKey, RunningSum>> found;
+  std::vector<std::pair<RollupKey, CumulativeAggregate>> found;
   for (std::size_t first = 0, count = 0; first < keys.size(); first += count) {
     count = keys_in_one_lookup(keys.subspan(first));
     const auto part = keys.subspan(first, count);

@@ -16,11 +16,11 @@
 
 namespace millrace::sink {
 
-/// Where the sink goes on reading: everything below `upto` is in the tables.
+/// Where the sink goes on reading: everything below `as_of_offset` is in the tables.
 struct SinkPosition {
-  std::uint64_t upto = 0;
-  std::int64_t input_offset =
-      -1;  ///< The highest input offset below `upto`; later records with one not above it are repeats.
+  std::uint64_t as_of_offset = 0;
+  std::int64_t input_offset = -1;  ///< The highest input offset below `as_of_offset`; later records with one
+                                   ///< not above it are repeats.
   friend bool operator==(const SinkPosition&, const SinkPosition&) = default;
 };
 
@@ -35,18 +35,18 @@ struct Generation {
 };
 
 /// What the sums and the position of one partition of a topic are kept under.
-[[nodiscard]] std::string source_name(const Generation& generation, std::string_view incarnation,
+[[nodiscard]] std::string source_name(const Generation& generation, std::string_view topic_id,
                                       std::int32_t partition);
 
-/// True if both are names of this generation and of the same partition, of different incarnations.
-[[nodiscard]] bool is_former_incarnation(std::string_view candidate, std::string_view source,
-                                         const Generation& generation);
+/// True if both are names of this generation and of the same partition, of different topic ids.
+[[nodiscard]] bool is_former_topic_id(std::string_view candidate, std::string_view source,
+                                      const Generation& generation);
 
 /// One row of the rollups table; what it points to outlives the insert.
 struct RollupRow {
   const RollupKey* key;
   const std::string* source;
-  RunningSum sum;
+  CumulativeAggregate sum;
 };
 
 /// Thread-safe. Errors: as ports::Warehouse; an insert that failed may have written any part of its rows, now
@@ -63,10 +63,10 @@ class SinkTables {
 
   [[nodiscard]] virtual base::Result<SinkPosition> position(const std::string& source,
                                                             base::Deadline deadline) = 0;
-  /// Whether these tables hold anything of the same partition of another incarnation of the topic.
-  [[nodiscard]] virtual base::Result<bool> has_former_incarnation(const std::string& source,
-                                                                  const Generation& generation,
-                                                                  base::Deadline deadline) {
+  /// Whether these tables hold anything of the same partition of another topic id of the topic.
+  [[nodiscard]] virtual base::Result<bool> has_former_topic_id(const std::string& source,
+                                                               const Generation& generation,
+                                                               base::Deadline deadline) {
     (void)source, (void)generation, (void)deadline;
     return false;
   }
@@ -87,10 +87,10 @@ class SinkTables {
                                                           base::Deadline deadline) = 0;
 
   /// The newest running sums of a source for its latest buckets, at most about `keys_max` of them.
-  [[nodiscard]] virtual base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
-                                                          base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<RollupCache> load_cache(const std::string& source, std::size_t keys_max,
+                                                             base::Deadline deadline) = 0;
   /// Reads the newest running sums of `keys`; keys that are not there are left out.
-  [[nodiscard]] virtual base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(
+  [[nodiscard]] virtual base::Result<std::vector<std::pair<RollupKey, CumulativeAggregate>>> read_sums(
       const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) = 0;
 };
 
@@ -113,8 +113,8 @@ class WarehouseTables : public SinkTables {
   base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
       std::uint32_t generation, std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<SinkPosition> position(const std::string& source, base::Deadline deadline) override;
-  base::Result<bool> has_former_incarnation(const std::string& source, const Generation& generation,
-                                            base::Deadline deadline) override;
+  base::Result<bool> has_former_topic_id(const std::string& source, const Generation& generation,
+                                         base::Deadline deadline) override;
   base::Result<void> write_positions(const std::map<std::string, SinkPosition>& positions, base::UtcTime now,
                                      base::Deadline deadline) override;
   base::Result<base::UtcTime> now(base::Deadline deadline) override;
@@ -123,11 +123,10 @@ class WarehouseTables : public SinkTables {
   base::Result<std::map<domain::OrderId, std::uint64_t>> purged_versions(
       std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<void> insert_rollups(std::span<const RollupRow> rows, base::Deadline deadline) override;
-  base::Result<SumCache> load_cache(const std::string& source, std::size_t keys_max,
-                                    base::Deadline deadline) override;
-  base::Result<std::vector<std::pair<RollupKey, RunningSum>>> read_sums(const std::string& source,
-                                                                        std::span<const RollupKey> keys,
-                                                                        base::Deadline deadline) override;
+  base::Result<RollupCache> load_cache(const std::string& source, std::size_t keys_max,
+                                       base::Deadline deadline) override;
+  base::Result<std::vector<std::pair<RollupKey, CumulativeAggregate>>> read_sums(
+      const std::string& source, std::span<const RollupKey> keys, base::Deadline deadline) override;
 
  private:
   [[nodiscard]] base::Result<std::map<domain::OrderId, std::uint64_t>> versions_in(

@@ -54,7 +54,6 @@ constexpr Definition kDefinitions[] = {
     {"millrace_purge_failures_total", kCounter, "", "Rounds of the purge that failed."},
     {"millrace_purge_orders_announced_total", kCounter, "", "Deleted orders announced for their removal."},
     {"millrace_purge_orders_removed_total", kCounter, "", "Deleted orders removed for good."},
-    {"millrace_ready", kGauge, "", "1 while /readyz answers 200."},
     {"millrace_relay_active", kGauge, "", "1 while this process holds the lock of a shard of the outbox."},
     {"millrace_relay_active_shards", kGauge, "", "Shards of the outbox whose lock this process holds."},
     {"millrace_relay_events_sent_again_total", kCounter, "",

@@ -64,7 +64,7 @@ base::Result<Transformer::Progress> Transformer::progress(std::int32_t partition
     const auto offset = text ? base::parse_int<std::int64_t>(*text) : std::nullopt;
     if (!offset) continue;
     progress.input_offset = *offset;
-    progress.input_incarnation = record.header(ports::kHeaderInputTopic).value_or("");
+    progress.input_topic_id = record.header(ports::kHeaderInputTopic).value_or("");
   }
   return progress;
 }
@@ -88,7 +88,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
     window_start = needed_from(*committed);
     known_input = metadata_field(committed->metadata, kInputTopic).value_or("");
     if (const auto output = metadata_field(committed->metadata, kOutputTopic);
-        output && *output != output_incarnation_) {
+        output && *output != output_topic_id_) {
       // Rows that nobody had read went with the former topic: all that the log has is written again.
       spdlog::warn("transform: topic {} was made anew; writing partition {} again from {} on",
                    options_.output_topic, input.partition, range.begin);
@@ -98,7 +98,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
   } else {
     // Nothing is committed, or somebody else set the offset: the output itself says how far it got, and what
     // it cannot say is written again. The log has kept the window, for only what is older was removed.
-    known_input = done.input_incarnation;
+    known_input = done.input_topic_id;
     partition.position = done.input_offset + 1;
     window_start = range.begin;
     // An offset set to the earliest says that what the log has lost is accepted as lost.
@@ -111,7 +111,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
           "row in {}",
           committed->offset, options_.group, input.partition, partition.position, options_.output_topic);
   }
-  if (!known_input.empty() && known_input != incarnation_)
+  if (!known_input.empty() && known_input != topic_id_)
     return base::fatal(
         fmt::format("topic {} was deleted and made anew: events that were not transformed may have gone with "
                     "it, and the rows of "
@@ -174,10 +174,10 @@ base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
 }
 
 void Transformer::transform(const ports::Record& record, Partition& partition, Batch& batch) {
-  const auto bury = [&](const std::string& reason) {
+  const auto send_to_dlq = [&](const std::string& reason) {
     spdlog::error("transform: dead letter from partition {} offset {}: {}",
                   partition.assignment.partition.partition, record.offset, reason);
-    batch.dead_letters.push_back(ports::dead_letter_of(record, partition.assignment.partition, incarnation_,
+    batch.dead_letters.push_back(ports::dead_letter_of(record, partition.assignment.partition, topic_id_,
                                                        reason, clock_.now(), log_.record_bytes_max()));
     ++stats_.dead_letters;
   };
@@ -185,8 +185,8 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   const auto id = number_header(record, ports::kHeaderEventId);
   const auto epoch = number_header(record, ports::kHeaderEpoch);
   if (!id || !epoch) {
-    bury(fmt::format("the record has no '{}' or '{}' header; only the relay may write to this topic",
-                     ports::kHeaderEventId, ports::kHeaderEpoch));
+    send_to_dlq(fmt::format("the record has no '{}' or '{}' header; only the relay may write to this topic",
+                            ports::kHeaderEventId, ports::kHeaderEpoch));
     return;
   }
   switch (partition.window.take(record.offset, *id, *epoch)) {
@@ -201,17 +201,17 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   }
   const auto event = domain::parse_order_event(record.value);
   if (!event) {
-    bury(event.error().message);
+    send_to_dlq(event.error().message);
     return;
   }
   const auto row = to_analytics_row(*event, domain::EventId(*id), record.time, clock_.now());
   ports::NewRecord out{row.order_id.value(),
                        domain::to_json(row),
                        {{std::string(ports::kHeaderInputOffset), std::to_string(record.offset)},
-                        {std::string(ports::kHeaderInputTopic), incarnation_}},
+                        {std::string(ports::kHeaderInputTopic), topic_id_}},
                        clock_.now()};
   if (const std::size_t bytes = ports::bytes_of(out); bytes > log_.record_bytes_max()) {
-    bury(fmt::format("its row has {} bytes, the log takes {}", bytes, log_.record_bytes_max()));
+    send_to_dlq(fmt::format("its row has {} bytes, the log takes {}", bytes, log_.record_bytes_max()));
     return;
   }
   batch.rows.push_back(std::move(out));
@@ -242,7 +242,7 @@ base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& pa
   if (partition.committed == partition.position) return {};
   const std::string metadata = fmt::format("{}={};{}={};{}={}", kWindowStart,
                                            partition.window.start_offset().value_or(partition.position),
-                                           kInputTopic, incarnation_, kOutputTopic, output_incarnation_);
+                                           kInputTopic, topic_id_, kOutputTopic, output_topic_id_);
   MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, deadline));
   partition.committed = partition.position;
   return {};
@@ -255,7 +255,7 @@ base::Result<bool> Transformer::commit_all(ports::GroupMember& member) {
     const auto committed = commit(member, partition, base::Deadline::in(options_.commit_timeout));
     if (committed) continue;
     if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
-    if (commit_outage_.worth_a_line(committed.error()))
+    if (commit_outage_.should_log(committed.error()))
       spdlog::log(
           committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
           "transform: {}; going on, and trying again", committed.error().message);
@@ -272,10 +272,10 @@ base::Result<void> Transformer::look_at_topics(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto output,
                       ports::ensure_partitions(log_, options_.output_topic, input.partitions, deadline));
   MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, input.partitions, deadline));
-  const bool same = input.incarnation == incarnation_ && output.incarnation == output_incarnation_;
+  const bool same = input.topic_id == topic_id_ && output.topic_id == output_topic_id_;
   const bool opened = !partitions_.empty();
-  incarnation_ = input.incarnation;
-  output_incarnation_ = output.incarnation;
+  topic_id_ = input.topic_id;
+  output_topic_id_ = output.topic_id;
   partitions_known_ = input.partitions;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
   if (!same && opened) return base::conflict("a topic was deleted and made anew");
@@ -290,7 +290,7 @@ base::Result<void> Transformer::look_again() {
   log_is_silent_ = !looked;
   if (looked || looked.error().kind != base::ErrorKind::kUnavailable) return looked;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
-  if (outage_.worth_a_line(looked.error()))
+  if (outage_.should_log(looked.error()))
     spdlog::warn("transform: {}; trying again, for as long as it takes ({} s so far)", looked.error().message,
                  outage_.lasting().count());
   return {};
@@ -351,7 +351,7 @@ base::Result<void> Transformer::run(const base::StopSignal& stop) {
     if (stats_.rows_written > rows_before) backoff.reset();
     if (stop.requested()) break;
     opens_told_ |= !partitions_.empty();
-    if (outage_.worth_a_line(served.error()))
+    if (outage_.should_log(served.error()))
       spdlog::warn(
           "transform: {}; trying again from the committed position, for as long as it takes ({} s so far)",
           served.error().message, outage_.lasting().count());

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stop.h"
 #include "ports/clock.h"
@@ -76,7 +76,7 @@ class Transformer {
   /// How far the output topic says that a partition was transformed.
   struct Progress {
     std::int64_t input_offset = -1;  // of the last row; -1: there is none
-    std::string input_incarnation;   // empty: it does not say
+    std::string input_topic_id;      // empty: it does not say
   };
   [[nodiscard]] base::Result<Progress> progress(std::int32_t partition);
   [[nodiscard]] base::Result<void> look_at_topics(base::Deadline deadline);
@@ -94,13 +94,13 @@ class Transformer {
   const ports::Clock& clock_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
-  std::string incarnation_;         // of the input topic
-  std::string output_incarnation_;  // of the output topic
+  std::string topic_id_;         // of the input topic
+  std::string output_topic_id_;  // of the output topic
   std::int32_t partitions_known_ = 0;
   base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topics
   bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
-  base::OutageNotes outage_{std::chrono::minutes(5), &stats_.health};
-  base::OutageNotes commit_outage_;
+  base::OutageLogger outage_{std::chrono::minutes(5), &stats_.health};
+  base::OutageLogger commit_outage_;
   bool opens_told_ = false;  // where partitions go on was logged already in this outage
   Stats stats_;
 };

@@ -63,13 +63,13 @@ std::vector<Contribution> contributions(const View& view, const Image& image) {
   return {};
 }
 
-void Movements::add(const Change& change) {
-  struct Halves {
+void PendingChanges::add(const Change& change) {
+  struct Bisection {
     Measures gone{};
     Measures come{};
   };
-  std::map<Key, Halves> touched;
-  const auto collect = [&](const std::optional<Image>& image, Measures Halves::* half,
+  std::map<Key, Bisection> touched;
+  const auto collect = [&](const std::optional<Image>& image, Measures Bisection::* half,
                            std::set<std::string> KeyState::* customers) {
     if (!image) return;
     for (const Contribution& contribution : contributions(view_, *image)) {
@@ -79,8 +79,8 @@ void Movements::add(const Change& change) {
         (states_[contribution.key].*customers).insert(contribution.customer);
     }
   };
-  collect(change.before, &Halves::gone, &KeyState::customers_gone);
-  collect(change.after, &Halves::come, &KeyState::customers_come);
+  collect(change.before, &Bisection::gone, &KeyState::customers_gone);
+  collect(change.after, &Bisection::come, &KeyState::customers_come);
 
   for (const auto& [key, halves] : touched) {
     Walk& walk = states_[key].orders[change.order_id];
@@ -94,8 +94,8 @@ void Movements::add(const Change& change) {
   }
 }
 
-Movement Movements::of(const Key& key) const {
-  Movement movement;
+PendingChange PendingChanges::of(const Key& key) const {
+  PendingChange movement;
   const auto found = states_.find(key);
   if (found == states_.end()) return movement;
   movement.changed = true;
@@ -117,7 +117,7 @@ bool views_equal(const View& view, const ViewRow* store, const ViewRow* warehous
 }
 
 Verdict judge_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
-                   const Movement& movement, bool lagging) {
+                   const PendingChange& movement, bool lagging) {
   if (views_equal(view, store_a, warehouse)) return Verdict::kEqual;
   // What no traffic and no lag explains: a key of nothing, a key twice, an average that does not follow from
   // its own row.

@@ -59,17 +59,17 @@ struct Contribution {
 
 /// How far a key's measures may have moved since A: measures in [low, high] relative to A. `changed` when any
 /// order that counts into the key changed, even if the sum of the changes is 0.
-struct Movement {
+struct PendingChange {
   bool changed = false;
   Measures low{};
   Measures high{};
 };
 
 /// Collects the changes between A and B for some keys of one view.
-class Movements {
+class PendingChanges {
  public:
   /// Only `keys` are looked at.
-  Movements(const View& view, const std::set<Key>& keys) : view_(view), keys_(keys) {}
+  PendingChanges(const View& view, const std::set<Key>& keys) : view_(view), keys_(keys) {}
 
   /// Changes of one order must come in the order of their commits. A change may be half visible (its `before`
   /// gone and its `after` not yet there, or the other way round), so both halves widen the movement on their
@@ -77,7 +77,7 @@ class Movements {
   /// than it ever stood.
   void add(const Change& change);
 
-  [[nodiscard]] Movement of(const Key& key) const;
+  [[nodiscard]] PendingChange of(const Key& key) const;
 
  private:
   struct Walk {
@@ -106,7 +106,7 @@ enum class Verdict {
 /// One key of a view. Absent rows are nullptr. `lagging`: something of the key's day in A has not reached the
 /// warehouse.
 [[nodiscard]] Verdict judge_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
-                                 const Movement& movement, bool lagging);
+                                 const PendingChange& movement, bool lagging);
 
 /// One order: as the store had it before and after the warehouse was read.
 [[nodiscard]] Verdict judge_order(const OrderRow* store_before, const OrderRow* warehouse,

@@ -31,9 +31,9 @@ std::uint64_t VerifyReport::differences_total() const {
   return total;
 }
 
-std::uint64_t VerifyReport::in_motion_total() const {
+std::uint64_t VerifyReport::in_flight_total() const {
   std::uint64_t total = 0;
-  for (const TableReport& table : tables) total += table.in_motion;
+  for (const TableReport& table : tables) total += table.in_flight;
   return total;
 }
 
@@ -44,7 +44,7 @@ std::string to_table(const VerifyReport& report) {
                  "seconds");
   for (const TableReport& table : report.tables)
     fmt::format_to(out, "{:<20} {:>15} {:>13} {:>11} {:>9}\n", table.name, with_thousands(table.compared),
-                   with_thousands(table.differences), with_thousands(table.in_motion),
+                   with_thousands(table.differences), with_thousands(table.in_flight),
                    seconds_text(table.spent));
   if (!report.differences.empty()) text += '\n';
   for (const Difference& difference : report.differences) {
@@ -59,7 +59,7 @@ std::string to_table(const VerifyReport& report) {
   text += '\n';
   if (report.clean()) {
     text += "clean: the warehouse says what MySQL says";
-    if (const auto moving = report.in_motion_total(); moving > 0)
+    if (const auto moving = report.in_flight_total(); moving > 0)
       fmt::format_to(out, " ({} rows changed all the time and stayed within what the changes allow)",
                      with_thousands(moving));
   } else {
@@ -75,7 +75,7 @@ std::string to_json(const VerifyReport& report) {
   out.begin_object();
   out.key("clean").boolean(report.clean());
   out.key("differences").number(report.differences_total());
-  out.key("inMotion").number(report.in_motion_total());
+  out.key("inMotion").number(report.in_flight_total());
   out.key("rounds").number(std::uint64_t{report.rounds});
   out.key("milliseconds").number(std::int64_t{report.spent.count()});
   out.key("tables").begin_array();
@@ -84,7 +84,7 @@ std::string to_json(const VerifyReport& report) {
     out.key("name").string(table.name);
     out.key("compared").number(table.compared);
     out.key("differences").number(table.differences);
-    out.key("inMotion").number(table.in_motion);
+    out.key("inMotion").number(table.in_flight);
     out.key("tooMany").boolean(table.too_many);
     out.key("milliseconds").number(std::int64_t{table.spent.count()});
     out.end_object();

@@ -21,7 +21,7 @@ struct TableReport {
   std::string name;
   std::uint64_t compared = 0;     ///< Orders or keys on either side.
   std::uint64_t differences = 0;  ///< Rows that differ, not columns.
-  std::uint64_t in_motion =
+  std::uint64_t in_flight =
       0;  ///< Rows that changed all the time, within what the changes allow; no differences.
   /// More rows differed than are kept for checking again, so some of the differences were seen once only.
   bool too_many = false;
@@ -36,7 +36,7 @@ struct VerifyReport {
   std::chrono::milliseconds spent{0};
 
   [[nodiscard]] std::uint64_t differences_total() const;
-  [[nodiscard]] std::uint64_t in_motion_total() const;
+  [[nodiscard]] std::uint64_t in_flight_total() const;
   /// The only outcome with exit code 0. What is in motion is clean.
   [[nodiscard]] bool clean() const { return differences_total() == 0; }
 };

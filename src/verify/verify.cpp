@@ -172,7 +172,7 @@ class Verification {
     return check_stop();
   }
 
-  /// Repeats `attempt` while a neighbour is away, for `patience` from its first failure. Snapshots do not
+  /// Repeats `attempt` while a dependency is away, for `patience` from its first failure. Snapshots do not
   /// outlive a failure.
   template <class Attempt>
   Result<void> retrying(Attempt attempt) {
@@ -503,7 +503,7 @@ class Verification {
       if (!orders_equal(find(round.orders_a, id), find(round.orders_w, id))) unequal.push_back(id);
     }
     MILLRACE_TRY_ASSIGN(round.orders_b, read_orders(*b, unequal, options_.purge_after, statement_deadline()));
-    std::vector<Movements> movements;
+    std::vector<PendingChanges> movements;
     for (const View& view : all_views())
       movements.emplace_back(view, round.keys[static_cast<std::size_t>(view.id)]);
     if (has_view_candidates()) {
@@ -514,7 +514,7 @@ class Verification {
               round.all_lagging = true;
               return;
             }
-            for (Movements& movement : movements) movement.add(*change);
+            for (PendingChanges& movement : movements) movement.add(*change);
           },
           statement_deadline()));
     }
@@ -545,7 +545,7 @@ class Verification {
     }
   }
 
-  void judge_view_keys(const Round& round, const View& view, const Movements& movements) {
+  void judge_view_keys(const Round& round, const View& view, const PendingChanges& movements) {
     const auto index = static_cast<std::size_t>(view.id);
     ViewTable& table = views_[index];
     table.lines.clear();
@@ -570,7 +570,7 @@ class Verification {
   template <class KeyType>
   void conclude(Table<KeyType>& table, VerifyReport& report) const {
     for (const auto& [key, verdict] : table.candidates)
-      ++(verdict == Verdict::kMoving ? table.report.in_motion : table.report.differences);
+      ++(verdict == Verdict::kMoving ? table.report.in_flight : table.report.differences);
     table.report.differences += table.overflow;
     table.report.too_many = table.overflow > 0;
     report.tables.push_back(table.report);

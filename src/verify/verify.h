@@ -15,7 +15,7 @@
 namespace millrace::verify {
 
 struct VerifyOptions {
-  /// How long what differs may go on differing before it is called a difference, and how long a neighbour may
+  /// How long what differs may go on differing before it is called a difference, and how long a dependency may
   /// be away.
   std::chrono::milliseconds patience{30'000};
   /// Before what differs is looked at again: the first pause, later ones grow to 20 times as much.
@@ -44,7 +44,7 @@ struct VerifyProgress {
 /// Compares all orders and all five views.
 /// Memory:  chunk_rows rows and candidates_max candidates per table, whatever the number of orders.
 /// Traffic: may run while orders change; docs/specs/verify.md says what is then a difference and what is in
-/// motion. Errors:  kUnavailable (a neighbour was away for longer than `patience`, or the stop signal),
+/// motion. Errors:  kUnavailable (a dependency was away for longer than `patience`, or the stop signal),
 /// kInvalid, kRejected or kFatal (a
 ///          schema, a credential or a sort order is not what it must be). Threads: one caller; `progress` is
 ///          called on it.

@@ -22,11 +22,11 @@
 #include "base/environment.h"
 #include "base/text.h"
 #include "confinement/confinement.h"
-#include "warehouse/engine.h"
-#include "warehouse/engine_files.h"
-#include "warehouse/failed_writes.h"
-#include "warehouse/handler.h"
-#include "warehouse/server.h"
+#include "warehouse/engine/engine.h"
+#include "warehouse/engine/engine_files.h"
+#include "warehouse/engine/failed_writes.h"
+#include "warehouse/http/handler.h"
+#include "warehouse/http/server.h"
 
 namespace {
 

@@ -25,7 +25,7 @@ from system import MARK, REPOSITORY, free_port, tail, wait_until
 
 NODES = (1, 2, 3)
 HEAP_MIB = 256
-# As the private cluster of `up` has them (src/supervise/private_kafka.cpp).
+# As the private cluster of `up` has them (src/supervise/embedded_kafka.cpp).
 SETTINGS = {
     "process.roles": "broker,controller", "inter.broker.listener.name": "INTERNAL", "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The checks check: each finds a planted violation, and says nothing about a clean tree."""
+"""The checks check: each finds a mutation violation, and says nothing about a clean tree."""
 import sys
 import tempfile
 import unittest
@@ -16,9 +16,9 @@ class Tree(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
-        for room in ("base", "relay", "sink", "adapters/mysql", "warehouse"):
-            self.write(f"src/{room}/README.md", f"# {room}\n")
-            self.write(f"src/{room}/CMakeLists.txt", "millrace_room()\n")
+        for module in ("base", "relay", "sink", "adapters/mysql", "warehouse"):
+            self.write(f"src/{module}/README.md", f"# {module}\n")
+            self.write(f"src/{module}/CMakeLists.txt", "millrace_module()\n")
         self.write("src/base/result.h", "#pragma once\n")
         self.write("src/sink/sink.h", '#pragma once\n\n#include "base/result.h"\n')
 
@@ -78,7 +78,7 @@ class Tidy(Tree):
         self.assertEqual(self.tidy(), [])
 
     def test_finds_each_planted_violation(self):
-        planted = {
+        mutation = {
             "unfinished work": ("src/relay/relay.cpp", "// TO" "DO: later\n"),
             "a tab": ("src/relay/relay.cpp", "\tint x;\n"),
             "spaces at the end": ("docs/note.md", "a line \n"),
@@ -90,7 +90,7 @@ class Tidy(Tree):
             "a fixed sleep": ("tests/unit/relay_test.cpp", "std::this_thread::sleep_for(1s);\n"),
             "links to absent.md": ("docs/note.md", "see [this](absent.md#part)\n"),
         }
-        for what, (name, text) in planted.items():
+        for what, (name, text) in mutation.items():
             with self.subTest(what):
                 self.write(name, text)
                 self.assert_one(self.tidy(), name, what)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Reads the #include lines under src/ and fails on an arrow between rooms that is not allowed.
+"""Reads the #include lines under src/ and fails on an dependency between modules that is not allowed.
 
 Usage: includes.py REPOSITORY
 
-A room is a folder under src/ (under src/adapters/, each folder is one). ARCHITECTURE.md draws the arrows and says why.
+A module is a folder under src/ (under src/adapters/, each folder is one). ARCHITECTURE.md draws the dependencies and says why.
 """
 import re
 import sys
@@ -13,7 +13,7 @@ FOUNDATION = {"ports", "domain", "telemetry", "base"}
 STAGES = {"ordering", "relay", "transform", "sink", "purge", "analytics", "verify"}
 ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
 
-# Room -> the other rooms that it may include. A room that is not here is refused: whoever adds one decides its arrows.
+# Module -> the other modules that it may include. A module that is not here is refused: whoever adds one decides its dependencies.
 ALLOWED = {
     "base": set(),
     "web": {"base"},
@@ -26,10 +26,10 @@ ALLOWED = {
     "rebuild": {"sink", "jobs"} | FOUNDATION,
     **{adapter: FOUNDATION for adapter in ADAPTERS},
     "adapters/http": {"web"} | FOUNDATION,
-    "letters": FOUNDATION,
+    "dead_letters": FOUNDATION,
     "connect": {"ports", "base"},
     "inspect": {"ports", "base"},
-    "api": STAGES | {"inspect", "jobs", "letters"} | FOUNDATION,
+    "api": STAGES | {"inspect", "jobs", "dead_letters"} | FOUNDATION,
     "tools": {"ordering"} | FOUNDATION,
     "confinement": {"base"},
     "privileges": {"base"},
@@ -38,9 +38,9 @@ ALLOWED = {
 }
 ALLOWED["app"] = set(ALLOWED)
 
-# Header (a regular expression on what stands between the brackets) -> the rooms that may name its vendor.
-NETWORK_ROOMS = {"adapters/http", "warehouse"}
-PROCESS_ROOMS = {"adapters/system", "confinement", "privileges", "supervise", "warehouse", "app"}
+# Header (a regular expression on what stands between the brackets) -> the modules that may name its vendor.
+NETWORK_MODULES = {"adapters/http", "warehouse"}
+PROCESS_MODULES = {"adapters/system", "confinement", "privileges", "supervise", "warehouse", "app"}
 VENDORS = [
     (r"mysql\.h|mysql/.*|mariadb/.*|errmsg\.h|mysqld_error\.h", {"adapters/mysql"}),
     (r"prometheus/.*", {"telemetry"}),
@@ -48,19 +48,19 @@ VENDORS = [
     (r"librdkafka/.*", {"adapters/kafka"}),
     (r"curl/.*", {"adapters/curl"}),
     (r"chdb.*|dlfcn\.h", {"warehouse"}),
-    (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_ROOMS),
+    (r"boost/(asio|beast)(/.*|\.hpp)", NETWORK_MODULES),
     (r"toml\+\+/.*|toml\.hpp", {"app"}),
     (r"linux/landlock\.h|seccomp\.h", {"confinement"}),
     (r"CLI/.*", {"app", "warehouse"}),
-    (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_ROOMS),
-    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_ROOMS | {"adapters/kafka", "adapters/mysql", "supervise"}),
+    (r"c?signal(\.h)?|sys/(wait|prctl|signalfd)\.h|spawn\.h", PROCESS_MODULES),
+    (r"sys/socket\.h|netinet/.*|arpa/.*|netdb\.h|sys/un\.h", NETWORK_MODULES | {"adapters/kafka", "adapters/mysql", "supervise"}),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
 
-def room_of(path):
-    """The room of a path below src/, or None: 'adapters/mysql/pool.h' -> 'adapters/mysql'."""
+def module_of(path):
+    """The module of a path below src/, or None: 'adapters/mysql/pool.h' -> 'adapters/mysql'."""
     parts = Path(path).parts
     if parts[0] == "adapters":
         return "/".join(parts[:2]) if len(parts) > 2 else None
@@ -73,9 +73,9 @@ def problems_of(source):
         if path.suffix not in (".h", ".cpp"):
             continue
         inside = path.relative_to(source)
-        room = room_of(inside)
-        if room not in ALLOWED:
-            yield f"src/{inside}: the room '{room}' is not in the list of rooms (tests/check/includes.py)"
+        module = module_of(inside)
+        if module not in ALLOWED:
+            yield f"src/{inside}: the module '{module}' is not in the list of modules (tests/check/includes.py)"
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             match = INCLUDE.match(line)
@@ -87,13 +87,13 @@ def problems_of(source):
                 if not (source / quoted).is_file():
                     yield f'{where}: "{quoted}" is not a file under src/ (name it from there, or use <…> for what is not ours)'
                     continue
-                other = room_of(quoted)
-                if other != room and other not in ALLOWED[room]:
-                    yield f"{where}: {room} may not include {other} ({quoted})"
+                other = module_of(quoted)
+                if other != module and other not in ALLOWED[module]:
+                    yield f"{where}: {module} may not include {other} ({quoted})"
             else:
-                for pattern, rooms in VENDORS:
-                    if re.fullmatch(pattern, angled) and room not in rooms:
-                        yield f"{where}: <{angled}> belongs in {', '.join(sorted(rooms))} alone, not in {room}"
+                for pattern, modules in VENDORS:
+                    if re.fullmatch(pattern, angled) and module not in modules:
+                        yield f"{where}: <{angled}> belongs in {', '.join(sorted(modules))} alone, not in {module}"
 
 
 def main():
@@ -105,7 +105,7 @@ def main():
         print(problem)
     if problems:
         sys.exit(f"includes: {len(problems)} forbidden")
-    print("includes: every arrow is allowed")
+    print("includes: every dependency is allowed")
 
 
 if __name__ == "__main__":

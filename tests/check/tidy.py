@@ -65,23 +65,23 @@ def problems_of_file(repository, path):
                     yield f"{name}:{number}: links to {target}, which is not there"
 
 
-def problems_of_rooms(repository):
+def problems_of_modules(repository):
     """Every folder under src/ that holds C++ explains itself and is one library or program."""
     source = repository / "src"
-    for room in sorted({path.parent for path in source.rglob("*.cpp")}):
-        inside = room.relative_to(repository).as_posix()
-        # A folder within a room (app/roles) is part of it.
-        holders = [folder for folder in (room, *room.parents) if folder != source and source in folder.parents
+    for module in sorted({path.parent for path in source.rglob("*.cpp")}):
+        inside = module.relative_to(repository).as_posix()
+        # A folder within a module (app/roles) is part of it.
+        holders = [folder for folder in (module, *module.parents) if folder != source and source in folder.parents
                    and folder.name != "adapters"]
         for needed in ("README.md", "CMakeLists.txt"):
             if not any((folder / needed).is_file() for folder in holders):
-                yield f"{inside}: a room needs a {needed}"
+                yield f"{inside}: a module needs a {needed}"
 
 
 def problems_of(repository):
     for path in files_of(repository):
         yield from problems_of_file(repository, path)
-    yield from problems_of_rooms(repository)
+    yield from problems_of_modules(repository)
 
 
 def main():

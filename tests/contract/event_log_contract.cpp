@@ -55,7 +55,7 @@ base::Result<bool> finished(ports::PendingAppend& append) {
   return done;
 }
 
-/// The error's kind; kFatal's neighbour for a success would hide it, so a success is a failure of the test.
+/// The error's kind; kFatal's dependency for a success would hide it, so a success is a failure of the test.
 template <class T>
 ErrorKind kind_of(const base::Result<T>& result) {
   if (result) {
@@ -111,14 +111,14 @@ TEST_P(EventLogContract, MakesATopicOnceAndKnowsItFromThen) {
   const auto described = must(log().describe_topic(topic, soon()));
   EXPECT_EQ(again.topic, topic);
   EXPECT_EQ(again.partitions, 3);
-  EXPECT_FALSE(again.incarnation.empty());
+  EXPECT_FALSE(again.topic_id.empty());
   EXPECT_EQ(described.partitions, 3);
-  EXPECT_EQ(described.incarnation, again.incarnation);
+  EXPECT_EQ(described.topic_id, again.topic_id);
 }
 
 TEST_P(EventLogContract, GivesTopicsDifferentIncarnations) {
-  EXPECT_NE(must(log().describe_topic(make_topic(), soon())).incarnation,
-            must(log().describe_topic(make_topic(), soon())).incarnation);
+  EXPECT_NE(must(log().describe_topic(make_topic(), soon())).topic_id,
+            must(log().describe_topic(make_topic(), soon())).topic_id);
 }
 
 TEST_P(EventLogContract, RefusesATopicThatIsThereWithAnotherNumberOfPartitions) {
@@ -152,7 +152,7 @@ TEST_P(EventLogContract, ListsTopicsByName) {
     const auto found = std::ranges::find(topics, name, &ports::TopicInfo::topic);
     ASSERT_NE(found, topics.end());
     EXPECT_EQ(found->partitions, partitions);
-    EXPECT_EQ(found->incarnation, must(log().describe_topic(name, soon())).incarnation);
+    EXPECT_EQ(found->topic_id, must(log().describe_topic(name, soon())).topic_id);
   }
 }
 

@@ -8,7 +8,7 @@
 
 #include "adapters/kafka/kafka_log_inspector.h"
 #include "contract/event_log_contract.h"
-#include "supervise/private_kafka.h"
+#include "supervise/embedded_kafka.h"
 #include "support/free_port.h"
 #include "support/temporary_directory.h"
 
@@ -31,22 +31,22 @@ class Cluster {
     options.brokers = kafka_->brokers();
     return options;
   }
-  [[nodiscard]] supervise::PrivateKafka& kafka() { return *kafka_; }
+  [[nodiscard]] supervise::EmbeddedKafka& kafka() { return *kafka_; }
 
  private:
   Cluster() {
     spdlog::default_logger();  // made before the cluster, so that it is there until the last node has stopped
-    supervise::PrivateKafkaOptions options;
+    supervise::EmbeddedKafkaOptions options;
     options.directory = directory_.path() / "kafka";
     options.nodes.clear();
     for (int node = 0; node < 3; ++node)
       options.nodes.push_back({support::free_port(), support::free_port()});
-    kafka_ = std::make_unique<supervise::PrivateKafka>(options);
+    kafka_ = std::make_unique<supervise::EmbeddedKafka>(options);
     const auto started = kafka_->start(Deadline::in(std::chrono::minutes(2)));
     if (!started) throw std::runtime_error(started.error().message);
   }
   support::TemporaryDirectory directory_;
-  std::unique_ptr<supervise::PrivateKafka> kafka_;
+  std::unique_ptr<supervise::EmbeddedKafka> kafka_;
 };
 
 class World final : public contract::EventLogWorld {
@@ -103,7 +103,7 @@ TEST(KafkaEventLog, AddsPartitionsAndNeverTakesAny) {
   const auto grown = log->grow_topic("growing", 5, soon());
   ASSERT_TRUE(grown) << grown.error().message;
   EXPECT_EQ(grown->partitions, 5);
-  EXPECT_EQ(grown->incarnation, made->incarnation);
+  EXPECT_EQ(grown->topic_id, made->topic_id);
   EXPECT_EQ(log->grow_topic("growing", 3, soon())->partitions, 5);
   EXPECT_TRUE(log->append({"growing", 4}, records_of(1, 10), soon()));
 }

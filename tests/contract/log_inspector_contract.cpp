@@ -48,7 +48,7 @@ TEST_P(EventLogContract, ShowsATopicWithItsLeadersReplicasAndOffsets) {
   const ports::TopicState topic = news_of(inspector(), name);
 
   EXPECT_EQ(topic.info.topic, name);
-  EXPECT_EQ(topic.info.incarnation, log().describe_topic(name, soon())->incarnation);
+  EXPECT_EQ(topic.info.topic_id, log().describe_topic(name, soon())->topic_id);
   EXPECT_FALSE(topic.is_internal);
   ASSERT_EQ(topic.partitions.size(), 2U);
   for (const ports::PartitionState& partition : topic.partitions) {

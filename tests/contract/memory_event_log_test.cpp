@@ -102,9 +102,9 @@ TEST_F(MemoryEventLogFaults, PassAssignmentsOnToTheMemberThatWaits) {
 
 TEST_F(MemoryEventLogFaults, PutAnotherIncarnationInATopicsPlace) {
   ASSERT_TRUE(append(3).has_value());
-  const std::string before = log_.describe_topic("topic", soon())->incarnation;
+  const std::string before = log_.describe_topic("topic", soon())->topic_id;
   log_.recreate_topic("topic");
-  EXPECT_NE(log_.describe_topic("topic", soon())->incarnation, before);
+  EXPECT_NE(log_.describe_topic("topic", soon())->topic_id, before);
   EXPECT_EQ(end(), 0);
   EXPECT_EQ(log_.read(partition_, 3, {1, 1}, soon()).error().kind, ErrorKind::kInvalid);
 }

@@ -112,11 +112,11 @@ std::vector<std::string> values_of(RocksdbEventLog& log, const TopicPartition& p
 TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
   const TemporaryDirectory directory;
   const TopicPartition partition{"topic", 1};
-  std::string incarnation;
+  std::string topic_id;
   std::int64_t generation = 0;
   {
     const auto log = open_log(directory.path());
-    incarnation = log->ensure_topic("topic", 2, soon())->incarnation;
+    topic_id = log->ensure_topic("topic", 2, soon())->topic_id;
     ASSERT_TRUE(log->append(partition, records_with({"0", "1", "2", "3"}), soon()).has_value());
     ASSERT_TRUE(log->trim(partition, 1, soon()).has_value());
     const auto member = *log->join("group", "topic", soon());
@@ -125,7 +125,7 @@ TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
     ASSERT_TRUE(member->commit(mine.at(1), {3, "window"}, soon()).has_value());
   }
   const auto log = open_log(directory.path());
-  EXPECT_EQ(log->describe_topic("topic", soon())->incarnation, incarnation);
+  EXPECT_EQ(log->describe_topic("topic", soon())->topic_id, topic_id);
   EXPECT_EQ(log->ensure_topic("topic", 3, soon()).error().kind, ErrorKind::kConflict);
   EXPECT_EQ(log->offsets(partition, soon())->begin, 1);
   EXPECT_EQ(log->offsets(partition, soon())->end, 4);
@@ -142,8 +142,8 @@ TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
 TEST(RocksdbEventLog, MakesATopicOfTheSameNameInAnEmptyDirectoryAnotherIncarnation) {
   const TemporaryDirectory one;
   const TemporaryDirectory two;
-  EXPECT_NE(open_log(one.path())->ensure_topic("topic", 1, soon())->incarnation,
-            open_log(two.path())->ensure_topic("topic", 1, soon())->incarnation);
+  EXPECT_NE(open_log(one.path())->ensure_topic("topic", 1, soon())->topic_id,
+            open_log(two.path())->ensure_topic("topic", 1, soon())->topic_id);
 }
 
 TEST(RocksdbEventLog, KeepsOffsetsRisingAfterEverythingWasTrimmed) {

@@ -62,8 +62,8 @@ def test_the_warehouse_hangs_for_a_while(millrace, load):
     try:
         load.wait_for_more(SOME, "orders are taken meanwhile")
         wait_until(lambda: millrace.http("GET", "/readyz").status == 503, "readiness says that the warehouse is away")
-        assert millrace.http("GET", "/readyz").json == {"status": "not ready", "orderStore": True, "warehouse": False,
-                                                              "pipeline": True}
+        unready = millrace.http("GET", "/readyz").json
+        assert (unready["status"], unready["orderStore"], unready["warehouse"]) == ("not ready", True, False)
         assert millrace.http("GET", "/api/analytics/health").json == {"status": "unhealthy", "clickhouse": False}
         assert millrace.http("GET", "/api/analytics/stats").status == 503
     finally:

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <string>
 
-#include "warehouse/city_hash.h"
-#include "warehouse/codec.h"
+#include "warehouse/http/city_hash.h"
+#include "warehouse/http/codec.h"
 
 namespace {
 

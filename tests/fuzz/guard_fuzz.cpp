@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "warehouse/guard.h"
-#include "warehouse/lexer.h"
-#include "warehouse/statement.h"
+#include "warehouse/sql/guard.h"
+#include "warehouse/sql/lexer.h"
+#include "warehouse/sql/statement.h"
 
 namespace {
 

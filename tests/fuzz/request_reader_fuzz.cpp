@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "warehouse/http_connection.h"
+#include "warehouse/http/http_connection.h"
 #include "web/access.h"
 #include "web/body_reader.h"
 #include "web/head.h"

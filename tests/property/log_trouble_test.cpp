@@ -215,7 +215,7 @@ TEST_F(LogTrouble, MakesTheTransformerRefuseWhenEventsWentWithTheirTopic) {
   send(half());
   transform_all();
   log_.recreate_topic(kEvents);
-  relaying_.accepted_topic_id = log_.describe_topic(kEvents, soon())->incarnation;
+  relaying_.accepted_topic_id = log_.describe_topic(kEvents, soon())->topic_id;
   send_all();
   transform::Transformer transformer(log_, clock_, transforming_);
   Running running(transformer);
@@ -254,17 +254,15 @@ TEST_F(LogTrouble, MakesTheSinkRefuseWhenRowsWentWithTheirTopic) {
 }
 
 TEST(SinkSources, AreOfAFormerIncarnationWhenGenerationAndPartitionAreTheSame) {
-  using sink::is_former_incarnation;
+  using sink::is_former_topic_id;
   // Kafka writes its ids in base64, slashes included.
-  EXPECT_TRUE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
-  EXPECT_FALSE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/0", "lq01Ezs+Q7mzaNxym8W/YA/0", {}));
-  EXPECT_FALSE(is_former_incarnation("lq01Ezs+Q7mzaNxym8W/YA/1", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
-  EXPECT_FALSE(is_former_incarnation("1/lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
-  EXPECT_TRUE(
-      is_former_incarnation("2/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
-  EXPECT_FALSE(
-      is_former_incarnation("1/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
-  EXPECT_FALSE(is_former_incarnation("2/snapshot", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+  EXPECT_TRUE(is_former_topic_id("lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_FALSE(is_former_topic_id("lq01Ezs+Q7mzaNxym8W/YA/0", "lq01Ezs+Q7mzaNxym8W/YA/0", {}));
+  EXPECT_FALSE(is_former_topic_id("lq01Ezs+Q7mzaNxym8W/YA/1", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_FALSE(is_former_topic_id("1/lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));
+  EXPECT_TRUE(is_former_topic_id("2/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+  EXPECT_FALSE(is_former_topic_id("1/lq01Ezs+Q7mzaNxym8W/YA/0", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
+  EXPECT_FALSE(is_former_topic_id("2/snapshot", "2/Ex21g8EWOWNx0tmWKHwrFg/0", {.number = 2}));
 }
 
 TEST_F(LogTrouble, WritesRowsAgainThatNobodyHadLoadedWhenTheirTopicWasDeleted) {

@@ -288,10 +288,10 @@ class Shadow {
     const auto topic = world_.log.describe_topic("orders_analytics", soon);
     ASSERT_TRUE(topic);
     for (std::int32_t partition = 0; partition < 2; ++partition) {
-      const auto live = world_.tables.position(sink::source_name({}, topic->incarnation, partition), soon);
+      const auto live = world_.tables.position(sink::source_name({}, topic->topic_id, partition), soon);
       ASSERT_TRUE(live);
       ASSERT_TRUE(tables.write_positions(
-          {{sink::source_name({.number = 1}, topic->incarnation, partition), *live}}, {}, soon));
+          {{sink::source_name({.number = 1}, topic->topic_id, partition), *live}}, {}, soon));
     }
   }
 

@@ -61,7 +61,7 @@ class World final : public purge::PurgeTables, public ports::Clock {
   }
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
   [[nodiscard]] const std::string& resurrection() const { return resurrection_; }
-  [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
+  [[nodiscard]] std::uint64_t skipped() const { return skipped_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   void pass(std::int64_t ms) { now_ += ms; }
 
@@ -190,7 +190,7 @@ class World final : public purge::PurgeTables, public ports::Clock {
       const bool old = static_cast<std::int64_t>(event.version) < now_ - kCheckAge;
       if (planted_ != Planted::kNoLookUp && old && record != purged_.end() &&
           event.version <= record->second.version) {
-        ++left_out_;
+        ++skipped_;
       } else {
         insert.rows.push_back(event);
       }
@@ -290,7 +290,7 @@ class World final : public purge::PurgeTables, public ports::Clock {
   std::vector<Insert> inserts_;
   std::vector<std::function<void()>> late_;
   std::string resurrection_;
-  std::uint64_t left_out_ = 0;
+  std::uint64_t skipped_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t calls_ = 0;
   std::uint64_t nth_ = 0;
@@ -307,7 +307,7 @@ purge::Options options_for(Planted planted) {
 
 struct Outcome {
   std::uint64_t calls = 0;
-  std::uint64_t left_out = 0;
+  std::uint64_t skipped = 0;
   std::uint64_t refused = 0;
   bool resurrected = false;
 };
@@ -330,12 +330,12 @@ Outcome run(std::uint64_t seed, std::uint64_t nth, Fault fault, Planted planted)
     world.pass(kInsertTimeout);
   }
   if (planted == Planted::kNothing) world.expect_purged(options);
-  return {calls, world.left_out(), world.refused(), !world.resurrection().empty()};
+  return {calls, world.skipped(), world.refused(), !world.resurrection().empty()};
 }
 
 TEST(Purge, KeepsEveryDeletedOrderHiddenWhateverStepIsCutShort) {
   std::uint64_t struck = 0;
-  std::uint64_t left_out = 0;
+  std::uint64_t skipped = 0;
   std::uint64_t refused = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     for (const Fault fault : {Fault::kFail, Fault::kLoseAnswer, Fault::kDoHalf, Fault::kComeLate}) {
@@ -345,7 +345,7 @@ TEST(Purge, KeepsEveryDeletedOrderHiddenWhateverStepIsCutShort) {
         const Outcome outcome = run(seed, nth, fault, Planted::kNothing);
         ASSERT_FALSE(outcome.resurrected);
         ASSERT_FALSE(HasFailure());
-        left_out += outcome.left_out;
+        skipped += outcome.skipped;
         refused += outcome.refused;
         if (outcome.calls < nth) break;
         ++struck;
@@ -353,7 +353,7 @@ TEST(Purge, KeepsEveryDeletedOrderHiddenWhateverStepIsCutShort) {
     }
   }
   EXPECT_GT(struck, 2'000u);
-  EXPECT_GT(left_out, 1'000u);
+  EXPECT_GT(skipped, 1'000u);
   EXPECT_GT(refused, 1'000u);
 }
 

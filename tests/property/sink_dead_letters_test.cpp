@@ -10,8 +10,8 @@
 
 #include "adapters/memory/memory_event_log.h"
 #include "adapters/system/system_clock.h"
-#include "base/runtime.h"
-#include "letters/letter.h"
+#include "base/scheduler.h"
+#include "dead_letters/dead_letter.h"
 #include "sink/sink.h"
 #include "support/memory_pipeline.h"
 
@@ -65,11 +65,11 @@ class RefusingTables final : public sink::SinkTables {
   base::Result<void> insert_rollups(std::span<const sink::RollupRow> rows, base::Deadline d) override {
     return inner.insert_rollups(rows, d);
   }
-  base::Result<sink::SumCache> load_cache(const std::string& source, std::size_t keys,
-                                          base::Deadline d) override {
+  base::Result<sink::RollupCache> load_cache(const std::string& source, std::size_t keys,
+                                             base::Deadline d) override {
     return inner.load_cache(source, keys, d);
   }
-  base::Result<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>> read_sums(
+  base::Result<std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>>> read_sums(
       const std::string& source, std::span<const sink::RollupKey> keys, base::Deadline d) override {
     return inner.read_sums(source, keys, d);
   }
@@ -131,14 +131,14 @@ struct World {
   }
 
   /// By the place that they came from: a letter that was written twice is one.
-  [[nodiscard]] std::map<ports::LetterPlace, letters::Letter> letters() {
-    std::map<ports::LetterPlace, letters::Letter> found;
+  [[nodiscard]] std::map<ports::DeadLetterPosition, dead_letters::DeadLetter> letters() {
+    std::map<ports::DeadLetterPosition, dead_letters::DeadLetter> found;
     for (std::int32_t partition = 0; partition < 2; ++partition) {
       auto records =
           log.read({options.dead_letter_topic, partition}, 0, {1'000, 1u << 20}, base::Deadline::in({}));
       if (!records) continue;
       for (ports::Record& record : *records) {
-        auto letter = letters::read_letter(std::move(record));
+        auto letter = dead_letters::read_dead_letter(std::move(record));
         EXPECT_TRUE(letter);
         if (letter) found.emplace(letter->place, std::move(*letter));
       }
@@ -252,7 +252,7 @@ TEST(SinkDeadLetters, OfPurgedOrdersAreNotLoadedAgain) {
 }
 
 /// Waits take no time, and what runs beside its caller runs at once.
-class NoWaiting final : public base::Runtime {
+class NoWaiting final : public base::Scheduler {
  public:
   NoWaiting() { base::replaced_runtime = this; }
   ~NoWaiting() override { base::replaced_runtime = nullptr; }

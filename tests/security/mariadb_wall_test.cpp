@@ -12,7 +12,7 @@
 
 #include "adapters/mysql/connection.h"
 #include "confinement/landlock.h"
-#include "supervise/private_mariadb.h"
+#include "supervise/embedded_mariadb.h"
 #include "support/free_port.h"
 #include "support/temporary_directory.h"
 
@@ -37,7 +37,7 @@ class Attacked {
     const fs::path accounts = home() / "attacker.sql";
     std::ofstream(accounts) << "CREATE USER IF NOT EXISTS attacker@127.0.0.1 IDENTIFIED BY 'attack';\n"
                                "GRANT ALL PRIVILEGES ON *.* TO attacker@127.0.0.1 WITH GRANT OPTION;\n";
-    supervise::PrivateMariadbOptions options;
+    supervise::EmbeddedMariadbOptions options;
     options.directory = home();
     options.port = port_;
     options.password = "test123";
@@ -45,7 +45,7 @@ class Attacked {
     // The server's own protections are taken away: what remains is the kernel's.
     options.extra_arguments = {"--secure-file-priv=", "--init-file=" + accounts.string(), "--local-infile=1",
                                "--symbolic-links=1"};
-    server_ = std::make_unique<supervise::PrivateMariadb>(options);
+    server_ = std::make_unique<supervise::EmbeddedMariadb>(options);
     const auto started = server_->start(Deadline::in(60s));
     EXPECT_TRUE(started) << started.error().message;
     adapters::mysql::ServerAddress address;
@@ -80,7 +80,7 @@ class Attacked {
  private:
   support::TemporaryDirectory directory_;
   std::uint16_t port_ = support::free_port();
-  std::unique_ptr<supervise::PrivateMariadb> server_;
+  std::unique_ptr<supervise::EmbeddedMariadb> server_;
   std::unique_ptr<Connection> connection_;
 };
 

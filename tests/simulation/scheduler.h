@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/runtime.h"
+#include "base/scheduler.h"
 #include "simulation/fiber.h"
 #include "simulation/random.h"
 
@@ -25,7 +25,7 @@ struct Process {
 /// Replaces the clock and the threads of the thread that made it, until it is destroyed. A step is one fiber
 /// from one wait to its next. Time stands still while some fiber can go on, and then jumps to the next moment
 /// that one waits for.
-class Scheduler final : public base::Runtime {
+class Scheduler final : public base::Scheduler {
  public:
   explicit Scheduler(std::uint64_t seed);
   ~Scheduler() override;

@@ -108,13 +108,13 @@ TEST_F(Simulation, ComesOutRightWhateverWayAnyCallGoesWrong) {
 // keeps its mistake where it is found for good.
 
 // An append of a living relay that came after its repeat had left the window was counted twice
-// (tests/planted/same_epoch_after_lost_append.patch).
+// (tests/mutation/same_epoch_after_lost_append.patch).
 TEST_F(Simulation, CountsOnceWhatALivingRelayAppendedLate) {
   for (const std::uint64_t seed : {116u, 334u, 512u, 1663u, 1671u}) expect_right(seed);
 }
 
 // Several relays in a row appended a leading part of the same rows, until the rest had left a window of
-// records (tests/planted/window_of_records.patch).
+// records (tests/mutation/window_of_records.patch).
 TEST_F(Simulation, CountsOnceWhatSeveralFailedRelaysPutFarBehindItsFirstCopy) {
   expect_right(9118);
 }

@@ -24,7 +24,7 @@ std::unexpected<base::Error> away() {
 
 /// The stores under the faces never wait: their waits are the scheduler's.
 Deadline at_once() {
-  return Deadline::at(base::Runtime::Moment{});
+  return Deadline::at(base::Scheduler::Moment{});
 }
 
 }  // namespace
@@ -311,13 +311,13 @@ struct SimulatedLog::State {
   std::uint64_t appends = 0;
 };
 
-std::string incarnation_of(const std::string& topic) {
+std::string topic_id_of(const std::string& topic) {
   return topic + "-1";
 }
 
 namespace {
 ports::TopicInfo named(ports::TopicInfo info) {
-  info.incarnation = incarnation_of(info.topic);
+  info.topic_id = topic_id_of(info.topic);
   return info;
 }
 }  // namespace
@@ -540,7 +540,7 @@ bool SimulatedTables::clash() const {
 }
 std::uint64_t SimulatedTables::position_of(const std::string& source) const {
   const auto position = state_->tables.position(source, at_once());
-  return position ? position->upto : 0;
+  return position ? position->as_of_offset : 0;
 }
 
 Result<sink::Generation> SimulatedTables::generation(Deadline) {
@@ -557,7 +557,8 @@ Result<sink::SinkPosition> SimulatedTables::position(const std::string& source, 
   return calls_.read<sink::SinkPosition>("position", [&] {
     auto position = state_->tables.position(source, at_once());
     state_->owner = calls_.scheduler_.current().number;
-    if (position && state_->tables.newest_upto(source) > position->upto) ++calls_.counts.beyond_position;
+    if (position && state_->tables.newest_as_of_offset(source) > position->as_of_offset)
+      ++calls_.counts.beyond_position;
     return position;
   });
 }
@@ -616,7 +617,7 @@ Result<void> SimulatedTables::insert_rollups(std::span<const sink::RollupRow> ro
   struct Kept {
     sink::RollupKey key;
     std::string source;
-    sink::RunningSum sum;
+    sink::CumulativeAggregate sum;
   };
   const auto insert = [this](std::span<const sink::RollupRow> all, Calls::Portion portion) {
     std::vector<sink::RollupRow> some;
@@ -641,15 +642,15 @@ Result<void> SimulatedTables::insert_rollups(std::span<const sink::RollupRow> ro
       });
 }
 
-Result<sink::SumCache> SimulatedTables::load_cache(const std::string& source, std::size_t keys_max,
-                                                   Deadline) {
-  return calls_.read<sink::SumCache>("load_cache",
-                                     [&] { return state_->tables.load_cache(source, keys_max, at_once()); });
+Result<sink::RollupCache> SimulatedTables::load_cache(const std::string& source, std::size_t keys_max,
+                                                      Deadline) {
+  return calls_.read<sink::RollupCache>(
+      "load_cache", [&] { return state_->tables.load_cache(source, keys_max, at_once()); });
 }
 
-Result<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>> SimulatedTables::read_sums(
+Result<std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>>> SimulatedTables::read_sums(
     const std::string& source, std::span<const sink::RollupKey> keys, Deadline) {
-  return calls_.read<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>>(
+  return calls_.read<std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>>>(
       "read_sums", [&] { return state_->tables.read_sums(source, keys, at_once()); });
 }
 

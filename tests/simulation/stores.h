@@ -243,9 +243,9 @@ class SimulatedTables final : public sink::SinkTables {
   base::Result<std::map<domain::OrderId, std::uint64_t>> purged_versions(
       std::span<const domain::OrderId> orders, base::Deadline deadline) override;
   base::Result<void> insert_rollups(std::span<const sink::RollupRow> rows, base::Deadline deadline) override;
-  base::Result<sink::SumCache> load_cache(const std::string& source, std::size_t keys_max,
-                                          base::Deadline deadline) override;
-  base::Result<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>> read_sums(
+  base::Result<sink::RollupCache> load_cache(const std::string& source, std::size_t keys_max,
+                                             base::Deadline deadline) override;
+  base::Result<std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>>> read_sums(
       const std::string& source, std::span<const sink::RollupKey> keys, base::Deadline deadline) override;
 
  private:
@@ -255,7 +255,7 @@ class SimulatedTables final : public sink::SinkTables {
   std::unique_ptr<State> state_;
 };
 
-/// What the log says a topic's incarnation is; a sink's source is made of it.
-[[nodiscard]] std::string incarnation_of(const std::string& topic);
+/// What the log says a topic's topic id is; a sink's source is made of it.
+[[nodiscard]] std::string topic_id_of(const std::string& topic);
 
 }  // namespace millrace::simulation

@@ -330,7 +330,7 @@ class World {
   // --- end
 
   [[nodiscard]] static std::string source(std::int32_t partition) {
-    return sink::source_name({}, incarnation_of(kRows), partition);
+    return sink::source_name({}, topic_id_of(kRows), partition);
   }
 
   [[nodiscard]] bool done_so_far() const {

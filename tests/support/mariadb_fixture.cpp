@@ -15,7 +15,7 @@
 
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/migrations.h"
-#include "supervise/private_mariadb.h"
+#include "supervise/embedded_mariadb.h"
 #include "support/free_port.h"
 
 namespace millrace::support {
@@ -80,7 +80,7 @@ class MariadbServer::Impl {
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a directory like " + name);
     directory = name;
     owner_lock = hold_owner_lock(directory);
-    server = std::make_unique<supervise::PrivateMariadb>(supervise::PrivateMariadbOptions{
+    server = std::make_unique<supervise::EmbeddedMariadb>(supervise::EmbeddedMariadbOptions{
         .directory = directory,
         .port = port,
         .database = "ecommerce",
@@ -109,7 +109,7 @@ class MariadbServer::Impl {
   std::filesystem::path directory;
   int owner_lock = -1;
   std::uint16_t port = free_port();
-  std::unique_ptr<supervise::PrivateMariadb> server;
+  std::unique_ptr<supervise::EmbeddedMariadb> server;
 };
 
 MariadbServer::MariadbServer() : impl_(new Impl) {}

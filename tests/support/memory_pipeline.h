@@ -263,12 +263,12 @@ class MemoryTables final : public sink::SinkTables {
     const auto found = positions_.find(source);
     return found == positions_.end() ? sink::SinkPosition{} : found->second;
   }
-  base::Result<bool> has_former_incarnation(const std::string& source, const sink::Generation& generation,
-                                            base::Deadline) override {
+  base::Result<bool> has_former_topic_id(const std::string& source, const sink::Generation& generation,
+                                         base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
     const auto is_former = [&](const auto& name) {
-      return sink::is_former_incarnation(name, source, generation);
+      return sink::is_former_topic_id(name, source, generation);
     };
     return std::ranges::any_of(positions_, [&](const auto& entry) { return is_former(entry.first); }) ||
            std::ranges::any_of(rollups_, [&](const auto& entry) { return is_former(entry.first.first); });
@@ -278,7 +278,7 @@ class MemoryTables final : public sink::SinkTables {
     return write(positions.size(), [&](std::size_t count) {
       for (const auto& [source, position] : positions) {
         if (count-- == 0) break;
-        if (position.upto > positions_[source].upto) positions_[source] = position;
+        if (position.as_of_offset > positions_[source].as_of_offset) positions_[source] = position;
       }
     });
   }
@@ -317,13 +317,13 @@ class MemoryTables final : public sink::SinkTables {
     return write(rows.size(), [&](std::size_t count) {
       for (const sink::RollupRow& row : rows.subspan(0, count)) {
         auto& versions = rollups_[{*row.source, *row.key}];
-        const auto [known, fresh] = versions.emplace(row.sum.upto, row.sum.sums);
+        const auto [known, fresh] = versions.emplace(row.sum.as_of_offset, row.sum.sums);
         clash_ |= !fresh && !(known->second == row.sum.sums);
       }
     });
   }
-  base::Result<sink::SumCache> load_cache(const std::string& source, std::size_t keys_max,
-                                          base::Deadline) override {
+  base::Result<sink::RollupCache> load_cache(const std::string& source, std::size_t keys_max,
+                                             base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
     // Half of the buckets only, so that reading single keys is tried too.
@@ -331,21 +331,21 @@ class MemoryTables final : public sink::SinkTables {
     for (const auto& [key, versions] : rollups_) buckets.insert(key.second.bucket);
     const std::uint32_t since =
         buckets.empty() ? 0 : *std::next(buckets.begin(), static_cast<std::ptrdiff_t>(buckets.size() / 2));
-    sink::SumCache cache(since, keys_max);
+    sink::RollupCache cache(since, keys_max);
     for (const auto& [key, versions] : rollups_)
       if (key.first == source && key.second.bucket >= since)
         cache.store(key.second, {versions.rbegin()->first, versions.rbegin()->second});
     return cache;
   }
-  base::Result<std::vector<std::pair<sink::RollupKey, sink::RunningSum>>> read_sums(
+  base::Result<std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>>> read_sums(
       const std::string& source, std::span<const sink::RollupKey> keys, base::Deadline) override {
     if (dial_.next() != Fault::kNone) return away();
     const std::lock_guard lock(mutex_);
-    std::vector<std::pair<sink::RollupKey, sink::RunningSum>> found;
+    std::vector<std::pair<sink::RollupKey, sink::CumulativeAggregate>> found;
     for (const sink::RollupKey& key : keys)
       if (const auto entry = rollups_.find({source, key}); entry != rollups_.end())
-        found.emplace_back(key,
-                           sink::RunningSum{entry->second.rbegin()->first, entry->second.rbegin()->second});
+        found.emplace_back(
+            key, sink::CumulativeAggregate{entry->second.rbegin()->first, entry->second.rbegin()->second});
     return found;
   }
 
@@ -376,7 +376,7 @@ class MemoryTables final : public sink::SinkTables {
   }
 
   /// The highest offset that a running sum of the source is true for.
-  [[nodiscard]] std::uint64_t newest_upto(const std::string& source) const {
+  [[nodiscard]] std::uint64_t newest_as_of_offset(const std::string& source) const {
     const std::lock_guard lock(mutex_);
     std::uint64_t newest = 0;
     for (const auto& [key, versions] : rollups_)
@@ -388,7 +388,7 @@ class MemoryTables final : public sink::SinkTables {
     const std::lock_guard lock(mutex_);
     return static_cast<std::size_t>(std::ranges::count_if(rows, [&](const sink::RollupRow& row) {
       const auto found = rollups_.find({*row.source, *row.key});
-      return found != rollups_.end() && found->second.rbegin()->first > row.sum.upto;
+      return found != rollups_.end() && found->second.rbegin()->first > row.sum.as_of_offset;
     }));
   }
 

@@ -29,7 +29,7 @@ struct Options {
   std::map<std::string, std::string> client_settings;
 };
 
-/// Offsets are Kafka's, so they rise with gaps where transactions of others stand in the topic. Incarnations
+/// Offsets are Kafka's, so they rise with gaps where transactions of others stand in the topic. Topic ids
 /// are topic ids. Appends are idempotent (no repeat, no gap and no change of order by retries inside the
 /// client) and wait for all in-sync replicas; what an append left behind at its deadline stays before what is
 /// appended later. A record's time must lie after 1970-01-01T00:00:00Z, else it is the time of the append.

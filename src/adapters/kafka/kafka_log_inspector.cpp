@@ -114,7 +114,7 @@ ports::TopicState state_of(const rd_kafka_metadata_topic_t& topic) {
   return state;
 }
 
-/// Adds the incarnations and which topics are internal. A topic that went meanwhile stays without.
+/// Adds the topic ids and which topics are internal. A topic that went meanwhile stays without.
 Result<void> add_descriptions(const Client& client, std::vector<ports::TopicState>& states,
                               Deadline deadline) {
   if (states.empty()) return {};
@@ -137,7 +137,7 @@ Result<void> add_descriptions(const Client& client, std::vector<ports::TopicStat
     const auto state = std::ranges::find(states, std::string(rd_kafka_TopicDescription_name(found[i])),
                                          [](const ports::TopicState& one) { return one.info.topic; });
     if (state == states.end()) continue;
-    state->info.incarnation = topic_id(found[i]);
+    state->info.topic_id = topic_id(found[i]);
     state->is_internal = rd_kafka_TopicDescription_is_internal(found[i]) != 0;
   }
   return {};

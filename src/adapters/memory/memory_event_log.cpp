@@ -176,7 +176,7 @@ void MemoryEventLog::recreate_topic(const std::string& name) {
   {
     const std::lock_guard lock(state_->mutex);
     State::Topic& topic = state_->topics.at(name);
-    topic.info.incarnation = base::uuid_v7({});
+    topic.info.topic_id = base::uuid_v7({});
     topic.partitions.assign(topic.partitions.size(), {});
     std::erase_if(state_->committed, [&](const auto& entry) { return entry.first.second.topic == name; });
   }
@@ -192,7 +192,7 @@ Result<ports::TopicInfo> MemoryEventLog::ensure_topic(const std::string& name, s
   const auto [entry, is_new] = state_->topics.try_emplace(name);
   State::Topic& topic = entry->second;
   if (is_new) {
-    // Random bits are all that an incarnation needs; no clock is asked.
+    // Random bits are all that a topic id needs; no clock is asked.
     topic.info = {name, partitions, base::uuid_v7({})};
     topic.partitions.resize(static_cast<std::size_t>(partitions));
   } else if (topic.info.partitions != partitions) {

@@ -84,7 +84,7 @@ class MemoryEventLog : public ports::EventLog {
   /// same one takes over again, with a higher generation.
   void expire_owner(const std::string& group, const std::string& topic);
 
-  /// Makes the topic anew: empty, under another incarnation, without committed offsets. It must exist.
+  /// Makes the topic anew: empty, under another topic id, without committed offsets. It must exist.
   void recreate_topic(const std::string& topic);
 
   base::Result<ports::TopicInfo> ensure_topic(const std::string& topic, std::int32_t partitions,

@@ -138,7 +138,7 @@ base::Result<void> change_layout(Connection& connection, const std::string& data
   for (const auto& [name, topic] : topics)
     for (std::int32_t shard = 0; shard < to; ++shard) {
       const Value values[] = {std::int64_t{shard}, std::string_view(name), std::int64_t{topic.partitions},
-                              std::string_view(topic.incarnation)};
+                              std::string_view(topic.topic_id)};
       MILLRACE_TRY(
           connection.execute("INSERT INTO relay_topics (shard, topic, partitions, incarnation, "
                              "updated_at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3))",
@@ -316,8 +316,8 @@ class Lease final : public ports::OutboxLease {
                                   base::Deadline deadline) override {
     return under_epoch(deadline, [&]() -> base::Result<void> {
       const Value values[] = {std::int64_t{shard_},         std::string_view(topic),
-                              std::int64_t{now.partitions}, std::string_view(now.incarnation),
-                              std::int64_t{now.partitions}, std::string_view(now.incarnation)};
+                              std::int64_t{now.partitions}, std::string_view(now.topic_id),
+                              std::int64_t{now.partitions}, std::string_view(now.topic_id)};
       MILLRACE_TRY(connection_->execute(
           "INSERT INTO relay_topics (shard, topic, partitions, incarnation, updated_at) VALUES (?, ?, ?, ?, "
           "UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE partitions = ?, incarnation = ?, updated_at = "

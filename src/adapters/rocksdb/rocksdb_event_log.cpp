@@ -43,7 +43,7 @@ constexpr std::size_t kGroupLengthMax = 249;
 
 // The database's keys, by first byte. All numbers in them are big-endian, so that keys sort as numbers do.
 //   !                              → kFormat
-//   t topic name                   → topic number, partitions, incarnation
+//   t topic name                   → topic number, partitions, topic id
 //   p topic number, partition      → begin, end
 //   g group, topic                 → generation
 //   c group, topic, partition      → offset, metadata
@@ -434,7 +434,7 @@ class RocksdbEventLog::Impl {
   std::atomic<bool> needs_opening = false;
 
   /// Tells those who wait for any of several partitions.
-  void ring() {
+  void notify() {
     {
       const std::lock_guard appends_lock(appends_mutex);
       ++appends;
@@ -702,12 +702,12 @@ Result<ports::TopicInfo> RocksdbEventLog::ensure_topic(const std::string& name, 
     return info;
   }
   const std::uint32_t number = impl_->next_topic_number;
-  // Random bits are all that an incarnation needs; no clock is asked.
+  // Random bits are all that a topic id needs; no clock is asked.
   ports::TopicInfo info{name, partitions, base::uuid_v7({})};
   std::string value;
   append_big_endian_32(value, number);
   append_big_endian_32(value, static_cast<std::uint32_t>(partitions));
-  value += info.incarnation;
+  value += info.topic_id;
   ::rocksdb::WriteBatch batch;
   batch.Put(topic_key(name), value);
   MILLRACE_TRY(impl_->write_used(batch, fmt::format("make topic {}", name)));
@@ -768,7 +768,7 @@ Result<std::int64_t> RocksdbEventLog::append(const TopicPartition& where,
     partition->end = offset;
   }
   partition->appended.notify_all();
-  impl_->ring();
+  impl_->notify();
   return first;
 }
 

@@ -3,19 +3,20 @@
 
 #include <string>
 
-#include "app/settings.h"
+#include "app/config/settings.h"
 #include "base/result.h"
 #include "base/stop.h"
 
 namespace millrace::app {
 
 struct UpOptions {
-  bool demo = false;             ///< Sends a gentle stream of orders.
-  double demo_rate = 2;          ///< Orders per second.
-  bool rebuild = false;          ///< Begins with a rebuild, unless one is under way.
-  bool summary = true;           ///< The live screen on a terminal; a line now and then elsewhere.
-  bool dev_credentials = false;  ///< The known passwords instead of generated ones (app/credentials.h).
-  bool detach = false;           ///< In the background, logging to a file in the data directory.
+  bool demo = false;     ///< Sends a gentle stream of orders.
+  double demo_rate = 2;  ///< Orders per second.
+  bool rebuild = false;  ///< Begins with a rebuild, unless one is under way.
+  bool summary = true;   ///< The live screen on a terminal; a line now and then elsewhere.
+  bool dev_credentials =
+      false;            ///< The known passwords instead of generated ones (app/config/credentials.h).
+  bool detach = false;  ///< In the background, logging to a file in the data directory.
 };
 
 /// All roles in one process, with the embedded servers started and supervised. Ends by `stop`, after

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "app/connect.h"
-#include "app/event_log.h"
-#include "app/front.h"
-#include "app/neighbours.h"
 #include "app/roles/roles.h"
 #include "app/wiring/admin_server.h"
+#include "app/wiring/api_server.h"
+#include "app/wiring/connect.h"
 #include "app/wiring/delivery_monitor.h"
+#include "app/wiring/dependencies.h"
+#include "app/wiring/event_log.h"
 #include "app/wiring/metrics.h"
 #include "app/wiring/pipeline.h"
 #include "app/wiring/stop_watchdog.h"
@@ -56,7 +56,7 @@ base::Result<std::unique_ptr<AdminServer>> start_admin_server(
 
 base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop) {
   StopWatchdog watchdog;
-  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   telemetry::Registry registry;
   add_build_info(registry);
   InspectedLog log;
@@ -64,15 +64,15 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   // The embedded log is in the process of `millrace up`, and nowhere else.
   if (settings.event_log_kind == "kafka") {
     MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
-    log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, neighbours->clock);
+    log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, dependencies->clock);
   }
-  DeliveryMonitor delivery(neighbours->outbox.get(), log.log.get(), all_log_stages(), neighbours->clock);
+  DeliveryMonitor delivery(dependencies->outbox.get(), log.log.get(), all_log_stages(), dependencies->clock);
   add_delivery_metrics(registry, delivery);
   MILLRACE_TRY_ASSIGN(const auto front,
-                      Front::start(settings, *neighbours, [] {},
-                                   {.log = log_view ? &*log_view : nullptr,
-                                    .metrics = [&] { return registry.text(); },
-                                    .metrics_content_type = std::string(telemetry::kTextContentType)}));
+                      ApiServer::start(settings, *dependencies, [] {},
+                                       {.log = log_view ? &*log_view : nullptr,
+                                        .metrics = [&] { return registry.text(); },
+                                        .metrics_content_type = std::string(telemetry::kTextContentType)}));
   spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
   while (!stop.wait_for(kPollInterval)) {
   }
@@ -88,18 +88,18 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
                     "stage too; start that instead, or set event_log.kind to kafka",
                     role));
   StopWatchdog watchdog;
-  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   telemetry::Registry registry;
   add_build_info(registry);
   Stages stages = stages_of(role);
   std::unique_ptr<Connect> connect;
   if (stages.sink && is_connect_used(settings)) {
-    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
+    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *dependencies));
     stages.control = &connect->control();
   }
-  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *neighbours, registry, stages));
-  DeliveryMonitor delivery(stages.relay ? neighbours->outbox.get() : nullptr, &pipeline->log(),
-                           pipeline->log_stages(), neighbours->clock);
+  MILLRACE_TRY_ASSIGN(const auto pipeline, Pipeline::start(settings, *dependencies, registry, stages));
+  DeliveryMonitor delivery(stages.relay ? dependencies->outbox.get() : nullptr, &pipeline->log(),
+                           pipeline->log_stages(), dependencies->clock);
   add_pipeline_metrics(registry, *pipeline, stages);
   add_delivery_metrics(registry, delivery);
   MILLRACE_TRY_ASSIGN(const auto admin, start_admin_server(settings, role, registry, [&] {

@@ -13,25 +13,25 @@
 
 #include "adapters/mysql/migrations.h"
 #include "adapters/system/logging.h"
-#include "app/connect.h"
-#include "app/credentials.h"
-#include "app/data_directory.h"
-#include "app/front.h"
-#include "app/jobs.h"
-#include "app/neighbours.h"
+#include "app/config/credentials.h"
+#include "app/local/status_file.h"
 #include "app/roles/roles.h"
-#include "app/servers.h"
-#include "app/setup_status.h"
-#include "app/summary.h"
-#include "app/verify_schedule.h"
-#include "app/warehouse_schema.h"
 #include "app/wiring/admin_server.h"
+#include "app/wiring/api_server.h"
+#include "app/wiring/connect.h"
+#include "app/wiring/data_directory.h"
 #include "app/wiring/delivery_monitor.h"
+#include "app/wiring/dependencies.h"
+#include "app/wiring/jobs.h"
 #include "app/wiring/metrics.h"
 #include "app/wiring/pipeline.h"
+#include "app/wiring/servers.h"
 #include "app/wiring/stop_watchdog.h"
+#include "app/wiring/summary.h"
+#include "app/wiring/verify_schedule.h"
+#include "app/wiring/warehouse_schema.h"
+#include "dead_letters/dead_letters.h"
 #include "inspect/log_view.h"
-#include "letters/letters.h"
 #include "sink/base_rows.h"
 #include "supervise/tcp_probe.h"
 #include "tools/load.h"
@@ -77,7 +77,7 @@ class Demo {
   std::thread thread_;
 };
 
-std::vector<SummaryLine> addresses(const Settings& settings, const Front& front) {
+std::vector<SummaryLine> addresses(const Settings& settings, const ApiServer& front) {
   const std::string api = fmt::format(
       "http://{}:{}", settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, front.port());
   return {{"HTTP API", api + "/api/orders"},
@@ -154,7 +154,7 @@ std::vector<std::string> credential_notes(const Settings& settings, const Creden
 
 class Display {
  public:
-  Display(const Settings& settings, Front& front, Pipeline& pipeline, Servers& servers,
+  Display(const Settings& settings, ApiServer& front, Pipeline& pipeline, Servers& servers,
           const VerifySchedule& verify, bool screen, std::vector<std::string> notes)
       : front_(front),
         pipeline_(pipeline),
@@ -203,7 +203,7 @@ class Display {
   }
 
  private:
-  Front& front_;
+  ApiServer& front_;
   Pipeline& pipeline_;
   Servers& servers_;
   const VerifySchedule& verify_;
@@ -228,7 +228,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   MILLRACE_TRY(adapters::system::set_up_logging({settings.log_level, log_file}));
   if (screen) fmt::print("starting; the log is in {}\n", log_file);
 
-  StatusKeeper status(data->path());
+  StatusFile status(data->path());
   // Asked for, it is part of the set-up; else another one on this machine may have it.
   const bool connect_port_is_ours =
       is_connect_used(settings) && (options.detach || settings.given.contains("connect.port"));
@@ -239,7 +239,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   const std::vector<std::string> notes = credential_notes(settings, credentials, screen);
   status.set_credentials(credentials_note(credentials.kept, credentials_file(settings)),
                          credentials.made_now);
-  MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
+  MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, [&status](std::string_view name) {
                         status.step(fmt::format("{} is ready", name));
                       }));
@@ -249,65 +249,65 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
     if (connect_port != 0) services.push_back({"connect", "ready", ::getpid(), connect_port, 0, ""});
     return services;
   });
-  MILLRACE_TRY(adapters::mysql::init_db(neighbours->store_address, {}, base::Deadline::in(kSchemaTimeout)));
-  MILLRACE_TRY(init_warehouse(*neighbours->warehouse, base::Deadline::in(kSchemaTimeout)));
+  MILLRACE_TRY(adapters::mysql::init_db(dependencies->store_address, {}, base::Deadline::in(kSchemaTimeout)));
+  MILLRACE_TRY(init_warehouse(*dependencies->warehouse, base::Deadline::in(kSchemaTimeout)));
 
   status.step("the tables of the order store and the warehouse are there");
 
-  MILLRACE_TRY_ASSIGN(auto job, running_job(*neighbours));
+  MILLRACE_TRY_ASSIGN(auto job, running_job(*dependencies));
   if (options.rebuild && !job) {
     MILLRACE_TRY_ASSIGN(job,
-                        neighbours->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
+                        dependencies->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
   }
 
   telemetry::Registry registry;
   add_build_info(registry);
   std::unique_ptr<Connect> connect;
   if (is_connect_used(settings)) {
-    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *neighbours));
+    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *dependencies));
     connect_port = settings.connect_port;
   }
   const Stages stages{.control = connect ? &connect->control() : nullptr,
                       .rebuilds = job && job->kind == "rebuild"};
   MILLRACE_TRY_ASSIGN(const auto pipeline,
-                      Pipeline::start(settings, *neighbours, registry, stages, job.has_value()));
-  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline));
-  DeliveryMonitor delivery(neighbours->outbox.get(), &pipeline->log(), pipeline->log_stages(),
-                           neighbours->clock);
-  letters::Letters letters(
-      pipeline->log(), *neighbours->letter_book, neighbours->clock,
+                      Pipeline::start(settings, *dependencies, registry, stages, job.has_value()));
+  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *dependencies, *pipeline));
+  DeliveryMonitor delivery(dependencies->outbox.get(), &pipeline->log(), pipeline->log_stages(),
+                           dependencies->clock);
+  dead_letters::DeadLetters letters(
+      pipeline->log(), *dependencies->dead_letter_store, dependencies->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
         // It would go into the table that a rebuild is about to replace.
         if (pipeline->is_held())
           return base::conflict("a job is running (millrace jobs): replay the letter when it is done");
-        return sink::load_base_row(pipeline->sink_tables(), neighbours->clock, row, deadline);
+        return sink::load_base_row(pipeline->sink_tables(), dependencies->clock, row, deadline);
       },
       [&] { pipeline->wake(); });
-  VerifySchedule verify(settings, *neighbours);
+  VerifySchedule verify(settings, *dependencies);
   add_pipeline_metrics(registry, *pipeline, stages);
   add_delivery_metrics(registry, delivery);
   add_dead_letter_metrics(registry, letters);
   add_verify_metrics(registry, verify);
   inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
-                            neighbours->clock);
+                            dependencies->clock);
   MILLRACE_TRY_ASSIGN(const auto front,
-                      Front::start(settings, *neighbours, [&] { pipeline->wake(); },
-                                   {.letters = &letters,
-                                    .jobs = &jobs->desk(),
-                                    .log = &log_view,
-                                    .metrics = [&] { return registry.text(); },
-                                    .metrics_content_type = std::string(telemetry::kTextContentType),
-                                    .readiness =
-                                        [&] {
-                                          auto all = pipeline->stages();
-                                          all.push_back(jobs->status());
-                                          return pipeline_readiness(all, delivery.state());
-                                        }}));
+                      ApiServer::start(settings, *dependencies, [&] { pipeline->wake(); },
+                                       {.letters = &letters,
+                                        .jobs = &jobs->desk(),
+                                        .log = &log_view,
+                                        .metrics = [&] { return registry.text(); },
+                                        .metrics_content_type = std::string(telemetry::kTextContentType),
+                                        .readiness =
+                                            [&] {
+                                              auto all = pipeline->stages();
+                                              all.push_back(jobs->status());
+                                              return pipeline_readiness(all, delivery.state());
+                                            }}));
   Display display(settings, *front, *pipeline, *servers, verify, screen, notes);
   if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   status.set_endpoints(endpoints(settings, credentials.kept, front->port()));
-  status.set_phase(SetupPhase::kReady);
+  status.set_phase(StackPhase::kReady);
   {
     std::optional<Demo> demo;
     if (options.demo) demo.emplace(fmt::format("http://127.0.0.1:{}", front->port()), options.demo_rate);
@@ -317,7 +317,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
     } while (!stop.wait_for(display.interval()));
   }
 
-  status.set_phase(SetupPhase::kStopping);
+  status.set_phase(StackPhase::kStopping);
   status.step("finishing what was accepted");
   verify.request_stop();
   if (screen) fmt::print("\nstopping: finishing what was accepted\n");

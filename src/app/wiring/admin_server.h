@@ -9,7 +9,7 @@
 #include "adapters/http/http_server.h"
 #include "api/readiness.h"
 #include "api/worker_pool.h"
-#include "app/settings.h"
+#include "app/config/settings.h"
 #include "app/wiring/delivery_monitor.h"
 #include "app/wiring/stage_runner.h"
 #include "base/result.h"

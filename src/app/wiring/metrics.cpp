@@ -63,7 +63,7 @@ void add_sink(Samples& all, const sink::Stats& sink, const purge::Stats& purge) 
        {"millrace_sink_batches_total", number(sink.batches)},
        {"millrace_sink_keys_read_total", number(sink.keys_read)},
        {"millrace_sink_restarts_total", number(sink.restarts)},
-       {"millrace_sink_purged_rows_left_out_total", number(sink.purged_rows_left_out)},
+       {"millrace_sink_purged_rows_left_out_total", number(sink.purged_rows_skipped)},
        {"millrace_sink_freshness_seconds", seconds(std::chrono::milliseconds(sink.last_freshness_ms.load()))},
        {"millrace_repeats_dropped_total", number(sink.repeats_dropped), {{"stage", "sink"}}},
        {"millrace_dead_letters_total", number(sink.dead_letters), {{"topic", sink::Options().topic}}},
@@ -129,7 +129,7 @@ void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& 
   });
 }
 
-void add_dead_letter_metrics(telemetry::Registry& registry, letters::Letters& letters) {
+void add_dead_letter_metrics(telemetry::Registry& registry, dead_letters::DeadLetters& letters) {
   registry.add_collector([&letters] {
     Samples all;
     if (const auto open = letters.open_counts(base::Deadline::in(kAskTimeout)))

@@ -1,10 +1,10 @@
 // What GET /metrics shows of a process's stages and tasks. Names: telemetry/definitions.h.
 #pragma once
 
-#include "app/verify_schedule.h"
 #include "app/wiring/delivery_monitor.h"
 #include "app/wiring/pipeline.h"
-#include "letters/letters.h"
+#include "app/wiring/verify_schedule.h"
+#include "dead_letters/dead_letters.h"
 #include "telemetry/registry.h"
 
 namespace millrace::app {
@@ -15,7 +15,7 @@ namespace millrace::app {
 void add_build_info(telemetry::Registry& registry);
 void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, const Stages& stages);
 void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& delivery);
-void add_dead_letter_metrics(telemetry::Registry& registry, letters::Letters& letters);
+void add_dead_letter_metrics(telemetry::Registry& registry, dead_letters::DeadLetters& letters);
 void add_verify_metrics(telemetry::Registry& registry, const VerifySchedule& verify);
 
 }  // namespace millrace::app

@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "app/event_log.h"
+#include "app/wiring/event_log.h"
 #include "base/backoff.h"
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 
 namespace millrace::app {
 namespace {
@@ -74,10 +74,10 @@ sink::Options sink_options(const Settings& settings) {
   return options;
 }
 
-base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Neighbours& neighbours,
+base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings, Dependencies& dependencies,
                                                         telemetry::Registry& registry, Stages stages,
                                                         bool held) {
-  std::unique_ptr<Pipeline> made(new Pipeline(settings, neighbours));
+  std::unique_ptr<Pipeline> made(new Pipeline(settings, dependencies));
   made->runs_ = stages;
   MILLRACE_TRY_ASSIGN(const auto shards, own_shards(settings));
   MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
@@ -99,26 +99,26 @@ void Pipeline::make_stages(telemetry::Registry& registry, bool rebuilds,
   relay_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "relay");
   transform_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "transform");
   sink_log_ = std::make_unique<InstrumentedLog>(*log_, registry, "sink");
-  tables_ = std::make_unique<sink::WarehouseTables>(*neighbours_.warehouse);
+  tables_ = std::make_unique<sink::WarehouseTables>(*dependencies_.warehouse);
   for (const std::int32_t shard : shards) {
     auto own = relay_options(settings_, rebuilds);
     own.shard = shard;
-    relays_.push_back(
-        std::make_unique<relay::Relay>(*neighbours_.outbox, *relay_log_, neighbours_.clock, std::move(own)));
+    relays_.push_back(std::make_unique<relay::Relay>(*dependencies_.outbox, *relay_log_, dependencies_.clock,
+                                                     std::move(own)));
   }
   relay::CleanerOptions cleaning;
   cleaning.retention = settings_.relay_retention;
-  cleaner_ = std::make_unique<relay::OutboxCleaner>(*neighbours_.outbox, neighbours_.clock, cleaning);
-  transformer_ = std::make_unique<transform::Transformer>(*transform_log_, neighbours_.clock,
+  cleaner_ = std::make_unique<relay::OutboxCleaner>(*dependencies_.outbox, dependencies_.clock, cleaning);
+  transformer_ = std::make_unique<transform::Transformer>(*transform_log_, dependencies_.clock,
                                                           transform_options(settings_));
   auto sinking = sink_options(settings_);
   sinking.metrics = {
       registry.histogram("millrace_change_freshness_seconds"), registry.histogram("millrace_sink_batch_rows"),
       registry.histogram("millrace_sink_insert_duration_seconds", {{"table", "orders_analytics"}}),
       registry.histogram("millrace_sink_insert_duration_seconds", {{"table", "rollups"}})};
-  sink_ = std::make_unique<sink::Sink>(*sink_log_, *tables_, neighbours_.clock, sinking);
-  purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*neighbours_.warehouse);
-  purger_ = std::make_unique<purge::Purger>(*purge_tables_, neighbours_.clock, purge_options(settings_));
+  sink_ = std::make_unique<sink::Sink>(*sink_log_, *tables_, dependencies_.clock, sinking);
+  purge_tables_ = std::make_unique<purge::WarehousePurgeTables>(*dependencies_.warehouse);
+  purger_ = std::make_unique<purge::Purger>(*purge_tables_, dependencies_.clock, purge_options(settings_));
 }
 
 /// Once the topics are there.
@@ -251,7 +251,7 @@ base::Result<void> Pipeline::make_topics() {
 /// As soon as the log lets us, for as long as it takes. Errors: what no wait mends.
 base::Result<void> Pipeline::make_topics_in_time(const base::StopSignal& stop) {
   base::Backoff backoff(kStartPauseFirst, kStartPauseLongest);
-  base::OutageNotes outage(kStartReminder, &topics_health_);
+  base::OutageLogger outage(kStartReminder, &topics_health_);
   while (!stop.requested()) {
     auto made = make_topics();
     if (made) {
@@ -262,7 +262,7 @@ base::Result<void> Pipeline::make_topics_in_time(const base::StopSignal& stop) {
     }
     if (made.error().kind != base::ErrorKind::kUnavailable && made.error().kind != base::ErrorKind::kNotFound)
       return made;
-    if (outage.worth_a_line(made.error()))
+    if (outage.should_log(made.error()))
       spdlog::warn("waiting for the event log ({} s so far): {}", outage.lasting().count(),
                    made.error().message);
     stop.wait_for(backoff.next());
@@ -342,7 +342,7 @@ void Pipeline::trim_old_events(const base::StopSignal& stop) {
       const ports::TopicPartition where{topic, partition};
       MILLRACE_TRY_ASSIGN(const auto committed, log_->committed(group, where, soon()));
       MILLRACE_TRY_ASSIGN(const auto range, log_->offsets(where, soon()));
-      const base::UtcTime before = neighbours_.clock.now() - settings_.event_log_retention;
+      const base::UtcTime before = dependencies_.clock.now() - settings_.event_log_retention;
       // The first record that is young enough, by bisection: times in a partition only ever grow (but for
       // steps of the clock).
       std::int64_t low = range.begin;

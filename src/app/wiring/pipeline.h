@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "app/neighbours.h"
-#include "app/settings.h"
+#include "app/config/settings.h"
 #include "app/wiring/delivery_monitor.h"
+#include "app/wiring/dependencies.h"
 #include "app/wiring/instrumented_log.h"
 #include "app/wiring/stage_runner.h"
 #include "base/stop.h"
@@ -54,7 +54,7 @@ class Pipeline {
   /// `held`: as if `hold` was called first. Errors: kInvalid (settings of the log), and of the embedded log
   /// all of its own.
   [[nodiscard]] static base::Result<std::unique_ptr<Pipeline>> start(const Settings& settings,
-                                                                     Neighbours& neighbours,
+                                                                     Dependencies& dependencies,
                                                                      telemetry::Registry& registry,
                                                                      Stages stages = {}, bool held = false);
   ~Pipeline();
@@ -83,7 +83,7 @@ class Pipeline {
   /// The parts of it that ask the log alone, and the order store alone.
   [[nodiscard]] base::Result<Lag> log_lag(base::Deadline deadline);
   [[nodiscard]] base::Result<ports::OutboxDepth> outbox_depth(base::Deadline deadline) {
-    return neighbours_.outbox->depth(deadline);
+    return dependencies_.outbox->depth(deadline);
   }
   /// Of the shards that this process serves, by number.
   [[nodiscard]] std::vector<const relay::Stats*> relay_stats() const;
@@ -96,7 +96,8 @@ class Pipeline {
   [[nodiscard]] sink::SinkTables& sink_tables() { return *tables_; }
 
  private:
-  Pipeline(const Settings& settings, Neighbours& neighbours) : settings_(settings), neighbours_(neighbours) {}
+  Pipeline(const Settings& settings, Dependencies& dependencies)
+      : settings_(settings), dependencies_(dependencies) {}
   void make_stages(telemetry::Registry& registry, bool rebuilds, const std::vector<std::int32_t>& shards);
   void start_stages();
   void run(std::string stage, StageRunner::Work work, const base::StageHealth* health = nullptr);
@@ -108,7 +109,7 @@ class Pipeline {
                                                    base::Deadline deadline);
 
   const Settings settings_;
-  Neighbours& neighbours_;
+  Dependencies& dependencies_;
   std::unique_ptr<ports::EventLog> log_;
   std::unique_ptr<ports::LogInspector> log_inspector_;
   std::unique_ptr<InstrumentedLog> relay_log_;  // the same log, measured for each stage

@@ -75,7 +75,7 @@ base::Result<void> StageRunner::run_once() {
 void StageRunner::run() {
   base::name_this_thread(stage_);
   base::Backoff backoff(options_.restart_first, options_.restart_max);
-  base::OutageNotes failures(kReminder);
+  base::OutageLogger failures(kReminder);
   while (!stop_.requested()) {
     const auto begun = base::monotonic_now();
     const auto ended = run_once();
@@ -84,7 +84,7 @@ void StageRunner::run() {
       backoff.reset();
       failures.over();
     }
-    if (failures.worth_a_line(ended.error()))
+    if (failures.should_log(ended.error()))
       spdlog::error("{}: {}; the stage is stopped, and tried again now and then", stage_,
                     ended.error().message);
     {

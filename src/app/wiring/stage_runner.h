@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/deadline.h"
-#include "base/outage_notes.h"
+#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stage_health.h"
 #include "base/stop.h"

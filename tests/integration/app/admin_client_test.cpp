@@ -1,5 +1,5 @@
 // The command line's admin calls against an HTTP server of the test's own.
-#include "app/admin_client.h"
+#include "app/cli/admin_client.h"
 
 #include <memory>
 

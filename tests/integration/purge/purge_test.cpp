@@ -29,7 +29,7 @@ base::Deadline soon() {
   return base::Deadline::in(kPatience);
 }
 
-class StandingClock final : public ports::Clock {
+class FixedClock final : public ports::Clock {
  public:
   [[nodiscard]] base::UtcTime now() const override { return base::utc_from_ms(kNow); }
 };
@@ -163,7 +163,7 @@ class PurgeTest : public testing::Test {
   }
 
   static Fixture* fixture_;
-  StandingClock clock_;
+  FixedClock clock_;
   purge::WarehousePurgeTables tables_{warehouse()};
   purge::Options options_;
 };
@@ -306,7 +306,7 @@ TEST_F(PurgeTest, LetsNoReplayBringAnOrderBackAndChangesNoView) {
     EXPECT_FALSE(patience.passed()) << "the sink did not finish";
     stop.request();
     thread.join();
-    return stage.stats().purged_rows_left_out.load();
+    return stage.stats().purged_rows_skipped.load();
   };
 
   EXPECT_EQ(load(), 0u);

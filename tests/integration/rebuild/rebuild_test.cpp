@@ -357,7 +357,7 @@ TEST_F(RebuildTest, TakesNothingFromASinkOfAFormerGeneration) {
   ASSERT_TRUE(topic);
   run_to_the_end();
   const sink::RollupKey key{.leader = "", .bucket = 1'767'225'600, .key1 = "PENDING", .key2 = ""};
-  const std::string source = sink::source_name({}, topic->incarnation, 0);
+  const std::string source = sink::source_name({}, topic->topic_id, 0);
   const sink::RollupRow late{&key, &source, {1'000'000, {.order_count = 5, .amount = {}}}};
   const auto refused = live_tables_->insert_rollups({&late, 1}, soon());
   ASSERT_FALSE(refused);

@@ -67,15 +67,16 @@ class WarehouseTablesTest : public testing::Test {
   }
 
   /// Writes rows as the sink does: base rows, and running sums over `rows` as if they were all of the source.
-  void load(const std::vector<domain::AnalyticsRow>& rows, const std::string& source, std::uint64_t upto) {
+  void load(const std::vector<domain::AnalyticsRow>& rows, const std::string& source,
+            std::uint64_t as_of_offset) {
     std::vector<const domain::AnalyticsRow*> base_rows;
-    RollupMap<RunningSum> sums;
+    RollupMap<CumulativeAggregate> sums;
     for (const auto& one : rows) {
       base_rows.push_back(&one);
       for_each_delta(one, [&](RollupKey key, const Sums& delta) {
-        RunningSum& sum = sums[std::move(key)];
+        CumulativeAggregate& sum = sums[std::move(key)];
         sum.sums += delta;
-        sum.upto = upto;
+        sum.as_of_offset = as_of_offset;
       });
     }
     std::vector<RollupRow> rollups;
@@ -168,14 +169,14 @@ TEST_F(WarehouseTablesTest, GiveBackPositionsAndSums) {
   ASSERT_TRUE(sums) << sums.error().message;
   ASSERT_EQ(sums->size(), 1u);
   EXPECT_EQ(sums->front().first, strange);
-  EXPECT_EQ(sums->front().second, (RunningSum{6, {1, 1, 0, *domain::Money::parse("1.25")}}));
+  EXPECT_EQ(sums->front().second, (CumulativeAggregate{6, {1, 1, 0, *domain::Money::parse("1.25")}}));
 
   const auto all = tables.load_cache("s/0", 100, soon());
   ASSERT_TRUE(all) << all.error().message;
   EXPECT_EQ(all->size(), 4u);
   EXPECT_EQ(all->complete_since(), 0u);
-  EXPECT_EQ(all->find(strange), (RunningSum{6, {1, 1, 0, *domain::Money::parse("1.25")}}));
-  EXPECT_EQ(all->find(absent), RunningSum{});
+  EXPECT_EQ(all->find(strange), (CumulativeAggregate{6, {1, 1, 0, *domain::Money::parse("1.25")}}));
+  EXPECT_EQ(all->find(absent), CumulativeAggregate{});
   const auto none = tables.load_cache("s/0", 3, soon());
   ASSERT_TRUE(none);
   EXPECT_EQ(none->size(), 0u);

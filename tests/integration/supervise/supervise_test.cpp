@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "adapters/mysql/connection.h"
+#include "supervise/embedded_mariadb.h"
 #include "supervise/log_file.h"
-#include "supervise/private_mariadb.h"
 #include "supervise/process_info.h"
 #include "supervise/supervisor.h"
 #include "supervise/tcp_probe.h"
@@ -31,8 +31,8 @@ namespace {
 using namespace std::chrono_literals;
 using base::Deadline;
 using base::ErrorKind;
-using supervise::PrivateMariadb;
-using supervise::PrivateMariadbOptions;
+using supervise::EmbeddedMariadb;
+using supervise::EmbeddedMariadbOptions;
 using supervise::Service;
 using supervise::ServiceState;
 using supervise::Supervisor;
@@ -83,9 +83,9 @@ bool eventually(Condition condition, std::chrono::seconds limit = 30s) {
   return true;
 }
 
-class PrivateMariadbTest : public testing::Test {
+class EmbeddedMariadbTest : public testing::Test {
  protected:
-  [[nodiscard]] PrivateMariadbOptions options() const {
+  [[nodiscard]] EmbeddedMariadbOptions options() const {
     return {.directory = directory_.path() / "mysql",
             .port = port_,
             .database = "my_shop",
@@ -119,8 +119,8 @@ TEST(CheckPortFree, WaitsForAListenerThatIsAboutToGo) {
   EXPECT_TRUE(supervise::check_port_free("127.0.0.1", port));
 }
 
-TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
-  PrivateMariadb server(options());
+TEST_F(EmbeddedMariadbTest, ServesItsTwoUsersAndNobodyElse) {
+  EmbeddedMariadb server(options());
   const auto started = server.start(Deadline::in(60s));
   ASSERT_TRUE(started) << started.error().message;
   EXPECT_EQ(server.status().state, ServiceState::kReady);
@@ -150,8 +150,8 @@ TEST_F(PrivateMariadbTest, ServesItsTwoUsersAndNobodyElse) {
   EXPECT_EQ(server.status().state, ServiceState::kStopped);
 }
 
-TEST_F(PrivateMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
-  PrivateMariadb server(options());
+TEST_F(EmbeddedMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
+  EmbeddedMariadb server(options());
   ASSERT_TRUE(server.start(Deadline::in(60s)));
   ASSERT_TRUE((*connect("root", "root's"))->command("CREATE DATABASE shop", Deadline::in(5s)));
   const pid_t pid = server.status().pid;
@@ -167,13 +167,13 @@ TEST_F(PrivateMariadbTest, ComesBackWithItsDataWhenItIsKilled) {
   EXPECT_TRUE((*connection)->command("USE shop", Deadline::in(5s)));
 }
 
-TEST_F(PrivateMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
+TEST_F(EmbeddedMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
   int channel[2];
   ASSERT_EQ(::pipe(channel), 0);
   const pid_t parent = ::fork();
   if (parent == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    PrivateMariadb server(options());
+    EmbeddedMariadb server(options());
     const bool started = server.start(Deadline::in(60s)).has_value();
     const pid_t pid = started ? server.status().pid : -1;
     if (::write(channel[1], &pid, sizeof(pid)) != sizeof(pid) || !started) ::_exit(1);
@@ -185,7 +185,7 @@ TEST_F(PrivateMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
 
   ASSERT_EQ(::kill(parent, SIGKILL), 0);
   // At once, without waiting for the old server: its lock and its port are waited for.
-  PrivateMariadb next(options());
+  EmbeddedMariadb next(options());
   const auto started = next.start(Deadline::in(60s));
 
   EXPECT_TRUE(started) << started.error().message;
@@ -195,12 +195,12 @@ TEST_F(PrivateMariadbTest, DiesWithItsParentAndLetsTheNextOneIn) {
   ::close(channel[1]);
 }
 
-TEST_F(PrivateMariadbTest, RefusesASecondInstanceInItsDirectory) {
-  PrivateMariadb first(options());
+TEST_F(EmbeddedMariadbTest, RefusesASecondInstanceInItsDirectory) {
+  EmbeddedMariadb first(options());
   ASSERT_TRUE(first.start(Deadline::in(60s)));
-  PrivateMariadbOptions elsewhere = options();
+  EmbeddedMariadbOptions elsewhere = options();
   elsewhere.port = support::free_port();
-  PrivateMariadb second(elsewhere);
+  EmbeddedMariadb second(elsewhere);
 
   const auto refused = second.start(Deadline::in(200ms));
 
@@ -211,10 +211,10 @@ TEST_F(PrivateMariadbTest, RefusesASecondInstanceInItsDirectory) {
   EXPECT_EQ(first.status().state, ServiceState::kReady);
 }
 
-TEST_F(PrivateMariadbTest, LeavesAnotherServerOnItsPortAlone) {
+TEST_F(EmbeddedMariadbTest, LeavesAnotherServerOnItsPortAlone) {
   const TakenPort other;
   port_ = other.port();
-  PrivateMariadb server(options());
+  EmbeddedMariadb server(options());
 
   const auto refused = server.start(Deadline::in(10s));
 
@@ -225,11 +225,11 @@ TEST_F(PrivateMariadbTest, LeavesAnotherServerOnItsPortAlone) {
   EXPECT_FALSE(std::filesystem::exists(directory_.path() / "mysql" / "data"));
 }
 
-TEST_F(PrivateMariadbTest, NeverUsesADataDirectoryThatWasNotFinished) {
+TEST_F(EmbeddedMariadbTest, NeverUsesADataDirectoryThatWasNotFinished) {
   const std::filesystem::path unfinished = directory_.path() / "mysql" / "data.unfinished";
   std::filesystem::create_directories(unfinished / "mysql");
   std::ofstream(unfinished / "ibdata1") << "half";
-  PrivateMariadb server(options());
+  EmbeddedMariadb server(options());
 
   const auto started = server.start(Deadline::in(60s));
 
@@ -237,16 +237,16 @@ TEST_F(PrivateMariadbTest, NeverUsesADataDirectoryThatWasNotFinished) {
   EXPECT_FALSE(std::filesystem::exists(unfinished));
 }
 
-TEST_F(PrivateMariadbTest, TakesANewPasswordAtTheNextStart) {
+TEST_F(EmbeddedMariadbTest, TakesANewPasswordAtTheNextStart) {
   {
-    PrivateMariadb server(options());
+    EmbeddedMariadb server(options());
     const auto started = server.start(Deadline::in(60s));
     ASSERT_TRUE(started) << started.error().message;
   }
-  PrivateMariadbOptions changed = options();
+  EmbeddedMariadbOptions changed = options();
   changed.password = "changed";
   changed.root_password.clear();  // a random one: nobody knows it
-  PrivateMariadb server(changed);
+  EmbeddedMariadb server(changed);
   ASSERT_TRUE(server.start(Deadline::in(60s)));
   EXPECT_TRUE(connect("admin", "changed"));
   EXPECT_EQ(connect("admin", "pass'word \\ 1").error().kind, ErrorKind::kFatal);
@@ -254,8 +254,8 @@ TEST_F(PrivateMariadbTest, TakesANewPasswordAtTheNextStart) {
     EXPECT_EQ(connect("root", password).error().kind, ErrorKind::kFatal);
 }
 
-TEST_F(PrivateMariadbTest, LetsNoStatementReachAFileOrGainRights) {
-  PrivateMariadb server(options());
+TEST_F(EmbeddedMariadbTest, LetsNoStatementReachAFileOrGainRights) {
+  EmbeddedMariadb server(options());
   ASSERT_TRUE(server.start(Deadline::in(60s)));
   const std::filesystem::path outside = directory_.path() / "outside";
   std::filesystem::create_directory(outside);
@@ -316,9 +316,9 @@ TEST_F(PrivateMariadbTest, LetsNoStatementReachAFileOrGainRights) {
   EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "only the file that was there";
 }
 
-TEST_F(PrivateMariadbTest, KeepsItsFilesForItsOwnUserWhateverTheUmask) {
+TEST_F(EmbeddedMariadbTest, KeepsItsFilesForItsOwnUserWhateverTheUmask) {
   const mode_t before = ::umask(0);
-  PrivateMariadb server(options());
+  EmbeddedMariadb server(options());
   const auto started = server.start(Deadline::in(60s));
   ::umask(before);
   ASSERT_TRUE(started) << started.error().message;

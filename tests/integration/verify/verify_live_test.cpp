@@ -121,11 +121,11 @@ class Pipeline {
           base_rows);
       std::this_thread::sleep_for(30ms);
       std::string sums_rows;
-      ++upto_;
+      ++as_of_offset_;
       for (const auto& [key, sums] : touched) {
         const auto& [dimension, leader, bucket, key1, key2] = key;
         sums_rows += fmt::format("{}\t{}\t{}\t{}\t{}\tlive\t{}\t{}\t{}\t{}\t{}{}.{:04}\n", dimension, leader,
-                                 bucket, key1, key2, upto_, sums->orders, sums->sales, sums->quantity,
+                                 bucket, key1, key2, as_of_offset_, sums->orders, sums->sales, sums->quantity,
                                  sums->amount < 0 ? "-" : "", std::abs(sums->amount) / 10'000,
                                  std::abs(sums->amount) % 10'000);
       }
@@ -162,7 +162,7 @@ class Pipeline {
   TwoSides& sides_;
   base::BoundedQueue<Committed>& in_;
   std::map<RollupKey, Sums> sums_;
-  std::uint64_t upto_ = 0;
+  std::uint64_t as_of_offset_ = 0;
   std::thread thread_;
 };
 
@@ -251,7 +251,7 @@ TEST_F(VerifyLive, WaitsForAPipelineThatWasStandingStill) {
   });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(report->clean()) << to_table(*report);
-  EXPECT_EQ(report->in_motion_total(), 0U);
+  EXPECT_EQ(report->in_flight_total(), 0U);
   EXPECT_TRUE(late.has_value());
 }
 

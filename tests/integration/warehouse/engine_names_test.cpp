@@ -9,9 +9,9 @@
 
 #include "base/text.h"
 #include "support/temporary_directory.h"
-#include "warehouse/catalog.h"
-#include "warehouse/engine.h"
-#include "warehouse/lexer.h"
+#include "warehouse/engine/engine.h"
+#include "warehouse/sql/catalog.h"
+#include "warehouse/sql/lexer.h"
 
 namespace millrace::warehouse {
 namespace {
@@ -57,7 +57,7 @@ TEST_P(EngineNames, AreAllAllowedOrRefusedBySomebody) {
   ASSERT_GT(known.size(), 2u);
   for (const std::string& name : known)
     EXPECT_NE(list.verdict(name), NameList::Verdict::kUnknown)
-        << name << " of system." << GetParam().table << ": decide about it in src/warehouse/catalog";
+        << name << " of system." << GetParam().table << ": decide about it in src/warehouse/sql/catalog";
 }
 
 INSTANTIATE_TEST_SUITE_P(OfTheEngine, EngineNames,

@@ -1,4 +1,4 @@
-#include "app/credentials.h"
+#include "app/config/credentials.h"
 
 #include <filesystem>
 #include <fstream>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "app/secret_files.h"
+#include "app/config/secret_files.h"
 #include "support/temporary_directory.h"
 
 namespace millrace::app {

@@ -61,7 +61,7 @@ class DeliveryMonitorTest : public testing::Test {
   template <class Condition>
   static bool comes_true(const DeliveryMonitor& monitor, Condition condition) {
     const Deadline deadline = soon();
-    while (!condition(monitor.state()) && !deadline.passed()) std::this_thread::sleep_for(1ms);
+    while (!condition(monitor.state()) && !deadline.passed()) base::StopSignal().wait_for(1ms);
     return condition(monitor.state());
   }
 
@@ -103,7 +103,7 @@ TEST_F(DeliveryMonitorTest, DoesNotTakeABacklogThatIsWorkedOffForAStandstill) {
   std::atomic<bool> was_stalled = false;
   for (int i = 1; i <= 60; ++i) {
     commit(i);
-    std::this_thread::sleep_for(10ms);
+    base::StopSignal().wait_for(10ms);
     was_stalled = was_stalled || !monitor->state().stalled_stage.empty();
   }
   EXPECT_FALSE(was_stalled);
@@ -121,7 +121,7 @@ TEST_F(DeliveryMonitorTest, LeavesOutWhatAnOperatorHasPausedAndWhatDoesNotAnswer
   const auto monitor = start([] { return true; });
   EXPECT_TRUE(
       comes_true(*monitor, [](const Delivery& state) { return state.pending.contains("transform"); }));
-  std::this_thread::sleep_for(600ms);
+  base::StopSignal().wait_for(600ms);
   EXPECT_EQ(monitor->state().stalled_stage, "");
   EXPECT_FALSE(monitor->state().pending.contains("relay"));
 }

@@ -1,4 +1,4 @@
-#include "app/log_tables.h"
+#include "app/cli/log_tables.h"
 
 #include <gtest/gtest.h>
 

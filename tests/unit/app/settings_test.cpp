@@ -1,4 +1,4 @@
-#include "app/settings.h"
+#include "app/config/settings.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
-#include "app/secret_files.h"
-#include "app/warehouse_schema.h"
+#include "app/config/secret_files.h"
+#include "app/wiring/warehouse_schema.h"
 #include "base/redaction.h"
 #include "support/temporary_directory.h"
 

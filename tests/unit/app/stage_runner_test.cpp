@@ -17,7 +17,7 @@ const StageRunnerOptions kQuick{1ms, 5ms, 20ms};
 
 bool becomes(const StageRunner& runner, StageState state) {
   const Deadline deadline = Deadline::in(20s);
-  while (runner.status().state != state && !deadline.passed()) std::this_thread::sleep_for(1ms);
+  while (runner.status().state != state && !deadline.passed()) StopSignal().wait_for(1ms);
   return runner.status().state == state;
 }
 
@@ -50,7 +50,7 @@ TEST(StageRunner, TriesAFailedStageAgainUntilItRuns) {
       },
       nullptr, kQuick);
   const Deadline deadline = Deadline::in(20s);
-  while (runs < 4 && !deadline.passed()) std::this_thread::sleep_for(1ms);
+  while (runs < 4 && !deadline.passed()) StopSignal().wait_for(1ms);
   const StageStatus failed = runner.status();
   EXPECT_EQ(failed.state, StageState::kFailed);
   EXPECT_NE(failed.reason.find("check clickhouse.password"), std::string::npos) << failed.reason;
@@ -73,7 +73,7 @@ TEST(StageRunner, TakesAnExceptionForAFailure) {
       nullptr, kQuick);
   EXPECT_TRUE(becomes(runner, StageState::kRunning));
   const Deadline deadline = Deadline::in(20s);
-  while (runs < 3 && !deadline.passed()) std::this_thread::sleep_for(1ms);
+  while (runs < 3 && !deadline.passed()) StopSignal().wait_for(1ms);
   EXPECT_EQ(runs, 3);
 }
 

@@ -82,7 +82,7 @@ TEST_F(Messages, OfWhatIsNotThereAreNotFound) {
   EXPECT_EQ(refusal("topic", 2, 1), ErrorKind::kNotFound);
   EXPECT_EQ(refusal("topic", -1, 1), ErrorKind::kNotFound);
   EXPECT_EQ(refusal("topic", 0, 0), ErrorKind::kInvalid);
-  EXPECT_EQ(refusal("topic", 0, kMessagesMost + 1), ErrorKind::kInvalid);
+  EXPECT_EQ(refusal("topic", 0, kMessagesMax + 1), ErrorKind::kInvalid);
 }
 
 }  // namespace

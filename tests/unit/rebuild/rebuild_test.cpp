@@ -19,8 +19,9 @@ TEST(RebuildState, ComesBackAsItWasSaved) {
   State state;
   state.phase = Phase::kFill;
   state.generation = {.number = 7, .snapshot_version_max = 1'767'225'600'123};
-  state.incarnation = "topic";
-  state.positions = {{0, {.upto = 12, .input_offset = 9}}, {1, {.upto = 0, .input_offset = -1}}};
+  state.topic_id = "topic";
+  state.positions = {{0, {.as_of_offset = 12, .input_offset = 9}},
+                     {1, {.as_of_offset = 0, .input_offset = -1}}};
   state.staging = "snapshot_g7_x";
   state.base = "orders_analytics_g7_x";
   state.rollups = "rollups_g7_y";
@@ -30,7 +31,7 @@ TEST(RebuildState, ComesBackAsItWasSaved) {
   state.orders = 5;
   state.slice = 3;
   state.slice_orders = 100;
-  state.left_out = 2;
+  state.skipped = 2;
   const auto read = parse_state(to_json(state));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, state);
@@ -113,7 +114,7 @@ TEST(Replay, FindsTheFirstRecordOfATime) {
 }
 
 TEST(ReplayState, ComesBackAsItWasSaved) {
-  const ReplayState state{.incarnation = "topic",
+  const ReplayState state{.topic_id = "topic",
                           .partitions = {{.partition = 1, .from = 2, .next = 3, .to = 4}},
                           .rows = 5,
                           .unreadable = 6};

@@ -31,7 +31,7 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
     auto info = MemoryEventLog::describe_topic(topic, deadline);
     const std::lock_guard lock(mutex_);
     if (info) info->partitions = partitions_;
-    if (info) info->incarnation = incarnation_;
+    if (info) info->topic_id = topic_id_;
     return info;
   }
   Result<std::unique_ptr<ports::PendingAppend>> start_append(std::span<const ports::PartitionRecords> batches,
@@ -44,10 +44,10 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
     for (const auto& batch : batches) count += batch.records.size();
     return std::make_unique<Pending>(*this, count);
   }
-  void shape(std::int32_t partitions, std::string incarnation) {
+  void shape(std::int32_t partitions, std::string topic_id) {
     const std::lock_guard lock(mutex_);
     partitions_ = partitions;
-    incarnation_ = std::move(incarnation);
+    topic_id_ = std::move(topic_id);
   }
   void answer(bool answers) {
     const std::lock_guard lock(mutex_);
@@ -80,7 +80,7 @@ class ShapedLog final : public adapters::memory::MemoryEventLog {
   std::mutex mutex_;
   std::condition_variable answered_;
   std::int32_t partitions_ = 2;  // guarded by mutex_, as all below
-  std::string incarnation_ = "first";
+  std::string topic_id_ = "first";
   bool answers_ = true;
   std::size_t unanswered_ = 0;
   std::size_t most_unanswered_ = 0;

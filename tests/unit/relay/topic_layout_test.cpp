@@ -14,7 +14,7 @@ ports::TopicInfo topic(std::int32_t partitions, std::string id) {
   ports::TopicInfo info;
   info.topic = kTopic;
   info.partitions = partitions;
-  info.incarnation = std::move(id);
+  info.topic_id = std::move(id);
   return info;
 }
 

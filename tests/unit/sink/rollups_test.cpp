@@ -73,16 +73,16 @@ RollupKey key_at(std::uint32_t bucket, const std::string& name) {
   return {Dimension::kDayUser, "", bucket, name, ""};
 }
 
-TEST(SumCache, KnowsThatAKeyIsAbsentOnlyWhereItKnowsAll) {
-  SumCache cache(100, 1'000);
+TEST(RollupCache, KnowsThatAKeyIsAbsentOnlyWhereItKnowsAll) {
+  RollupCache cache(100, 1'000);
   cache.store(key_at(150, "a"), {7, {1, 0, 0, {}}});
-  EXPECT_EQ(cache.find(key_at(150, "a")), (RunningSum{7, {1, 0, 0, {}}}));
-  EXPECT_EQ(cache.find(key_at(100, "b")), RunningSum{});
+  EXPECT_EQ(cache.find(key_at(150, "a")), (CumulativeAggregate{7, {1, 0, 0, {}}}));
+  EXPECT_EQ(cache.find(key_at(100, "b")), CumulativeAggregate{});
   EXPECT_EQ(cache.find(key_at(99, "b")), std::nullopt);
 }
 
-TEST(SumCache, ForgetsTheOldestBucketsFirstAndRemembersThatItForgot) {
-  SumCache cache(0, 100);
+TEST(RollupCache, ForgetsTheOldestBucketsFirstAndRemembersThatItForgot) {
+  RollupCache cache(0, 100);
   for (std::uint32_t bucket = 0; bucket < 30; ++bucket)
     for (int i = 0; i < 10; ++i) cache.store(key_at(bucket, std::to_string(i)), {1, {}});
   cache.shrink();
@@ -91,11 +91,11 @@ TEST(SumCache, ForgetsTheOldestBucketsFirstAndRemembersThatItForgot) {
   EXPECT_TRUE(cache.find(key_at(29, "0")));
   EXPECT_EQ(cache.find(key_at(0, "0")), std::nullopt);
   EXPECT_EQ(cache.find(key_at(0, "unknown")), std::nullopt);
-  EXPECT_EQ(cache.find(key_at(29, "unknown")), RunningSum{});
+  EXPECT_EQ(cache.find(key_at(29, "unknown")), CumulativeAggregate{});
 }
 
-TEST(SumCache, ForgetsAllWhenOneBucketAloneIsTooLarge) {
-  SumCache cache(0, 10);
+TEST(RollupCache, ForgetsAllWhenOneBucketAloneIsTooLarge) {
+  RollupCache cache(0, 10);
   for (int i = 0; i < 50; ++i) cache.store(key_at(5, std::to_string(i)), {1, {}});
   cache.shrink();
   EXPECT_EQ(cache.size(), 0u);

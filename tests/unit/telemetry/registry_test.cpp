@@ -16,7 +16,7 @@ TEST(Registry, ShowsCountersHistogramsAndWhatCollectorsKnow) {
   seconds.observe(std::chrono::milliseconds(20));
   seconds.observe(0.5);
   registry.add_collector([] {
-    return Samples{{"millrace_stage_lag_records", 7, {{"stage", "a \"b\""}}}, {"millrace_ready", 1}};
+    return Samples{{"millrace_stage_lag_records", 7, {{"stage", "a \"b\""}}}, {"millrace_relay_active", 1}};
   });
   const std::string text = registry.text();
   EXPECT_TRUE(holds(text, "millrace_outbox_cleanup_failures_total 2")) << text;
@@ -27,7 +27,7 @@ TEST(Registry, ShowsCountersHistogramsAndWhatCollectorsKnow) {
       << text;
   EXPECT_TRUE(holds(text, R"(millrace_log_append_duration_seconds_count{stage="relay"} 2)")) << text;
   EXPECT_TRUE(holds(text, R"(millrace_stage_lag_records{stage="a \"b\""} 7)")) << text;
-  EXPECT_TRUE(holds(text, "# HELP millrace_ready 1 while /readyz answers 200.")) << text;
+  EXPECT_TRUE(holds(text, "# TYPE millrace_relay_active gauge")) << text;
 }
 
 TEST(Registry, GivesTheSameMetricForTheSameNameAndLabels) {

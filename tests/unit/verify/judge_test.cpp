@@ -38,9 +38,9 @@ ViewRow daily_row(Int128 orders, Int128 cents, Int128 customers) {
   return row(daily(), {kDay}, {orders, cents, customers});
 }
 
-Movement movement_of(const View& view, const Key& key, const std::vector<Change>& changes) {
+PendingChange movement_of(const View& view, const Key& key, const std::vector<Change>& changes) {
   const std::set<Key> keys = {key};
-  Movements movements(view, keys);
+  PendingChanges movements(view, keys);
   for (const Change& change : changes) movements.add(change);
   return movements.of(key);
 }
@@ -79,16 +79,16 @@ TEST(VerifyMovements, StayZeroWithoutAChangeOfTheKey) {
 }
 
 TEST(VerifyMovements, OpenUpwardsForACreationAndDownwardsForADeletion) {
-  const Movement up = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
+  const PendingChange up = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
   EXPECT_TRUE(same(up.low, {0, 0, 0}));
   EXPECT_TRUE(same(up.high, {1, 100, 1}));
-  const Movement down = movement_of(daily(), {kDay}, {deleted("o", image("u", 100))});
+  const PendingChange down = movement_of(daily(), {kDay}, {deleted("o", image("u", 100))});
   EXPECT_TRUE(same(down.low, {-1, -100, -1}));
   EXPECT_TRUE(same(down.high, {0, 0, 0}));
 }
 
 TEST(VerifyMovements, LetAnOrderThatCameAndWentReachNoFurtherThanItStood) {
-  const Movement movement =
+  const PendingChange movement =
       movement_of(daily(), {kDay}, {created("o", image("u", 100)), deleted("o", image("u", 100))});
   EXPECT_TRUE(movement.changed);
   // A customer's other orders are not looked at, so for customers one down stays possible.
@@ -98,16 +98,16 @@ TEST(VerifyMovements, LetAnOrderThatCameAndWentReachNoFurtherThanItStood) {
 
 TEST(VerifyMovements, AllowAChangeOfStatusToBeHalfVisible) {
   const Change shipped{.order_id = "o", .before = image("u", 100), .after = image("u", 100, "SHIPPED")};
-  const Movement day = movement_of(daily(), {kDay}, {shipped});
+  const PendingChange day = movement_of(daily(), {kDay}, {shipped});
   EXPECT_TRUE(same(day.low, {-1, -100, -1}));
   EXPECT_TRUE(same(day.high, {1, 100, 1}));
-  const Movement pending = movement_of(view_of(ViewId::kStatus), {kDay, "PENDING"}, {shipped});
+  const PendingChange pending = movement_of(view_of(ViewId::kStatus), {kDay, "PENDING"}, {shipped});
   EXPECT_TRUE(same(pending.low, {-1, -100, 0}));
   EXPECT_TRUE(same(pending.high, {0, 0, 0}));
 }
 
 TEST(VerifyMovements, CountACustomerOnceHoweverManyOrders) {
-  const Movement movement = movement_of(
+  const PendingChange movement = movement_of(
       daily(), {kDay},
       {created("o1", image("u", 100)), created("o2", image("u", 100)), created("o3", image("v", 100))});
   EXPECT_TRUE(same(movement.high, {3, 300, 2}));
@@ -127,7 +127,7 @@ TEST(VerifyJudge, DemandsEqualityWhenNothingChanged) {
 
 TEST(VerifyJudge, CallsWhatTheChangesAllowInMotionAndTheRestWrong) {
   const ViewRow a = daily_row(2, 300, 2);
-  const Movement movement = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
+  const PendingChange movement = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
   const ViewRow applied = daily_row(3, 400, 2);
   EXPECT_EQ(judge_view(daily(), &a, &applied, movement, false), Verdict::kMoving);
   const ViewRow a_cent_above = daily_row(3, 401, 2);
@@ -137,10 +137,10 @@ TEST(VerifyJudge, CallsWhatTheChangesAllowInMotionAndTheRestWrong) {
 }
 
 TEST(VerifyJudge, SeesAKeyAppearAndVanishInMotion) {
-  const Movement up = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
+  const PendingChange up = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
   const ViewRow one = daily_row(1, 100, 1);
   EXPECT_EQ(judge_view(daily(), nullptr, &one, up, false), Verdict::kMoving);
-  const Movement down = movement_of(daily(), {kDay}, {deleted("o", image("u", 100))});
+  const PendingChange down = movement_of(daily(), {kDay}, {deleted("o", image("u", 100))});
   EXPECT_EQ(judge_view(daily(), &one, nullptr, down, false), Verdict::kMoving);
 }
 
@@ -251,7 +251,7 @@ TEST(VerifyJudge, NeverCallsWrongWhatAPartOfTheChangesMakes) {
       std::set<Key> keys;
       for (const auto& [key, unused] : a) keys.insert(key);
       for (const auto& [key, unused] : w) keys.insert(key);
-      Movements movements(view, keys);
+      PendingChanges movements(view, keys);
       for (const Life& life : lives) {
         for (const Change& change : life.changes) movements.add(change);
       }

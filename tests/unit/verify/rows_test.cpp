@@ -103,7 +103,7 @@ TEST(VerifyReportText, NamesTableKeyColumnAndBothValues) {
   report.tables[0].compared = 1234567;
   report.tables[0].differences = 1;
   report.tables[1].name = "daily_sales_mv";
-  report.tables[1].in_motion = 1;
+  report.tables[1].in_flight = 1;
   report.differences = {{"orders", "o1", "status", "SHIPPED", "PENDING"}};
   EXPECT_FALSE(report.clean());
   const std::string text = to_table(report);
@@ -117,7 +117,7 @@ TEST(VerifyReportText, NamesTableKeyColumnAndBothValues) {
 TEST(VerifyReportText, CallsMotionAloneClean) {
   VerifyReport report;
   report.tables.resize(1);
-  report.tables[0].in_motion = 1;
+  report.tables[0].in_flight = 1;
   EXPECT_TRUE(report.clean());
   EXPECT_NE(to_table(report).find("clean:"), std::string::npos);
 }

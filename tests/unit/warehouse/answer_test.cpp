@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "warehouse/answer_format.h"
-#include "warehouse/error_code.h"
+#include "warehouse/engine/error_code.h"
+#include "warehouse/http/answer_format.h"
 
 namespace millrace::warehouse {
 namespace {

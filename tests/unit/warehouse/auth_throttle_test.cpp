@@ -1,4 +1,4 @@
-#include "warehouse/auth_throttle.h"
+#include "warehouse/http/auth_throttle.h"
 
 #include <atomic>
 #include <thread>

@@ -1,4 +1,4 @@
-#include "warehouse/codec.h"
+#include "warehouse/http/codec.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,7 +9,7 @@
 #include <malloc.h>
 #include <zstd.h>
 
-#include "warehouse/city_hash.h"
+#include "warehouse/http/city_hash.h"
 
 namespace {
 

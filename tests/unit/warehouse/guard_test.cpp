@@ -1,4 +1,4 @@
-#include "warehouse/guard.h"
+#include "warehouse/sql/guard.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "warehouse/lexer.h"
+#include "warehouse/sql/lexer.h"
 
 #include <gtest/gtest.h>
 

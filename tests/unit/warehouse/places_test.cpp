@@ -1,4 +1,4 @@
-#include "warehouse/places.h"
+#include "warehouse/http/places.h"
 
 #include <atomic>
 #include <thread>

@@ -1,4 +1,4 @@
-#include "warehouse/statement.h"
+#include "warehouse/sql/statement.h"
 
 #include <gtest/gtest.h>
 

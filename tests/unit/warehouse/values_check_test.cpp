@@ -1,4 +1,4 @@
-#include "warehouse/values_check.h"
+#include "warehouse/sql/values_check.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,238 @@
+#include "app/cli/dlq.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <sstream>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "app/cli/admin_client.h"
+#include "app/cli/progress_line.h"
+#include "base/json.h"
+#include "base/numbers.h"
+#include "base/text.h"
+#include "dead_letters/dead_letter.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::string_view kRoute = "/admin/dead-letters";
+constexpr std::uint32_t kDeadLettersMax = 1'000;  // what the route gives at a time
+constexpr std::size_t kReasonShownMax = 120;
+
+base::Result<std::string> path_of(const std::string& id) {
+  MILLRACE_TRY_ASSIGN(const auto parsed, dead_letters::parse_dead_letter_id(id));
+  return fmt::format("{}/{}/{}/{}", kRoute, base::percent_encoded(parsed.topic), parsed.partition,
+                     parsed.offset);
+}
+
+std::string list_path(const std::string& topic, bool all, std::uint32_t limit, const std::string& after) {
+  std::string path = fmt::format("{}?limit={}", kRoute, limit);
+  if (!topic.empty()) path += "&topic=" + base::percent_encoded(topic);
+  if (all) path += "&all=true";
+  if (!after.empty()) path += "&after=" + base::percent_encoded(after);
+  return path;
+}
+
+base::Result<boost::json::object> parse_answer(std::string_view body) {
+  MILLRACE_TRY_ASSIGN(boost::json::value document, base::parse_json(body));
+  if (!document.is_object()) return base::fatal("the API answered something that is no JSON object");
+  return std::move(document.get_object());
+}
+
+std::string text_of(const boost::json::object& object, std::string_view name) {
+  const auto text = base::string_member(object, name);
+  return text ? std::string(*text) : std::string();
+}
+
+struct Listed {
+  std::vector<boost::json::object> letters;
+  std::string next;  // empty: there is no further part
+  std::uint64_t open = 0;
+};
+
+base::Result<Listed> read_list(std::string_view body) {
+  MILLRACE_TRY_ASSIGN(const auto document, parse_answer(body));
+  Listed listed;
+  const auto* letters = base::find_member(document, "letters");
+  const auto open = base::int_member(document, "open");
+  if (letters == nullptr || !letters->is_array() || !open || *open < 0)
+    return base::fatal("the API answered something that is no list of dead letters");
+  for (const auto& entry : letters->get_array())
+    if (entry.is_object()) listed.letters.push_back(entry.get_object());
+  listed.next = text_of(document, "next");
+  listed.open = static_cast<std::uint64_t>(*open);
+  return listed;
+}
+
+void print_dead_letter(const boost::json::object& letter) {
+  const std::string state = text_of(letter, "state");
+  std::cout << fmt::format(
+      "{:<32} {:<24} {:<9} {}{}\n", text_of(letter, "id"), text_of(letter, "writtenAt"), state,
+      text_of(letter, "missing") == "all" ? "" : "only the base row is missing: ",
+      base::printable(state == "open" ? text_of(letter, "reason")
+                                      : fmt::format("by {} at {} {}", text_of(letter, "by"),
+                                                    text_of(letter, "at"), text_of(letter, "note")),
+                      kReasonShownMax));
+}
+
+base::Result<std::string> read_value(const std::string& file) {
+  std::stringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+  } else {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) return base::not_found(fmt::format("cannot read the value from {}", file));
+    text << stream.rdbuf();
+  }
+  if (base::trim(text.str()).empty())
+    return base::invalid(fmt::format("{} holds no value", file == "-" ? "standard input" : file));
+  return text.str();
+}
+
+base::Result<std::string> replay_one(AdminClient& client, const std::string& id, const std::string& value) {
+  MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
+  MILLRACE_TRY_ASSIGN(const std::string body, client.post(path + "/replay", value));
+  MILLRACE_TRY_ASSIGN(const auto answer, parse_answer(body));
+  const auto event = base::int_member(answer, "eventId");
+  return fmt::format("{} replayed{}", id,
+                     event ? fmt::format(" as event {}", *event) : ": its base row is loaded");
+}
+
+base::Result<std::string> drop_one(AdminClient& client, const std::string& id, const std::string& reason) {
+  MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
+  MILLRACE_TRY(client.remove(fmt::format("{}?reason={}", path, base::percent_encoded(reason))));
+  return fmt::format("{} dropped", id);
+}
+
+/// Does `work` to every open letter, part by part of the list, each letter once. `done`: "replayed".
+template <class Work>
+base::Result<void> for_all(AdminClient& client, const std::string& topic, std::string_view done,
+                           const base::StopSignal& stop, Work work) {
+  ProgressLine progress;
+  const auto started = std::chrono::steady_clock::now();
+  std::optional<base::Error> first;
+  std::uint64_t total = 0;
+  std::uint64_t tried = 0;
+  std::uint64_t failed = 0;
+  Listed listed;
+  do {
+    MILLRACE_TRY_ASSIGN(const std::string body,
+                        client.get(list_path(topic, false, kDeadLettersMax, listed.next)));
+    MILLRACE_TRY_ASSIGN(listed, read_list(body));
+    if (total == 0) total = listed.open;
+    for (const auto& letter : listed.letters) {
+      if (stop.requested()) {
+        progress.end();
+        return base::unavailable(fmt::format("stopped after {} of {} dead letters: run it again to go on",
+                                             base::grouped(tried), base::grouped(total)));
+      }
+      const std::string id = text_of(letter, "id");
+      const auto outcome = work(id);
+      ++tried;
+      if (!outcome && outcome.error().kind == base::ErrorKind::kUnavailable) {
+        progress.end();
+        return std::unexpected(outcome.error());
+      }
+      if (!outcome) {
+        progress.end();
+        std::cout << fmt::format("{} not {}: {}\n", id, done, outcome.error().message);
+        ++failed;
+        if (!first) first = outcome.error();
+      }
+      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
+      progress.show(tried, std::max(total, tried), spent);
+    }
+  } while (!listed.next.empty());
+  progress.end();
+  if (tried == 0) std::cout << "there is no open dead letter\n";
+  if (tried > failed)
+    std::cout << fmt::format("{} dead letter{} {}\n", base::grouped(tried - failed),
+                             tried - failed == 1 ? "" : "s", done);
+  if (first)
+    return base::fail(first->kind,
+                      fmt::format("{} of {} letters were not {}; the first one: {}", base::grouped(failed),
+                                  base::grouped(tried), done, first->message));
+  return {};
+}
+
+}  // namespace
+
+base::Result<void> run_dlq_list(const Settings& settings, const DlqListCommand& command) {
+  AdminClient client(settings);
+  MILLRACE_TRY_ASSIGN(const std::string body,
+                      client.get(list_path(command.topic, command.all, command.limit, command.after)));
+  if (command.json) {
+    std::cout << body << "\n";
+    return {};
+  }
+  MILLRACE_TRY_ASSIGN(const Listed listed, read_list(body));
+  for (const auto& letter : listed.letters) print_dead_letter(letter);
+  if (listed.letters.empty())
+    std::cout << (command.all ? "there is no dead letter\n" : "there is no open dead letter\n");
+  if (!listed.next.empty())
+    std::cout << fmt::format("{} are open in all; the next part: --after '{}'\n", base::grouped(listed.open),
+                             listed.next);
+  return {};
+}
+
+base::Result<void> run_dlq_show(const Settings& settings, const std::string& id) {
+  MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
+  AdminClient client(settings);
+  MILLRACE_TRY_ASSIGN(const std::string body, client.get(path));
+  MILLRACE_TRY_ASSIGN(const auto letter, parse_answer(body));
+  for (const char* name : {"id", "state", "by", "at", "note", "missing", "reason", "writtenAt", "key"})
+    if (const std::string text = text_of(letter, name); !text.empty())
+      std::cout << fmt::format("{:<12}{}\n", name, text);
+  if (const auto event = base::int_member(letter, "eventId"))
+    std::cout << fmt::format("{:<12}{}\n", "eventId", *event);
+  if (const auto* headers = base::find_member(letter, "headers"); headers != nullptr && headers->is_array())
+    for (const auto& header : headers->get_array())
+      if (header.is_object())
+        std::cout << fmt::format("{:<12}{}: {}\n", "header", text_of(header.get_object(), "name"),
+                                 text_of(header.get_object(), "value"));
+  // Last and alone on its lines: what `replay --value` takes after it was corrected.
+  std::cout << "value:\n" << text_of(letter, "value") << "\n";
+  return {};
+}
+
+base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayCommand& command,
+                                  const base::StopSignal& stop) {
+  AdminClient client(settings);
+  if (command.all) {
+    if (!command.id.empty() || !command.value_file.empty())
+      return base::invalid("--all replays every open letter as it is: leave out the id and --value");
+    return for_all(client, command.topic, "replayed", stop,
+                   [&](const std::string& id) { return replay_one(client, id, {}); });
+  }
+  if (command.id.empty())
+    return base::invalid("name a dead letter (`millrace dlq list` shows them), or --all");
+  std::string value;
+  if (!command.value_file.empty()) {
+    MILLRACE_TRY_ASSIGN(value, read_value(command.value_file));
+  }
+  MILLRACE_TRY_ASSIGN(const std::string done, replay_one(client, command.id, value));
+  std::cout << done << "\n";
+  return {};
+}
+
+base::Result<void> run_dlq_drop(const Settings& settings, const DlqDropCommand& command,
+                                const base::StopSignal& stop) {
+  AdminClient client(settings);
+  if (command.all) {
+    if (!command.id.empty()) return base::invalid("--all drops every open letter: leave out the id");
+    return for_all(client, command.topic, "dropped", stop,
+                   [&](const std::string& id) { return drop_one(client, id, command.reason); });
+  }
+  if (command.id.empty())
+    return base::invalid("name a dead letter (`millrace dlq list` shows them), or --all");
+  MILLRACE_TRY_ASSIGN(const std::string done, drop_one(client, command.id, command.reason));
+  std::cout << done << "\n";
+  return {};
+}
+
+}  // namespace millrace::app

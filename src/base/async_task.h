@@ -1,0 +1,31 @@
+// A call that runs beside its caller.
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+
+#include "base/result.h"
+
+namespace millrace::base {
+
+/// Runs `work` at once on a thread of its own. One caller; waits for the end of `work` when destroyed.
+class AsyncTask {
+ public:
+  explicit AsyncTask(std::function<Result<void>()> work);
+  ~AsyncTask();
+  AsyncTask(AsyncTask&&) noexcept = default;
+  AsyncTask& operator=(AsyncTask&&) = delete;
+  AsyncTask(const AsyncTask&) = delete;
+  AsyncTask& operator=(const AsyncTask&) = delete;
+
+  [[nodiscard]] bool ended() const;
+  void wait() const;
+  /// What `work` returned, once it has; may be asked for once.
+  [[nodiscard]] Result<void> outcome();
+
+ private:
+  std::future<Result<void>> future_;
+};
+
+}  // namespace millrace::base
