@@ -217,24 +217,49 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   batch.rows.push_back(std::move(out));
 }
 
-base::Result<std::size_t> Transformer::advance(Partition& partition) {
-  const ports::TopicPartition& input = partition.assignment.partition;
-  MILLRACE_TRY_ASSIGN(const auto records, log_.read(input, partition.position,
-                                                    {options_.batch_records_max, options_.batch_bytes_max},
-                                                    base::Deadline::in(std::chrono::milliseconds(0))));
-  if (records.empty()) return 0;
-  Batch batch;
-  const std::uint64_t dropped_before = stats_.repeats_dropped + stats_.former_owner_dropped;
-  for (const ports::Record& record : records) transform(record, partition, batch);
-  if (const auto dropped = stats_.repeats_dropped + stats_.former_owner_dropped - dropped_before; dropped > 0)
-    spdlog::info("transform: dropped {} repeats from partition {}", dropped, input.partition);
-  if (!batch.dead_letters.empty())
-    MILLRACE_TRY(log_.append({options_.dead_letter_topic, input.partition}, batch.dead_letters, soon()));
-  if (!batch.rows.empty())
-    MILLRACE_TRY(log_.append({options_.output_topic, input.partition}, batch.rows, soon()));
-  stats_.rows_written += batch.rows.size();
-  partition.position = records.back().offset + 1;
-  return records.size();
+/// One round: reads from all partitions, sends what becomes of it to all at once, and waits for it. Returns
+/// how many records were read.
+base::Result<std::size_t> Transformer::advance() {
+  MILLRACE_TRY_ASSIGN(const auto reads, ports::read_shared(log_, positions(),
+                                                           {options_.batch_records_max * partitions_.size(),
+                                                            options_.batch_bytes_max},
+                                                           read_turn_++));
+  std::size_t count = 0;
+  std::size_t rows = 0;
+  std::vector<ports::PartitionRecords> batches;
+  for (const ports::PartitionRead& read : reads) {
+    const std::int32_t number = read.partition.partition;
+    Batch batch;
+    const std::uint64_t dropped_before = stats_.repeats_dropped + stats_.former_owner_dropped;
+    for (const ports::Record& record : read.records) transform(record, partitions_.at(read.partition), batch);
+    if (const auto dropped = stats_.repeats_dropped + stats_.former_owner_dropped - dropped_before;
+        dropped > 0)
+      spdlog::info("transform: dropped {} repeats from partition {}", dropped, number);
+    count += read.records.size();
+    rows += batch.rows.size();
+    if (!batch.dead_letters.empty())
+      batches.push_back({{options_.dead_letter_topic, number}, std::move(batch.dead_letters)});
+    if (!batch.rows.empty()) batches.push_back({{options_.output_topic, number}, std::move(batch.rows)});
+  }
+  if (!batches.empty()) {
+    const base::Deadline deadline = soon();
+    MILLRACE_TRY_ASSIGN(const auto pending, log_.start_append(batches, deadline));
+    MILLRACE_TRY_ASSIGN(const bool done, pending->wait(deadline));
+    if (!done)
+      return base::unavailable(
+          fmt::format("append to {} partitions: not acknowledged in time", batches.size()));
+  }
+  for (const ports::PartitionRead& read : reads)
+    partitions_.at(read.partition).position = read.records.back().offset + 1;
+  stats_.rows_written += rows;
+  return count;
+}
+
+std::vector<ports::LogPosition> Transformer::positions() const {
+  std::vector<ports::LogPosition> positions;
+  positions.reserve(partitions_.size());
+  for (const auto& [key, partition] : partitions_) positions.push_back({key, partition.position});
+  return positions;
 }
 
 base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition,
@@ -311,17 +336,11 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
   while (!stop.requested()) {
     MILLRACE_TRY(look_again());
     MILLRACE_TRY(follow_assignments(*member));
-    std::size_t moved = 0;
-    bool uncommitted = false;
-    std::vector<ports::LogPosition> positions;
-    for (auto& [key, partition] : partitions_) {
-      MILLRACE_TRY_ASSIGN(const std::size_t records, advance(partition));
-      moved += records;
-      uncommitted |= partition.position != partition.committed;
-      positions.push_back({key, partition.position});
-    }
+    MILLRACE_TRY_ASSIGN(const std::size_t moved, advance());
+    bool uncommitted = std::ranges::any_of(
+        partitions_, [](const auto& entry) { return entry.second.position != entry.second.committed; });
     if (moved > 0) log_is_silent_ = false;
-    if (!positions.empty() && !log_is_silent_) note_success();
+    if (!partitions_.empty() && !log_is_silent_) note_success();
     // After a pause at once, then no more often than the interval.
     if (uncommitted && commit_due.passed()) {
       MILLRACE_TRY_ASSIGN(const bool done, commit_all(*member));
@@ -331,10 +350,10 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
     }
     if (moved > 0) continue;
     const auto pause = uncommitted ? std::min(options_.idle_wait, commit_due.left()) : options_.idle_wait;
-    if (positions.empty()) {
+    if (partitions_.empty()) {
       stop.wait_for(pause);
     } else {
-      MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(pause)));
+      MILLRACE_TRY(log_.wait_any(positions(), base::Deadline::in(pause)));
     }
   }
   for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition, soon()));
