@@ -35,6 +35,12 @@ std::optional<std::string_view> Record::header(std::string_view name) const {
   return std::nullopt;
 }
 
+base::Result<void> GroupMember::commit_all(std::span<const AssignmentCommit> commits,
+                                           base::Deadline deadline) {
+  for (const auto& [assignment, offset] : commits) MILLRACE_TRY(commit(assignment, offset, deadline));
+  return {};
+}
+
 base::Result<std::unique_ptr<PendingAppend>> EventLog::start_append(std::span<const PartitionRecords> batches,
                                                                     base::Deadline deadline) {
   for (const auto& [partition, records] : batches) {

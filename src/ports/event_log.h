@@ -91,6 +91,11 @@ struct Assignment {
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };
 
+struct AssignmentCommit {
+  Assignment assignment;
+  CommittedOffset offset;
+};
+
 struct GroupOffset {
   std::string group;
   TopicPartition partition;
@@ -110,6 +115,11 @@ class GroupMember {
   /// assignments again), kUnavailable, kInvalid (metadata too long).
   [[nodiscard]] virtual base::Result<void> commit(const Assignment& assignment, const CommittedOffset& offset,
                                                   base::Deadline deadline) = 0;
+
+  /// Commits for several partitions, with one write where the log has such a thing. Errors: as commit; any of
+  /// them may have been committed then.
+  [[nodiscard]] virtual base::Result<void> commit_all(std::span<const AssignmentCommit> commits,
+                                                      base::Deadline deadline);
 };
 
 /// An append under way. One caller. Destroyed before it is done it is an append whose answer was lost.

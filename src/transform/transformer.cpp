@@ -262,33 +262,37 @@ std::vector<ports::LogPosition> Transformer::positions() const {
   return positions;
 }
 
-base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition,
-                                       base::Deadline deadline) {
-  if (partition.committed == partition.position) return {};
-  const std::string metadata = fmt::format("{}={};{}={};{}={}", kWindowStart,
-                                           partition.window.start_offset().value_or(partition.position),
-                                           kInputTopic, incarnation_, kOutputTopic, output_incarnation_);
-  MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, deadline));
-  partition.committed = partition.position;
+base::Result<void> Transformer::commit(ports::GroupMember& member, base::Deadline deadline) {
+  std::vector<ports::AssignmentCommit> commits;
+  for (const auto& [key, partition] : partitions_) {
+    if (partition.committed == partition.position) continue;
+    commits.push_back(
+        {partition.assignment,
+         {partition.position, fmt::format("{}={};{}={};{}={}", kWindowStart,
+                                          partition.window.start_offset().value_or(partition.position),
+                                          kInputTopic, incarnation_, kOutputTopic, output_incarnation_)}});
+  }
+  if (commits.empty()) return {};
+  MILLRACE_TRY(member.commit_all(commits, deadline));
+  for (auto& [key, partition] : partitions_) partition.committed = partition.position;
   return {};
 }
 
 /// Whether it succeeded. Else the stage goes on all the same: what is not committed is only transformed again
 /// after a crash, and whether a partition has passed to another the assignments say.
-base::Result<bool> Transformer::commit_all(ports::GroupMember& member) {
-  for (auto& [key, partition] : partitions_) {
-    const auto committed = commit(member, partition, base::Deadline::in(options_.commit_timeout));
-    if (committed) continue;
-    if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
-    if (commit_outage_.worth_a_line(committed.error()))
-      spdlog::log(
-          committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
-          "transform: {}; going on, and trying again", committed.error().message);
-    return false;
+base::Result<bool> Transformer::commit_or_go_on(ports::GroupMember& member) {
+  const auto committed = commit(member, base::Deadline::in(options_.commit_timeout));
+  if (committed) {
+    if (const auto lasted = commit_outage_.over())
+      spdlog::info("transform: commits succeed again after {} s", lasted->count());
+    return true;
   }
-  if (const auto lasted = commit_outage_.over())
-    spdlog::info("transform: commits succeed again after {} s", lasted->count());
-  return true;
+  if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
+  if (commit_outage_.worth_a_line(committed.error()))
+    spdlog::log(
+        committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+        "transform: {}; going on, and trying again", committed.error().message);
+  return false;
 }
 
 /// Errors: kConflict if one was made anew under partitions that are open; as the log's.
@@ -343,7 +347,7 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
     if (!partitions_.empty() && !log_is_silent_) note_success();
     // After a pause at once, then no more often than the interval.
     if (uncommitted && commit_due.passed()) {
-      MILLRACE_TRY_ASSIGN(const bool done, commit_all(*member));
+      MILLRACE_TRY_ASSIGN(const bool done, commit_or_go_on(*member));
       if (done) commit_backoff.reset();
       commit_due = base::Deadline::in(done ? options_.commit_interval : commit_backoff.next());
       uncommitted = !done;
@@ -356,8 +360,7 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
       MILLRACE_TRY(log_.wait_any(positions(), base::Deadline::in(pause)));
     }
   }
-  for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition, soon()));
-  return {};
+  return commit(*member, soon());
 }
 
 base::Result<void> Transformer::run(const base::StopSignal& stop) {

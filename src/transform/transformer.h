@@ -84,9 +84,8 @@ class Transformer {
   [[nodiscard]] base::Result<std::size_t> advance();
   [[nodiscard]] std::vector<ports::LogPosition> positions() const;
   void transform(const ports::Record& record, Partition& partition, Batch& batch);
-  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition,
-                                          base::Deadline deadline);
-  [[nodiscard]] base::Result<bool> commit_all(ports::GroupMember& member);
+  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, base::Deadline deadline);
+  [[nodiscard]] base::Result<bool> commit_or_go_on(ports::GroupMember& member);
   void note_success();
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 

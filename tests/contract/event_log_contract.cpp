@@ -533,6 +533,25 @@ TEST_P(EventLogContract, KeepsACommittedOffsetForItsGroupAlone) {
   EXPECT_EQ(must(log().committed(group, {"not-there", 0}, soon())), std::nullopt);
 }
 
+TEST_P(EventLogContract, CommitsForSeveralPartitionsAtOnceAndChecksEach) {
+  const std::string topic = make_topic(3);
+  const auto member = must(log().join("group." + topic, topic, soon()));
+  const auto mine = own(*member);
+  ASSERT_EQ(mine.size(), 3u);
+  must(member->commit_all(std::vector<ports::AssignmentCommit>{}, soon()));
+  must(member->commit_all(std::vector<ports::AssignmentCommit>{{mine[0], {1, "zero"}}, {mine[2], {3, "two"}}},
+                          soon()));
+  EXPECT_EQ(must(log().committed("group." + topic, {topic, 0}, soon()))->metadata, "zero");
+  EXPECT_FALSE(must(log().committed("group." + topic, {topic, 1}, soon())));
+  EXPECT_EQ(must(log().committed("group." + topic, {topic, 2}, soon()))->offset, 3);
+  Assignment former = mine[1];
+  --former.generation;
+  EXPECT_EQ(kind_of(member->commit_all(
+                std::vector<ports::AssignmentCommit>{{mine[0], {2, ""}}, {former, {9, ""}}}, soon())),
+            ErrorKind::kConflict);
+  EXPECT_FALSE(must(log().committed("group." + topic, {topic, 1}, soon())));
+}
+
 TEST_P(EventLogContract, TakesMetadataUpToItsBound) {
   const std::string topic = make_topic();
   const auto member = must(log().join("group-" + topic, topic, soon()));

@@ -305,6 +305,21 @@ TEST(RocksdbEventLog, SyncsOnceForAnAppendToAllPartitions) {
   EXPECT_EQ(values_of(*log, {"other", 0}), (std::vector<std::string>{"x"}));
 }
 
+TEST(RocksdbEventLog, SyncsOnceForACommitOfAllPartitions) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 6, soon()).has_value());
+  const auto member = *log->join("group", "topic", soon());
+  std::vector<ports::AssignmentCommit> commits;
+  const auto mine = *member->assignments(soon());
+  for (const ports::Assignment& assignment : mine)
+    commits.push_back({assignment, {5, ""}});
+  const int before = syncs;
+  ASSERT_TRUE(member->commit_all(commits, soon()).has_value());
+  EXPECT_EQ(syncs - before, 1);
+  EXPECT_EQ(log->list_group_offsets(soon())->size(), 6u);
+}
+
 TEST(RocksdbEventLog, AppendsNothingToAnyPartitionWhenOneOfThemIsNotThereOrARecordIsTooLarge) {
   const TemporaryDirectory directory;
   const auto log = open_log(directory.path());

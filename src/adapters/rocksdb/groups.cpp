@@ -57,31 +57,41 @@ class Groups::Member final : public ports::GroupMember {
   }
 
   Result<void> commit(const ports::Assignment& assignment, const ports::CommittedOffset& offset,
-                      Deadline) override {
+                      Deadline deadline) override {
+    const ports::AssignmentCommit commit{assignment, offset};
+    return commit_all({&commit, 1}, deadline);
+  }
+
+  Result<void> commit_all(std::span<const ports::AssignmentCommit> commits, Deadline) override {
+    ::rocksdb::WriteBatch batch;
+    for (const auto& [assignment, offset] : commits) {
+      MILLRACE_TRY(check(assignment, offset));
+      batch.Put(commit_key(key_.first, assignment.partition), commit_value(offset));
+    }
+    if (commits.empty()) return {};
+    MILLRACE_TRY(database_.write(batch, fmt::format("commit of group {}", key_.first)));
+    const std::lock_guard lock(state_->mutex);
+    for (const auto& [assignment, offset] : commits)
+      state_->committed[{key_.first, assignment.partition}] = offset;
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Result<void> check(const ports::Assignment& assignment,
+                                   const ports::CommittedOffset& offset) const {
     if (offset.metadata.size() > ports::kCommitMetadataBytesMax)
       return base::invalid(fmt::format("commit metadata has {} bytes; at most {}", offset.metadata.size(),
                                        ports::kCommitMetadataBytesMax));
     if (offset.offset < 0) return base::invalid(fmt::format("offset {} cannot be committed", offset.offset));
     const ports::TopicPartition& partition = assignment.partition;
-    if (!owns(assignment))
-      return base::conflict(
-          fmt::format("partition {}/{} is not this member's under generation {}; ask for assignments again",
-                      partition.topic, partition.partition, assignment.generation));
-    ::rocksdb::WriteBatch batch;
-    batch.Put(commit_key(key_.first, partition), commit_value(offset));
-    MILLRACE_TRY(database_.write(batch, fmt::format("commit of group {}", key_.first)));
-    const std::lock_guard lock(state_->mutex);
-    state_->committed[{key_.first, partition}] = offset;
-    return {};
-  }
-
- private:
-  [[nodiscard]] bool owns(const ports::Assignment& assignment) const {
-    const ports::TopicPartition& partition = assignment.partition;
+    const bool known =
+        partition.topic == key_.second && partition.partition >= 0 && partition.partition < partitions_;
     const std::lock_guard lock(state_->mutex);
     const Group& group = state_->groups[key_];
-    return partition.topic == key_.second && partition.partition >= 0 && partition.partition < partitions_ &&
-           group.owner == this && assignment.generation == group.generation;
+    if (known && group.owner == this && assignment.generation == group.generation) return {};
+    return base::conflict(
+        fmt::format("partition {}/{} is not this member's under generation {}; ask for assignments again",
+                    partition.topic, partition.partition, assignment.generation));
   }
 
   Database& database_;
