@@ -282,24 +282,26 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
 /// Whether a partition has passed to another the assignments say.
 void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
   if (!at_once && !commit_due_.passed()) return;
-  for (auto& [key, partition] : partitions_) {
-    const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
-    if (partition.committed == recorded) continue;
-    const auto committed = member.commit(partition.assignment, {recorded, std::string(kOwnCommit)},
-                                         base::Deadline::in(options_.commit_timeout));
-    if (!committed) {
-      if (commit_outage_.worth_a_line(committed.error()))
-        spdlog::log(
-            committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
-            "sink: {}; going on, and trying again", committed.error().message);
-      commit_due_ = base::Deadline::in(commit_backoff_.next());
-      return;
-    }
-    partition.committed = recorded;
-    commit_backoff_.reset();
-    if (const auto lasted = commit_outage_.over())
-      spdlog::info("sink: commits succeed again after {} s", lasted->count());
+  std::vector<ports::AssignmentCommit> commits;
+  for (const auto& [key, partition] : partitions_)
+    if (const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
+        partition.committed != recorded)
+      commits.push_back({partition.assignment, {recorded, std::string(kOwnCommit)}});
+  if (commits.empty()) return;
+  const auto committed = member.commit_all(commits, base::Deadline::in(options_.commit_timeout));
+  if (!committed) {
+    if (commit_outage_.worth_a_line(committed.error()))
+      spdlog::log(
+          committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+          "sink: {}; going on, and trying again", committed.error().message);
+    commit_due_ = base::Deadline::in(commit_backoff_.next());
+    return;
   }
+  for (auto& [key, partition] : partitions_)
+    partition.committed = static_cast<std::int64_t>(partition.recorded.upto);
+  commit_backoff_.reset();
+  if (const auto lasted = commit_outage_.over())
+    spdlog::info("sink: commits succeed again after {} s", lasted->count());
 }
 
 /// Errors: kConflict if it was made anew under partitions that are open; as the log's.

@@ -312,8 +312,7 @@ TEST(RocksdbEventLog, SyncsOnceForACommitOfAllPartitions) {
   const auto member = *log->join("group", "topic", soon());
   std::vector<ports::AssignmentCommit> commits;
   const auto mine = *member->assignments(soon());
-  for (const ports::Assignment& assignment : mine)
-    commits.push_back({assignment, {5, ""}});
+  for (const ports::Assignment& assignment : mine) commits.push_back({assignment, {5, ""}});
   const int before = syncs;
   ASSERT_TRUE(member->commit_all(commits, soon()).has_value());
   EXPECT_EQ(syncs - before, 1);
