@@ -497,8 +497,13 @@ class Api::Impl {
         call,
         [call, count = *limit, all = *handled_too](letters::Letters& letters, const std::string&,
                                                    base::Deadline deadline) -> base::Result<std::string> {
-          MILLRACE_TRY_ASSIGN(const auto list, letters.list(call->request.parameter("topic").value_or(""),
-                                                            count, all, deadline));
+          MILLRACE_TRY_ASSIGN(
+              const auto list,
+              letters.list({.topic = std::string(call->request.parameter("topic").value_or("")),
+                            .after = std::string(call->request.parameter("after").value_or("")),
+                            .count_max = count,
+                            .handled_too = all},
+                           deadline));
           return letters_json(list);
         });
   }
