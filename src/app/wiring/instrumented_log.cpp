@@ -36,6 +36,11 @@ class MeasuredMember final : public ports::GroupMember {
     const telemetry::Timer timer(duration_);
     return member_->commit(assignment, offset, deadline);
   }
+  base::Result<void> commit_all(std::span<const ports::AssignmentCommit> commits,
+                                base::Deadline deadline) override {
+    const telemetry::Timer timer(duration_);
+    return member_->commit_all(commits, deadline);
+  }
 
  private:
   std::unique_ptr<ports::GroupMember> member_;

@@ -283,11 +283,11 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
   for (std::string& argument : arguments) argv.push_back(argument.data());
 
   std::unique_ptr<Engine> engine(new Engine);
-  engine->status_file_ = std::make_unique<Keeper>();
-  engine->status_file_->lock = lock;
-  engine->status_file_->path = options.path;
-  engine->status_file_->connection = chdb_connect(static_cast<int>(argv.size()), argv.data());
-  if (engine->status_file_->connection == nullptr)
+  engine->keeper_ = std::make_unique<Keeper>();
+  engine->keeper_->lock = lock;
+  engine->keeper_->path = options.path;
+  engine->keeper_->connection = chdb_connect(static_cast<int>(argv.size()), argv.data());
+  if (engine->keeper_->connection == nullptr)
     return base::unavailable(fmt::format(
         "the engine could not open {} (code 76): another process has it open, or the disk is full or "
         "read-only",
@@ -326,7 +326,7 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
 }
 
 Engine::~Engine() {
-  if (status_file_ && status_file_->lock >= 0) ::close(status_file_->lock);
+  if (keeper_ && keeper_->lock >= 0) ::close(keeper_->lock);
 }
 
 void Engine::close() {
@@ -334,13 +334,13 @@ void Engine::close() {
     const std::lock_guard lock(printers_mutex_);
     printers_.clear();
   }
-  if (status_file_->connection != nullptr) chdb_close_conn(status_file_->connection);
-  status_file_->connection = nullptr;
+  if (keeper_->connection != nullptr) chdb_close_conn(keeper_->connection);
+  keeper_->connection = nullptr;
 }
 
 base::Result<EngineSession> Engine::session(const NamedValues& settings) {
   std::string name = "millrace-warehouse";
-  std::string path = "--path=" + status_file_->path;
+  std::string path = "--path=" + keeper_->path;
   char* argv[] = {name.data(), path.data()};
   auto handles = std::make_unique<EngineSession::Handles>();
   handles->connection = chdb_connect(2, argv);

@@ -124,7 +124,7 @@ class Engine {
   [[nodiscard]] base::Result<std::string> print(std::string_view statement);
 
   struct Keeper;
-  std::unique_ptr<Keeper> status_file_;
+  std::unique_ptr<Keeper> keeper_;
   std::mutex printers_mutex_;
   std::vector<EngineSession> printers_;  ///< Idle sessions of `print`; guarded by printers_mutex_.
   std::string version_;

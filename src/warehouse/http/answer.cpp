@@ -24,7 +24,7 @@ std::string summary_of(const Progress& progress, std::chrono::nanoseconds elapse
 }  // namespace
 
 std::string random_tag() {
-  static constexpr std::string_view kDeadLetters = "abcdefghijklmnopqrstuvwxyz";
+  static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz";
   std::random_device device;
   std::string tag;
   for (int i = 0; i < 16; ++i) tag += kDeadLetters[device() % kDeadLetters.size()];

@@ -230,7 +230,7 @@ Lexer::Step Lexer::next(Token& token) {
     const std::size_t end = at_ + number_size(text_.substr(at_), after_dot_);
     // Two more characters can make it longer: 1e, then - and a figure.
     if (!complete_ && end + 2 > text_.size()) return Step::kUnfinished;
-    // DeadLetters behind it make a name of it: 1file.
+    // Letters behind it make a name of it: 1file.
     if (end >= text_.size() || !continues_tag(text_[end])) return finish(TokenKind::kNumber, end);
     std::size_t i = end + 1;
     while (i < text_.size() && continues_tag(text_[i])) ++i;
