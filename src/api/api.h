@@ -11,7 +11,7 @@
 #include "api/readiness.h"
 #include "dead_letters/dead_letters.h"
 #include "inspect/log_view.h"
-#include "jobs/desk.h"
+#include "jobs/job_service.h"
 #include "ordering/order_service.h"
 #include "ports/clock.h"
 #include "ports/http.h"
@@ -30,10 +30,10 @@ struct Options {
       5'000};  ///< From the request to the answer, waiting in the queue included.
 };
 
-/// What only a process that runs the pipeline has; without it these routes answer 503.
+/// What only a process that reaches the event log has; without it these routes answer 503.
 struct PipelineParts {
   dead_letters::DeadLetters* letters = nullptr;
-  jobs::Desk* jobs = nullptr;
+  jobs::JobService* jobs = nullptr;
   inspect::LogView* log = nullptr;
   /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.
   std::function<std::string()> metrics = {};

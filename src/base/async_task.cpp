@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "base/exceptions.h"
 #include "base/scheduler.h"
 
 namespace millrace::base {
 
-AsyncTask::AsyncTask(std::function<Result<void>()> work) {
+AsyncTask::AsyncTask(std::function<Result<void>()> given) {
+  auto work = [given = std::move(given)] { return without_exceptions(given); };
   if (replaced_runtime == nullptr) {
     future_ = std::async(std::launch::async, std::move(work));
     return;

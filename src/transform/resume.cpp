@@ -35,11 +35,11 @@ base::Result<void> check(const ResumeFacts& facts, const ResumePoint& point, std
                     "topic {} too, and start with millrace up --rebuild",
                     topic, facts.output_topic));
   if (point.position < facts.range.begin)
-    return base::fatal(
-        fmt::format("events of partition {} of {} were removed from the log before they were transformed (next "
-                    "is {}, the log starts at {}): reload the warehouse (millrace up --rebuild), and accept "
-                    "the loss by setting group {} to the earliest offset",
-                    partition, topic, point.position, facts.range.begin, facts.group));
+    return base::fatal(fmt::format(
+        "events of partition {} of {} were removed from the log before they were transformed (next "
+        "is {}, the log starts at {}): reload the warehouse (millrace up --rebuild), and accept "
+        "the loss by setting group {} to the earliest offset",
+        partition, topic, point.position, facts.range.begin, facts.group));
   if (point.position > facts.range.end)
     return base::fatal(
         fmt::format("the position {} of group {} lies beyond the end {} of partition {} of {}: the log lost "
@@ -94,11 +94,10 @@ base::Result<ResumePoint> decide_resume(const ResumeFacts& facts) {
     if (facts.committed && facts.committed->offset == facts.range.begin)
       point.position = std::max(point.position, facts.range.begin);
     if (facts.committed)
-      point.warning =
-          fmt::format("offset {} of group {} in partition {} was not set by us; resuming at offset {}, behind "
-                      "the last row in {}",
-                      facts.committed->offset, facts.group, facts.input.partition, point.position,
-                      facts.output_topic);
+      point.warning = fmt::format(
+          "offset {} of group {} in partition {} was not set by us; resuming at offset {}, behind "
+          "the last row in {}",
+          facts.committed->offset, facts.group, facts.input.partition, point.position, facts.output_topic);
   }
   MILLRACE_TRY(check(facts, point, known_input));
   return point;

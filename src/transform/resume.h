@@ -29,10 +29,11 @@ struct ResumeFacts {
 };
 
 struct ResumePoint {
-  std::int64_t position = 0;     ///< The next record to read.
-  std::int64_t window_start = 0; ///< The window of repeats is rebuilt from the records from here to `position`.
-  bool is_committed = false;     ///< `position` is what the group has committed.
-  std::string warning;           ///< For the log; empty: nothing is unusual.
+  std::int64_t position = 0;  ///< The next record to read.
+  std::int64_t window_start =
+      0;                      ///< The window of repeats is rebuilt from the records from here to `position`.
+  bool is_committed = false;  ///< `position` is what the group has committed.
+  std::string warning;        ///< For the log; empty: nothing is unusual.
 };
 
 /// What a commit says beside the offset.

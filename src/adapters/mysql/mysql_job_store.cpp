@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "adapters/mysql/named_lock.h"
 #include "adapters/mysql/pool.h"
 #include "base/text.h"
-#include "base/uuid.h"
 
 namespace millrace::adapters::mysql {
 namespace {
@@ -19,12 +19,6 @@ constexpr std::string_view kSelectJob =
     "SELECT id, kind, parameters, state, cancel_requested, progress, checkpoint, error, created_at, "
     "updated_at, finished_at FROM jobs";
 
-std::string lock_name(const std::string& database) {
-  std::string name = "millrace-jobs " + database;
-  // MySQL takes 64 characters.
-  return name.size() <= 64 ? name : "millrace-jobs " + base::uuid_v5_url(name);
-}
-
 base::Result<ports::JobState> state_of(std::string_view text) {
   for (const auto state : {ports::JobState::kRunning, ports::JobState::kDone, ports::JobState::kFailed,
                            ports::JobState::kCancelled})
@@ -34,7 +28,7 @@ base::Result<ports::JobState> state_of(std::string_view text) {
 
 base::Result<ports::Job> read_job(Row row) {
   ports::Job job;
-  job.id = base::parse_int<std::uint64_t>(row[0].value_or("")).value_or(0);
+  job.id = row[0].integer<std::uint64_t>().value_or(0);
   job.kind = row[1].value_or("");
   job.parameters = row[2].value_or("");
   MILLRACE_TRY_ASSIGN(job.state, state_of(row[3].value_or("")));
@@ -144,7 +138,7 @@ MysqlJobStore::~MysqlJobStore() = default;
 
 base::Result<ports::Job> MysqlJobStore::submit(const std::string& kind, const std::string& parameters,
                                                base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value values[] = {std::string_view(kind), std::string_view(parameters)};
   const auto added = connection->execute("INSERT INTO jobs (kind, parameters, checkpoint) VALUES (?, ?, '')",
                                          values, deadline);
@@ -162,18 +156,18 @@ base::Result<ports::Job> MysqlJobStore::submit(const std::string& kind, const st
 }
 
 base::Result<ports::Job> MysqlJobStore::job(std::uint64_t id, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   return select_job(*connection, id, deadline);
 }
 
 base::Result<std::vector<ports::Job>> MysqlJobStore::jobs(std::size_t count_max, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value limit = std::uint64_t{count_max};
   return select_jobs(*connection, "ORDER BY id DESC LIMIT ?", {&limit, 1}, deadline);
 }
 
 base::Result<ports::Job> MysqlJobStore::request_cancel(std::uint64_t id, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value key = id;
   MILLRACE_TRY_ASSIGN(const std::uint64_t matched,
                       connection->execute("UPDATE jobs SET cancel_requested = 1 WHERE id = ? AND slot = 1",
@@ -185,20 +179,11 @@ base::Result<ports::Job> MysqlJobStore::request_cancel(std::uint64_t id, base::D
 }
 
 base::Result<std::unique_ptr<ports::JobLease>> MysqlJobStore::acquire(base::Deadline deadline) {
-  const ServerAddress& address = impl_->pool.address();
-  MILLRACE_TRY_ASSIGN(auto connection,
-                      Connection::open(address, address.database, Isolation::kReadCommitted, deadline));
-  bool locked = false;
-  const Value name = lock_name(address.database);
-  MILLRACE_TRY(connection->query(
-      "SELECT GET_LOCK(?, 0)", {&name, 1},
-      [&](Row row) -> base::Result<void> {
-        locked = row[0] == "1";
-        return {};
-      },
-      deadline));
-  if (!locked) return base::conflict("another process carries out the jobs of this database");
-  return std::make_unique<Lease>(std::move(connection));
+  auto connection = connect_with_lock(impl_->pool.address(), "jobs", deadline);
+  if (!connection && connection.error().kind == base::ErrorKind::kConflict)
+    return base::conflict("another process executes the jobs of this database");
+  if (!connection) return std::unexpected(std::move(connection).error());
+  return std::make_unique<Lease>(std::move(*connection));
 }
 
 }  // namespace millrace::adapters::mysql

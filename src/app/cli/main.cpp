@@ -240,7 +240,7 @@ int run(int argc, char** argv) {
   std::string group_name;
   CLI::App* groups_show = below(groups, "show", "Members, and the lag of every partition");
   groups_show->add_option("group", group_name, "Its name (default: all, one after the other)");
-  CLI::App* cluster = command("cluster", "Who keeps the event log: brokers, which are up, the controller");
+  CLI::App* cluster = command("cluster", "Who keeps the event log: brokers, and which are up");
   cluster->add_flag("--json", log_json, "The answer as JSON");
 
   bool example = false;
@@ -283,6 +283,9 @@ int run(int argc, char** argv) {
   // Before the process becomes another user: the data directory may be out of its reach then.
   if (!up->parsed() && !down->parsed())
     if (const auto used = use_credentials(settings, stores_used()); !used) return finish(used);
+  // Any stage may execute jobs and verify, but none has to.
+  if (std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); }))
+    settings.has_store_credentials = use_credentials(settings).has_value();
 
   const bool is_server = up->parsed() || api->parsed() ||
                          std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });

@@ -11,9 +11,10 @@
 #include "app/wiring/dependencies.h"
 #include "app/wiring/event_log.h"
 #include "app/wiring/metrics.h"
+#include "app/wiring/operations.h"
 #include "app/wiring/pipeline.h"
 #include "app/wiring/stop_watchdog.h"
-#include "inspect/log_view.h"
+#include "base/url.h"
 #include "telemetry/registry.h"
 
 namespace millrace::app {
@@ -41,7 +42,7 @@ base::Result<std::unique_ptr<AdminServer>> start_admin_server(
   auto server = AdminServer::start(settings.admin_host, static_cast<std::uint16_t>(port), settings, registry,
                                    std::move(readiness));
   if (server) {
-    spdlog::info("metrics and readiness on http://{}:{}", settings.admin_host, (*server)->port());
+    spdlog::info("metrics and readiness on {}", base::http_url(settings.admin_host, (*server)->port()));
     return server;
   }
   if (server.error().kind == base::ErrorKind::kConflict && !settings.given.contains(setting)) {
@@ -60,24 +61,27 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   telemetry::Registry registry;
   add_build_info(registry);
   InspectedLog log;
-  std::optional<inspect::LogView> log_view;
+  std::unique_ptr<Operations> operations;
   // The embedded log is in the process of `millrace up`, and nowhere else.
   if (settings.event_log_kind == "kafka") {
     MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
-    log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, dependencies->clock);
+    MILLRACE_TRY_ASSIGN(operations, Operations::start(settings, *dependencies, *log.log, *log.inspector, {}));
+    add_operations_metrics(registry, *operations);
   }
   DeliveryMonitor delivery(dependencies->outbox.get(), log.log.get(), all_log_stages(), dependencies->clock);
   add_delivery_metrics(registry, delivery);
+  auto parts = operations ? operations->parts() : api::PipelineParts{};
+  parts.metrics = [&] { return registry.text(); };
+  parts.metrics_content_type = std::string(telemetry::kTextContentType);
   MILLRACE_TRY_ASSIGN(const auto front,
-                      ApiServer::start(settings, *dependencies, [] {},
-                                       {.log = log_view ? &*log_view : nullptr,
-                                        .metrics = [&] { return registry.text(); },
-                                        .metrics_content_type = std::string(telemetry::kTextContentType)}));
-  spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
+                      ApiServer::start(settings, *dependencies, registry, [] {}, std::move(parts)));
+  spdlog::info("HTTP API on {}", base::http_url(settings.api_host, front->port()));
   while (!stop.wait_for(kPollInterval)) {
   }
   watchdog.arm(settings.stop_timeout);
-  front->stop(base::Deadline::in(settings.stop_timeout));
+  const auto stop_by = base::Deadline::in(settings.stop_timeout);
+  front->stop(stop_by);
+  if (operations) operations->stop(stop_by);
   return {};
 }
 
@@ -102,6 +106,17 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
                            pipeline->log_stages(), dependencies->clock);
   add_pipeline_metrics(registry, *pipeline, stages);
   add_delivery_metrics(registry, delivery);
+  std::unique_ptr<Operations> operations;
+  if (settings.has_store_credentials) {
+    MILLRACE_TRY_ASSIGN(operations,
+                        Operations::start(settings, *dependencies, pipeline->log(), pipeline->log_inspector(),
+                                          {.hold = [&pipeline](bool held) { pipeline->hold(held); }}));
+    add_operations_metrics(registry, *operations);
+  } else {
+    spdlog::info(
+        "this process has no password for the order store or the warehouse: jobs and scheduled verification "
+        "are left to others");
+  }
   MILLRACE_TRY_ASSIGN(const auto admin, start_admin_server(settings, role, registry, [&] {
                         return pipeline_readiness(pipeline->stages(), delivery.state());
                       }));
@@ -111,7 +126,9 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
     if (connect) connect->try_to_serve();
   } while (!stop.wait_for(kPollInterval));
   watchdog.arm(settings.stop_timeout);
-  pipeline->stop(base::Deadline::in(settings.stop_timeout));
+  const auto stop_by = base::Deadline::in(settings.stop_timeout);
+  if (operations) operations->stop(stop_by);
+  pipeline->stop(stop_by);
   return {};
 }
 

@@ -4,6 +4,7 @@ namespace millrace::app {
 
 base::Result<std::unique_ptr<ApiServer>> ApiServer::start(const Settings& settings,
                                                           Dependencies& dependencies,
+                                                          telemetry::Registry& registry,
                                                           std::function<void()> on_committed,
                                                           api::PipelineParts parts) {
   std::unique_ptr<ApiServer> front(new ApiServer);
@@ -14,7 +15,15 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::start(const Settings& settin
   api_options.store_threads = static_cast<std::size_t>(settings.api_read_threads);
   front->api_ = std::make_unique<api::Api>(*front->orders_, *dependencies.store, *front->analytics_,
                                            dependencies.clock, api_options, std::move(parts));
+  registry.add_collector([orders = front->orders_.get()] {
+    return telemetry::Samples{
+        {"millrace_order_writer_queue_commands", static_cast<double>(orders->queued())}};
+  });
+  front->metrics_ = std::make_unique<HttpMetrics>(registry);
   adapters::http::HttpServerOptions server;
+  server.on_answered = [metrics = front->metrics_.get()](const adapters::http::Answered& answered) {
+    metrics->on_answered(answered);
+  };
   server.host = settings.api_host;
   server.port = static_cast<std::uint16_t>(settings.api_port);
   server.body_bytes_max = static_cast<std::size_t>(settings.api_body_bytes_max);

@@ -34,7 +34,9 @@ base::Result<InspectedLog> open_inspected_log(const Settings& settings) {
     options.min_in_sync = static_cast<std::int16_t>(settings.kafka_min_in_sync);
     options.session_timeout = settings.kafka_session_timeout;
     MILLRACE_TRY_ASSIGN(options.client_settings, parse_client_settings(settings.kafka_client));
-    MILLRACE_TRY_ASSIGN(opened.log, adapters::kafka::KafkaEventLog::open(options));
+    MILLRACE_TRY_ASSIGN(auto log, adapters::kafka::KafkaEventLog::open(options));
+    opened.kafka = log.get();
+    opened.log = std::move(log);
     MILLRACE_TRY_ASSIGN(opened.inspector, adapters::kafka::KafkaLogInspector::open(options));
     return opened;
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "adapters/kafka/kafka_event_log.h"
 #include "app/config/settings.h"
 #include "base/result.h"
 #include "ports/event_log.h"
@@ -15,7 +16,8 @@ namespace millrace::app {
 
 struct InspectedLog {
   std::unique_ptr<ports::EventLog> log;
-  std::unique_ptr<ports::LogInspector> inspector;  ///< Looks at `log`; goes before it.
+  std::unique_ptr<ports::LogInspector> inspector;   ///< Looks at `log`; goes before it.
+  adapters::kafka::KafkaEventLog* kafka = nullptr;  ///< `log`, when it is Kafka.
 };
 
 /// Embedded: opened and recovered, in the data directory. Kafka: not connected yet. Errors: kConflict (the

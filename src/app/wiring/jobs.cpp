@@ -2,12 +2,15 @@
 
 #include <embedded/kWarehouseSchema.h>
 
+#include "app/pipeline.h"
 #include "app/wiring/warehouse_schema.h"
+#include "base/exceptions.h"
 
 namespace millrace::app {
 namespace {
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
+constexpr std::chrono::milliseconds kWatchInterval{1'000};
 
 rebuild::Options rebuild_options(const Settings& settings) {
   rebuild::Options options;
@@ -41,34 +44,52 @@ base::Result<std::optional<ports::Job>> running_job(Dependencies& dependencies) 
 }
 
 base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Dependencies& dependencies,
-                                                Pipeline& pipeline) {
+                                                ports::EventLog& log, sink::SinkTables& tables,
+                                                rebuild::Hold hold) {
   const auto schema = split_statements(embedded::kWarehouseSchema);
   MILLRACE_TRY_ASSIGN(auto statements, rebuild::table_statements(schema));
-  std::unique_ptr<Jobs> made(new Jobs);
-  const rebuild::Hold hold = [&pipeline](bool held) { pipeline.hold(held); };
-  made->rebuild_ = std::make_unique<rebuild::Rebuild>(*dependencies.store, pipeline.log(),
-                                                      *dependencies.warehouse, dependencies.clock,
-                                                      std::move(statements), rebuild_options(settings), hold);
-  made->replay_ = std::make_unique<rebuild::Replay>(pipeline.log(), pipeline.sink_tables(),
-                                                    dependencies.clock, replay_options(settings), hold);
+  const bool has_to_hold = static_cast<bool>(hold);
+  std::unique_ptr<Jobs> made(new Jobs(dependencies, has_to_hold ? std::move(hold) : [](bool) {}));
+  const rebuild::Hold held_here = [jobs = made.get()](bool held) {
+    jobs->runs_here_ = held;
+    jobs->update_hold();
+  };
+  made->rebuild_ = std::make_unique<rebuild::Rebuild>(*dependencies.store, log, *dependencies.warehouse,
+                                                      dependencies.clock, std::move(statements),
+                                                      rebuild_options(settings), held_here);
+  made->replay_ =
+      std::make_unique<rebuild::Replay>(log, tables, dependencies.clock, replay_options(settings), held_here);
   made->runner_ = std::make_unique<jobs::Runner>(
       *dependencies.job_store, std::map<std::string, jobs::Handler*>{{"rebuild", made->rebuild_.get()},
                                                                      {"replay", made->replay_.get()}});
-  made->desk_ = std::make_unique<jobs::Desk>(*dependencies.job_store, job_checks(),
-                                             [runner = made->runner_.get()] { runner->wake(); });
-  made->thread_ = std::make_unique<StageRunner>(
+  made->service_ = std::make_unique<jobs::JobService>(*dependencies.job_store, job_checks(),
+                                                      [runner = made->runner_.get()] { runner->wake(); });
+  made->execution_ = std::make_unique<StageRunner>(
       "jobs", [runner = made->runner_.get()](const base::StopSignal& stop) { return runner->run(stop); });
+  if (has_to_hold) made->watch_ = std::thread([jobs = made.get()] { jobs->watch(); });
   return made;
 }
 
+void Jobs::watch() {
+  do {
+    // While the order store is away nothing changes.
+    if (const auto job = running_job(dependencies_)) {
+      runs_elsewhere_ = job->has_value();
+      update_hold();
+    }
+  } while (!stop_.wait_for(kWatchInterval));
+}
+
 bool Jobs::stop(base::Deadline deadline) {
-  thread_->request_stop();
+  stop_.request();
+  execution_->request_stop();
   runner_->wake();
-  return thread_->wait_for_end(deadline);
+  return execution_->wait_for_end(deadline);
 }
 
 Jobs::~Jobs() {
-  if (thread_) stop(base::Deadline::in(std::chrono::milliseconds(0)));
+  if (execution_) stop(base::Deadline::in(std::chrono::milliseconds(0)));
+  if (watch_.joinable()) watch_.join();
 }
 
 }  // namespace millrace::app

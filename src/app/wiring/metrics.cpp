@@ -26,6 +26,22 @@ double seconds_since_1970(base::UtcTime time) {
   return static_cast<double>(base::to_ms(time)) / 1'000.0;
 }
 
+void add_kafka(Samples& all, const adapters::kafka::KafkaEventLog& kafka) {
+  for (const auto& client : kafka.statistics()) {
+    if (client.type == "producer")
+      all.push_back(
+          {"millrace_kafka_queue_messages", number(client.messages_queued), {{"client", client.client_id}}});
+    for (const auto& broker : client.brokers) {
+      const telemetry::Labels labels = {{"broker", std::to_string(broker.id)}, {"client", client.client_id}};
+      all.push_back({"millrace_kafka_broker_connected", broker.is_up ? 1.0 : 0.0, labels});
+      all.push_back(
+          {"millrace_kafka_broker_rtt_seconds", static_cast<double>(broker.round_trip_us_p99) / 1e6, labels});
+      all.push_back({"millrace_kafka_request_errors_total",
+                     number(broker.send_errors + broker.receive_errors + broker.timeouts), labels});
+    }
+  }
+}
+
 void add_relay(Samples& all, const Pipeline& pipeline) {
   const auto relays = pipeline.relay_stats();
   const auto sum_of = [&](auto member) {
@@ -111,6 +127,7 @@ void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, con
     if (stages.relay) add_relay(all, pipeline);
     if (stages.transform) add_transform(all, pipeline.transform_stats());
     if (stages.sink) add_sink(all, pipeline.sink_stats(), pipeline.purge_stats());
+    if (pipeline.kafka() != nullptr) add_kafka(all, *pipeline.kafka());
     add_stage_states(all, pipeline);
     add_lag(all, pipeline, stages);
     return all;
@@ -157,6 +174,11 @@ void add_verify_metrics(telemetry::Registry& registry, const VerifySchedule& sch
     }
     return all;
   });
+}
+
+void add_operations_metrics(telemetry::Registry& registry, Operations& operations) {
+  add_dead_letter_metrics(registry, operations.letters());
+  if (operations.verify() != nullptr) add_verify_metrics(registry, *operations.verify());
 }
 
 }  // namespace millrace::app

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/wiring/delivery_monitor.h"
+#include "app/wiring/operations.h"
 #include "app/wiring/pipeline.h"
 #include "app/wiring/verify_schedule.h"
 #include "dead_letters/dead_letters.h"
@@ -17,5 +18,7 @@ void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, con
 void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& delivery);
 void add_dead_letter_metrics(telemetry::Registry& registry, dead_letters::DeadLetters& letters);
 void add_verify_metrics(telemetry::Registry& registry, const VerifySchedule& verify);
+/// The two above, of the operations.
+void add_operations_metrics(telemetry::Registry& registry, Operations& operations);
 
 }  // namespace millrace::app

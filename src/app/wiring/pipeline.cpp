@@ -83,6 +83,7 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
   made->log_ = std::move(opened.log);
   made->log_inspector_ = std::move(opened.inspector);
+  made->kafka_ = opened.kafka;
   // The log in this process is there, or never will be; a cluster may come later than we do.
   if (settings.event_log_kind == "embedded") {
     MILLRACE_TRY(made->make_topics());

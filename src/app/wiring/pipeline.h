@@ -92,6 +92,8 @@ class Pipeline {
   [[nodiscard]] const relay::CleanerStats& cleaner_stats() const { return cleaner_->stats(); }
   [[nodiscard]] const purge::Stats& purge_stats() const { return purger_->stats(); }
   [[nodiscard]] ports::EventLog& log() { return *log_; }
+  /// Null when the log is not Kafka.
+  [[nodiscard]] const adapters::kafka::KafkaEventLog* kafka() const { return kafka_; }
   [[nodiscard]] ports::LogInspector& log_inspector() { return *log_inspector_; }
   [[nodiscard]] sink::SinkTables& sink_tables() { return *tables_; }
 
@@ -112,6 +114,7 @@ class Pipeline {
   Dependencies& dependencies_;
   std::unique_ptr<ports::EventLog> log_;
   std::unique_ptr<ports::LogInspector> log_inspector_;
+  const adapters::kafka::KafkaEventLog* kafka_ = nullptr;
   std::unique_ptr<InstrumentedLog> relay_log_;  // the same log, measured for each stage
   std::unique_ptr<InstrumentedLog> transform_log_;
   std::unique_ptr<InstrumentedLog> sink_log_;
