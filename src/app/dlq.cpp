@@ -11,6 +11,7 @@
 #include "app/admin_client.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "letters/letter.h"
 
 namespace millrace::app {

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::app {
 namespace {
@@ -207,7 +208,7 @@ base::Result<std::string> cluster_table(std::string_view json) {
     std::string state = flag(*broker, "up") ? "up" : "AWAY";
     if (controller && controller == number(*broker, "id")) state += ", controller";
     rows.push_back({plain(number(*broker, "id")),
-                    host.empty() ? "-" : (port ? fmt::format("{}:{}", host, *port) : "in the process"),
+                    host.empty() ? "-" : (port ? base::host_and_port(host, *port) : "in the process"),
                     rack.empty() ? "-" : rack, state});
   }
   return fmt::format(

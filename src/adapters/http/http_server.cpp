@@ -30,6 +30,7 @@
 #include "adapters/http/answer_text.h"
 #include "adapters/http/target.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "web/body_reader.h"
 
 namespace millrace::adapters::http {
@@ -398,7 +399,7 @@ base::Result<void> HttpServer::Core::listen() {
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
-    const std::string where = fmt::format("cannot listen on {}:{}", options.host, options.port);
+    const std::string where = "cannot listen on " + base::host_and_port(options.host, options.port);
     if (error == asio::error::address_in_use)
       return base::conflict(where + ": the port is in use; stop the other program or set another port");
     return base::fail(base::ErrorKind::kFatal, where + ": " + error.message(), error.value());

@@ -10,6 +10,7 @@
 #include "app/pipeline.h"
 #include "app/refusals.h"
 #include "app/roles/roles.h"
+#include "base/url.h"
 #include "inspect/log_view.h"
 
 namespace millrace::app {
@@ -30,7 +31,7 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   }
   MILLRACE_TRY_ASSIGN(const auto front,
                       Front::start(settings, *neighbours, [] {}, {.log = log_view ? &*log_view : nullptr}));
-  spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
+  spdlog::info("HTTP API on {}", base::http_url(settings.api_host, front->port()));
   while (!stop.wait_for(kStopPollInterval)) {
   }
   front->stop(base::Deadline::in(settings.stop_timeout));
