@@ -8,6 +8,7 @@
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/mysql_sql_reader.h"
 #include "adapters/system/priority.h"
+#include "base/exceptions.h"
 #include "verify/verify.h"
 
 namespace millrace::app {
@@ -54,7 +55,8 @@ void VerifySchedule::run() {
   const adapters::mysql::InterruptScope interrupt(stop_);
   auto pause = std::min(settings_.verify_interval, kFirstRunAfterMost);
   while (!stop_.wait_for(pause)) {
-    verify_once();
+    if (const auto thrown = base::exception_of([this] { verify_once(); }))
+      spdlog::error("verify: an exception: {}", *thrown);
     pause = settings_.verify_interval;
   }
 }

@@ -7,7 +7,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+
+#include "base/result.h"
 
 namespace millrace::base {
 
@@ -29,6 +32,15 @@ template <class Work>
   } catch (...) {
     return count_exception("something that is no std::exception");
   }
+}
+
+/// What `work` returns, a Result; an exception of it as kFatal.
+template <class Work>
+[[nodiscard]] std::invoke_result_t<Work> without_exceptions(Work&& work) {
+  std::optional<std::invoke_result_t<Work>> result;
+  if (const auto thrown = exception_of([&] { result.emplace(work()); }))
+    return fatal("an exception: " + *thrown);
+  return std::move(*result);
 }
 
 }  // namespace millrace::base
