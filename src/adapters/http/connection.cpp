@@ -84,8 +84,8 @@ asio::awaitable<void> Connection::serve_all() {
 }
 
 asio::awaitable<bool> Connection::write(std::string head, std::string body) {
-  co_return co_await socket_->write(std::move(head), std::move(body),
-                                    SteadyClock::now() + listener_.options.write_timeout);
+  return socket_->write(std::move(head), std::move(body),
+                        SteadyClock::now() + listener_.options.write_timeout);
 }
 
 void Connection::tell_answered(const ports::HttpResponse& response) const {
@@ -235,10 +235,8 @@ asio::awaitable<bool> Connection::serve_one() {
   co_return (written && keep_alive);
 }
 
-/// Nothing if the handler did not answer in time.
-asio::awaitable<std::optional<ports::HttpResponse>> Connection::ask_handler(ports::HttpRequest request) {
-  auto exchange = std::make_shared<Exchange>(socket_->executor());
-  exchange->arrived.expires_after(listener_.options.reply_timeout);
+/// Hands the request on; the answer goes to the exchange, from whatever thread.
+void Connection::hand_on(ports::HttpRequest request, const std::shared_ptr<Exchange>& exchange) {
   // The listener comes first and so goes last: the exchange's timer must not outlive the io_context.
   auto reply = [listener = listener_.shared_from_this(), exchange](ports::HttpResponse response) {
     asio::dispatch(exchange->arrived.get_executor(), [exchange, answer = std::move(response)]() mutable {
@@ -249,11 +247,17 @@ asio::awaitable<std::optional<ports::HttpResponse>> Connection::ask_handler(port
   };
   const auto thrown =
       base::exception_of([&] { listener_.handler.handle(std::move(request), std::move(reply)); });
-  if (thrown) {
-    spdlog::error("HTTP handler: an exception: {}", *thrown);
-    exchange->response =
-        ports::problem_response(500, "the server failed to handle the request; its log says more");
-  }
+  if (!thrown) return;
+  spdlog::error("HTTP handler: an exception: {}", *thrown);
+  exchange->response =
+      ports::problem_response(500, "the server failed to handle the request; its log says more");
+}
+
+/// Nothing if the handler did not answer in time.
+asio::awaitable<std::optional<ports::HttpResponse>> Connection::ask_handler(ports::HttpRequest request) {
+  const auto exchange = std::make_shared<Exchange>(socket_->executor());
+  exchange->arrived.expires_after(listener_.options.reply_timeout);
+  hand_on(std::move(request), exchange);
   if (!exchange->response) {
     error_code ignored;
     co_await exchange->arrived.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

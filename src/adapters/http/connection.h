@@ -51,6 +51,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> serve_one();
   boost::asio::awaitable<std::expected<web::RequestHead, Stopped>> read_head();
   boost::asio::awaitable<std::expected<std::string, Stopped>> read_body(const web::RequestHead& head);
+  void hand_on(ports::HttpRequest request, const std::shared_ptr<Exchange>& exchange);
   boost::asio::awaitable<std::optional<ports::HttpResponse>> ask_handler(ports::HttpRequest request);
   boost::asio::awaitable<bool> refuse(ports::HttpResponse response);
   boost::asio::awaitable<bool> write(std::string head, std::string body);
