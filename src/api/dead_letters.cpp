@@ -24,8 +24,13 @@ Answer list_letters(Context& context, const Call& call, base::Deadline deadline)
   if (context.parts.letters == nullptr) return not_here(call);
   MILLRACE_TRY_ASSIGN(const auto limit, parse_limit(call.request, kLettersOtherwise, kLettersMost));
   MILLRACE_TRY_ASSIGN(const bool handled_too, parse_flag(call.request, "all"));
-  const auto topic = call.request.parameter("topic").value_or("");
-  MILLRACE_TRY_ASSIGN(const auto list, context.parts.letters->list(topic, limit, handled_too, deadline));
+  MILLRACE_TRY_ASSIGN(
+      const auto list,
+      context.parts.letters->list({.topic = std::string(call.request.parameter("topic").value_or("")),
+                                   .after = std::string(call.request.parameter("after").value_or("")),
+                                   .count_max = limit,
+                                   .handled_too = handled_too},
+                                  deadline));
   return json_answer(letters_json(list));
 }
 

@@ -50,7 +50,9 @@ std::string letters_json(const letters::LetterList& list) {
     json.end_object();
   }
   json.end_array();
-  json.key("more").boolean(list.more);
+  json.key("more").boolean(!list.next.empty());
+  if (!list.next.empty()) json.key("next").string(list.next);
+  json.key("open").number(list.open);
   json.end_object();
   return body;
 }

@@ -7,7 +7,7 @@
 
 namespace millrace::api {
 
-/// {"letters": […], "more": false}, without their values.
+/// {"letters": […], "more": true, "next": "…", "open": 1234}, the letters without their values.
 [[nodiscard]] std::string letters_json(const letters::LetterList& list);
 /// With headers and value.
 [[nodiscard]] std::string letter_json(const letters::Letter& letter);

@@ -1,5 +1,7 @@
 #include "app/dlq.h"
 
+#include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -9,7 +11,9 @@
 #include <fmt/format.h>
 
 #include "app/admin_client.h"
+#include "app/progress_line.h"
 #include "base/json.h"
+#include "base/numbers.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "letters/letter.h"
@@ -27,10 +31,11 @@ base::Result<std::string> path_of(const std::string& id) {
                      parsed.offset);
 }
 
-std::string list_path(const std::string& topic, bool all, std::uint32_t limit) {
+std::string list_path(const std::string& topic, bool all, std::uint32_t limit, const std::string& after) {
   std::string path = fmt::format("{}?limit={}", kRoute, limit);
   if (!topic.empty()) path += "&topic=" + base::percent_encoded(topic);
   if (all) path += "&all=true";
+  if (!after.empty()) path += "&after=" + base::percent_encoded(after);
   return path;
 }
 
@@ -47,19 +52,21 @@ std::string text_of(const boost::json::object& object, std::string_view name) {
 
 struct Listed {
   std::vector<boost::json::object> letters;
-  bool more = false;
+  std::string next;  // empty: there is no further part
+  std::uint64_t open = 0;
 };
 
 base::Result<Listed> read_list(std::string_view body) {
   MILLRACE_TRY_ASSIGN(const auto document, parse_answer(body));
   Listed listed;
   const auto* letters = base::find_member(document, "letters");
-  const auto* more = base::find_member(document, "more");
-  if (letters == nullptr || !letters->is_array() || more == nullptr || !more->is_bool())
+  const auto open = base::int_member(document, "open");
+  if (letters == nullptr || !letters->is_array() || !open || *open < 0)
     return base::fatal("the API answered something that is no list of dead letters");
   for (const auto& entry : letters->get_array())
     if (entry.is_object()) listed.letters.push_back(entry.get_object());
-  listed.more = more->get_bool();
+  listed.next = text_of(document, "next");
+  listed.open = static_cast<std::uint64_t>(*open);
   return listed;
 }
 
@@ -88,35 +95,69 @@ base::Result<std::string> read_value(const std::string& file) {
   return text.str();
 }
 
-base::Result<void> replay_one(AdminClient& client, const std::string& id, const std::string& value) {
+base::Result<std::string> replay_one(AdminClient& client, const std::string& id, const std::string& value) {
   MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
   MILLRACE_TRY_ASSIGN(const std::string body, client.post(path + "/replay", value));
   MILLRACE_TRY_ASSIGN(const auto answer, parse_answer(body));
   const auto event = base::int_member(answer, "eventId");
-  std::cout << fmt::format("{} replayed{}\n", id,
-                           event ? fmt::format(" as event {}", *event) : ": its base row is loaded");
-  return {};
+  return fmt::format("{} replayed{}", id,
+                     event ? fmt::format(" as event {}", *event) : ": its base row is loaded");
 }
 
-base::Result<void> replay_all(AdminClient& client, const std::string& topic) {
-  MILLRACE_TRY_ASSIGN(const std::string body, client.get(list_path(topic, false, kLettersMost)));
-  MILLRACE_TRY_ASSIGN(const Listed listed, read_list(body));
+base::Result<std::string> drop_one(AdminClient& client, const std::string& id, const std::string& reason) {
+  MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
+  MILLRACE_TRY(client.remove(fmt::format("{}?reason={}", path, base::percent_encoded(reason))));
+  return fmt::format("{} dropped", id);
+}
+
+/// Does `work` to every open letter, part by part of the list, each letter once. `done`: "replayed".
+template <class Work>
+base::Result<void> for_all(AdminClient& client, const std::string& topic, std::string_view done,
+                           const base::StopSignal& stop, Work work) {
+  ProgressLine progress;
+  const auto started = std::chrono::steady_clock::now();
   std::optional<base::Error> first;
-  std::size_t refused = 0;
-  for (const auto& letter : listed.letters) {
-    const std::string id = text_of(letter, "id");
-    const auto done = replay_one(client, id, {});
-    if (done) continue;
-    if (done.error().kind == base::ErrorKind::kUnavailable) return done;
-    std::cout << fmt::format("{} not replayed: {}\n", id, done.error().message);
-    ++refused;
-    if (!first) first = done.error();
-  }
-  if (listed.letters.empty()) std::cout << "there is no open dead letter\n";
-  if (listed.more) std::cout << "there are more: run it again\n";
+  std::uint64_t total = 0;
+  std::uint64_t tried = 0;
+  std::uint64_t failed = 0;
+  Listed listed;
+  do {
+    MILLRACE_TRY_ASSIGN(const std::string body,
+                        client.get(list_path(topic, false, kLettersMost, listed.next)));
+    MILLRACE_TRY_ASSIGN(listed, read_list(body));
+    if (total == 0) total = listed.open;
+    for (const auto& letter : listed.letters) {
+      if (stop.requested()) {
+        progress.end();
+        return base::unavailable(fmt::format("stopped after {} of {} dead letters: run it again to go on",
+                                             base::grouped(tried), base::grouped(total)));
+      }
+      const std::string id = text_of(letter, "id");
+      const auto outcome = work(id);
+      ++tried;
+      if (!outcome && outcome.error().kind == base::ErrorKind::kUnavailable) {
+        progress.end();
+        return std::unexpected(outcome.error());
+      }
+      if (!outcome) {
+        progress.end();
+        std::cout << fmt::format("{} not {}: {}\n", id, done, outcome.error().message);
+        ++failed;
+        if (!first) first = outcome.error();
+      }
+      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
+      progress.show(tried, std::max(total, tried), spent);
+    }
+  } while (!listed.next.empty());
+  progress.end();
+  if (tried == 0) std::cout << "there is no open dead letter\n";
+  if (tried > failed)
+    std::cout << fmt::format("{} dead letter{} {}\n", base::grouped(tried - failed),
+                             tried - failed == 1 ? "" : "s", done);
   if (first)
-    return base::fail(first->kind, fmt::format("{} of {} letters were not replayed; the first one: {}",
-                                               refused, listed.letters.size(), first->message));
+    return base::fail(first->kind,
+                      fmt::format("{} of {} letters were not {}; the first one: {}", base::grouped(failed),
+                                  base::grouped(tried), done, first->message));
   return {};
 }
 
@@ -125,7 +166,7 @@ base::Result<void> replay_all(AdminClient& client, const std::string& topic) {
 base::Result<void> run_dlq_list(const Settings& settings, const DlqListCommand& command) {
   AdminClient client(settings);
   MILLRACE_TRY_ASSIGN(const std::string body,
-                      client.get(list_path(command.topic, command.all, command.limit)));
+                      client.get(list_path(command.topic, command.all, command.limit, command.after)));
   if (command.json) {
     std::cout << body << "\n";
     return {};
@@ -134,7 +175,9 @@ base::Result<void> run_dlq_list(const Settings& settings, const DlqListCommand& 
   for (const auto& letter : listed.letters) print_letter(letter);
   if (listed.letters.empty())
     std::cout << (command.all ? "there is no dead letter\n" : "there is no open dead letter\n");
-  if (listed.more) std::cout << fmt::format("there are more than {}: ask with --limit\n", command.limit);
+  if (!listed.next.empty())
+    std::cout << fmt::format("{} are open in all; the next part: --after '{}'\n", base::grouped(listed.open),
+                             listed.next);
   return {};
 }
 
@@ -158,12 +201,14 @@ base::Result<void> run_dlq_show(const Settings& settings, const std::string& id)
   return {};
 }
 
-base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayCommand& command) {
+base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayCommand& command,
+                                  const base::StopSignal& stop) {
   AdminClient client(settings);
   if (command.all) {
     if (!command.id.empty() || !command.value_file.empty())
       return base::invalid("--all replays every open letter as it is: leave out the id and --value");
-    return replay_all(client, command.topic);
+    return for_all(client, command.topic, "replayed", stop,
+                   [&](const std::string& id) { return replay_one(client, id, {}); });
   }
   if (command.id.empty())
     return base::invalid("name a dead letter (`millrace dlq list` shows them), or --all");
@@ -171,14 +216,23 @@ base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayComma
   if (!command.value_file.empty()) {
     MILLRACE_TRY_ASSIGN(value, read_value(command.value_file));
   }
-  return replay_one(client, command.id, value);
+  MILLRACE_TRY_ASSIGN(const std::string done, replay_one(client, command.id, value));
+  std::cout << done << "\n";
+  return {};
 }
 
-base::Result<void> run_dlq_drop(const Settings& settings, const std::string& id, const std::string& reason) {
-  MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
+base::Result<void> run_dlq_drop(const Settings& settings, const DlqDropCommand& command,
+                                const base::StopSignal& stop) {
   AdminClient client(settings);
-  MILLRACE_TRY(client.remove(fmt::format("{}?reason={}", path, base::percent_encoded(reason))));
-  std::cout << fmt::format("{} dropped\n", id);
+  if (command.all) {
+    if (!command.id.empty()) return base::invalid("--all drops every open letter: leave out the id");
+    return for_all(client, command.topic, "dropped", stop,
+                   [&](const std::string& id) { return drop_one(client, id, command.reason); });
+  }
+  if (command.id.empty())
+    return base::invalid("name a dead letter (`millrace dlq list` shows them), or --all");
+  MILLRACE_TRY_ASSIGN(const std::string done, drop_one(client, command.id, command.reason));
+  std::cout << done << "\n";
   return {};
 }
 

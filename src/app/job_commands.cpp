@@ -4,9 +4,9 @@
 
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "app/admin_client.h"
+#include "app/progress_line.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -16,7 +16,6 @@ namespace {
 constexpr std::string_view kRoute = "/admin/jobs";
 constexpr std::chrono::milliseconds kFollowInterval{500};
 constexpr std::chrono::milliseconds kAwayMax{60'000};  // a restart of `up` in between is waited out
-constexpr std::size_t kLineBytesMax = 100;
 
 struct ShownJob {
   std::int64_t id = 0;
@@ -52,26 +51,6 @@ base::Result<ShownJob> read_job(std::string_view body) {
   return shown(document);
 }
 
-/// A line that replaces itself on a terminal; elsewhere a line for every change.
-class ProgressLine {
- public:
-  void show(const ShownJob& job) {
-    if (job.progress == last_ || job.progress.empty()) return;
-    last_ = job.progress;
-    if (is_terminal_)
-      fmt::print(stderr, "\r\x1b[K{}", base::printable(job.progress, kLineBytesMax));
-    else
-      fmt::print(stderr, "{}\n", job.progress);
-  }
-  void end() {
-    if (is_terminal_) fmt::print(stderr, "\r\x1b[K");
-  }
-
- private:
-  const bool is_terminal_ = isatty(STDERR_FILENO) != 0;
-  std::string last_;
-};
-
 base::Result<void> follow(AdminClient& client, std::int64_t id, const base::StopSignal& stop) {
   ProgressLine line;
   auto away_until = base::Deadline::in(kAwayMax);
@@ -84,7 +63,7 @@ base::Result<void> follow(AdminClient& client, std::int64_t id, const base::Stop
     if (body) {
       away_until = base::Deadline::in(kAwayMax);
       MILLRACE_TRY_ASSIGN(const ShownJob job, read_job(*body));
-      line.show(job);
+      line.show(job.progress);
       if (job.state != "running") line.end();
       if (job.state == "done") {
         fmt::print("job {} ({}) is done: {}\n", job.id, job.kind, job.progress);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/numbers.h"
 #include "base/text.h"
 #include "base/url.h"
 
@@ -59,14 +61,8 @@ std::string ids(const Object& object, std::string_view name) {
 /// "1,234,567"; "-" for nothing.
 std::string grouped(std::optional<std::int64_t> value) {
   if (!value) return "-";
-  const std::string digits = std::to_string(*value);
-  std::string shown;
-  for (std::size_t at = 0; at < digits.size(); ++at) {
-    const std::size_t left = digits.size() - at;
-    if (at > 0 && left % 3 == 0 && digits[at - 1] != '-') shown += ',';
-    shown += digits[at];
-  }
-  return shown;
+  const std::string digits = base::grouped(static_cast<std::uint64_t>(std::abs(*value)));
+  return *value < 0 ? "-" + digits : digits;
 }
 std::string plain(std::optional<std::int64_t> value) {
   return value ? std::to_string(*value) : "-";

@@ -165,6 +165,7 @@ int run(int argc, char** argv) {
   dlq_list->add_option("--topic", letters_listed.topic,
                        "Only those of this topic: order.events or orders_analytics");
   dlq_list->add_flag("--all", letters_listed.all, "Also those that were replayed or dropped");
+  dlq_list->add_option("--after", letters_listed.after, "The next part, as the list before names it");
   dlq_list->add_option("--limit", letters_listed.limit, "At most so many")->check(CLI::Range(1, 1'000));
   dlq_list->add_flag("--json", letters_listed.json, "The list as JSON");
   std::string letter_id;
@@ -179,10 +180,12 @@ int run(int argc, char** argv) {
       ->add_option("--value", letters_replayed.value_file,
                    "A file with the corrected event (-: standard input)")
       ->type_name("FILE");
-  std::string drop_reason;
-  CLI::App* dlq_drop = dlq_command("drop", "Note that one will not be replayed, and why");
-  dlq_drop->add_option("id", letter_id, "As `dlq list` shows it: order.events/2/1234")->required();
-  dlq_drop->add_option("--reason", drop_reason, "Why")->required();
+  DlqDropCommand letters_dropped;
+  CLI::App* dlq_drop = dlq_command("drop", "Note that one (or all) will not be replayed, and why");
+  dlq_drop->add_option("id", letters_dropped.id, "As `dlq list` shows it: order.events/2/1234");
+  dlq_drop->add_flag("--all", letters_dropped.all, "All that are open");
+  dlq_drop->add_option("--topic", letters_dropped.topic, "With --all: only those of this topic");
+  dlq_drop->add_option("--reason", letters_dropped.reason, "Why")->required();
 
   RebuildCommand rebuild_options;
   CLI::App* rebuild =
@@ -327,8 +330,8 @@ int run(int argc, char** argv) {
   }
   if (dlq_list->parsed()) return finish(run_dlq_list(settings, letters_listed));
   if (dlq_show->parsed()) return finish(run_dlq_show(settings, letter_id));
-  if (dlq_replay->parsed()) return finish(run_dlq_replay(settings, letters_replayed));
-  if (dlq_drop->parsed()) return finish(run_dlq_drop(settings, letter_id, drop_reason));
+  if (dlq_replay->parsed()) return finish(run_dlq_replay(settings, letters_replayed, stop));
+  if (dlq_drop->parsed()) return finish(run_dlq_drop(settings, letters_dropped, stop));
   if (rebuild->parsed()) return finish(run_rebuild(settings, rebuild_options, stop));
   if (replay->parsed()) {
     if (has_partition->count() > 0) replay_options.partition = replay_partition;

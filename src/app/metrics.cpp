@@ -115,10 +115,10 @@ void add_lag(Collection& all, Pipeline& pipeline) {
              MetricKind::kGauge, std::move(parked));
 }
 
-void add_open_letters(Collection& all, letters::OpenLetters& open_letters) {
+void add_open_letters(Collection& all, letters::Letters& letters) {
   std::vector<MetricSample> samples;
-  if (const auto open = open_letters.count(base::Deadline::in(kAskTimeout)))
-    for (const auto& [topic, letters] : *open) samples.push_back({number(letters), {{"topic", topic}}});
+  if (const auto open = letters.open_counts(base::Deadline::in(kAskTimeout)))
+    for (const auto& [topic, count] : *open) samples.push_back({number(count), {{"topic", topic}}});
   all.family("dead_letters_open", "Dead letters that nobody has replayed or dropped, by source topic.",
              MetricKind::kGauge, std::move(samples));
 }
@@ -150,7 +150,7 @@ std::vector<MetricFamily> Metrics::collect() {
              {{1, {{"version", MILLRACE_VERSION}}}});
   add_stages(all, pipeline_);
   add_lag(all, pipeline_);
-  add_open_letters(all, open_letters_);
+  add_open_letters(all, letters_);
   add_verify(all, verify_.state());
   return all.take();
 }

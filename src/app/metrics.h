@@ -5,7 +5,7 @@
 
 #include "app/pipeline.h"
 #include "app/verify_schedule.h"
-#include "letters/open_letters.h"
+#include "letters/letters.h"
 #include "ports/metrics.h"
 
 namespace millrace::app {
@@ -13,15 +13,15 @@ namespace millrace::app {
 /// Thread-safe. What it is given must outlive it.
 class Metrics {
  public:
-  Metrics(Pipeline& pipeline, letters::OpenLetters& open_letters, const VerifySchedule& verify)
-      : pipeline_(pipeline), open_letters_(open_letters), verify_(verify) {}
+  Metrics(Pipeline& pipeline, letters::Letters& letters, const VerifySchedule& verify)
+      : pipeline_(pipeline), letters_(letters), verify_(verify) {}
 
   /// All families; those that ask a neighbour which does not answer within a second have no sample.
   [[nodiscard]] std::vector<ports::MetricFamily> collect();
 
  private:
   Pipeline& pipeline_;
-  letters::OpenLetters& open_letters_;
+  letters::Letters& letters_;
   const VerifySchedule& verify_;
 };
 

@@ -1,7 +1,6 @@
 #include "letters/letters.h"
 
 #include <map>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,6 +12,8 @@ namespace millrace::letters {
 namespace {
 
 constexpr ports::ReadLimit kPiece{.records_max = 500, .bytes_max = std::size_t{4} << 20};
+/// Records that nobody wants are read to reach the next wanted one, up to so many in a row.
+constexpr std::int64_t kGapMax = 16;
 
 std::string handled_text(const ports::HandledLetter& handled) {
   return fmt::format("{} by {} at {}",
@@ -23,6 +24,20 @@ std::string handled_text(const ports::HandledLetter& handled) {
 base::Error handled_before(const LetterId& id, const ports::HandledLetter& handled) {
   return {base::ErrorKind::kConflict, fmt::format("{} was already {}", to_string(id), handled_text(handled)),
           0};
+}
+
+/// A place in the list: the letter's id, and the incarnation of its topic.
+std::string cursor_at(const ports::LetterPlace& place) {
+  return fmt::format("{}@{}", to_string(id_of(place)), place.incarnation);
+}
+
+base::Result<ports::LetterPlace> parse_cursor(std::string_view text) {
+  const std::size_t at = text.find('@');
+  auto id = parse_letter_id(text.substr(0, at));
+  if (!id || at == std::string_view::npos)
+    return base::invalid("'after' must be what the list before it gave as 'next'");
+  return ports::LetterPlace{std::move(id->topic), std::string(text.substr(at + 1)), id->partition,
+                            id->offset};
 }
 
 base::Deadline at_once() {
@@ -38,35 +53,47 @@ Letters::Letters(ports::EventLog& log, ports::LetterBook& book, const ports::Clo
       clock_(clock),
       load_base_row_(std::move(load_base_row)),
       on_committed_(std::move(on_committed)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      index_(log_, book_, options_) {}
 
-/// 0 while no letter was ever written.
-base::Result<std::int32_t> Letters::partitions_of(const std::string& topic, base::Deadline deadline) {
-  const auto info = log_.describe_topic(topic + options_.dead_letter_suffix, deadline);
-  if (info) return info->partitions;
-  if (info.error().kind == base::ErrorKind::kNotFound) return 0;
-  return std::unexpected(info.error());
-}
-
-base::Result<void> Letters::scan(const std::string& topic, std::int32_t partition,
-                                 const std::function<base::Result<bool>(std::vector<Letter>)>& take,
-                                 base::Deadline deadline) {
-  const ports::TopicPartition where{topic + options_.dead_letter_suffix, partition};
-  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(where, deadline));
-  for (std::int64_t at = range.begin; at < range.end;) {
-    if (deadline.passed())
-      return base::unavailable(
-          fmt::format("there are too many letters in {} to look at in time", where.topic));
-    MILLRACE_TRY_ASSIGN(auto records, log_.read(where, at, kPiece, at_once()));
-    if (records.empty()) return {};
-    at = records.back().offset + 1;
-    std::vector<Letter> letters;
-    for (ports::Record& record : records)
-      if (auto letter = read_letter(std::move(record))) letters.push_back(std::move(*letter));
-    MILLRACE_TRY_ASSIGN(const bool go_on, take(std::move(letters)));
-    if (!go_on) return {};
+base::Result<std::vector<Letter>> Letters::read(std::span<const IndexedLetter> letters,
+                                                base::Deadline deadline) {
+  // By where the records lie, so that neighbours come in one piece; by their order in `letters` afterwards.
+  std::map<ports::TopicPartition, std::map<std::int64_t, std::size_t>> wanted;
+  for (std::size_t i = 0; i < letters.size(); ++i)
+    wanted[letters[i].record.partition].emplace(letters[i].record.offset, i);
+  std::vector<std::optional<Letter>> found(letters.size());
+  for (auto& [where, offsets] : wanted) {
+    while (!offsets.empty()) {
+      if (deadline.passed())
+        return base::unavailable("the dead letters were not read in time: ask for fewer");
+      const std::int64_t first = offsets.begin()->first;
+      std::int64_t last = first;
+      for (const auto& [offset, index] : offsets) {
+        if (offset - last > kGapMax || offset - first >= static_cast<std::int64_t>(kPiece.records_max)) break;
+        last = offset;
+      }
+      const ports::ReadLimit limit{.records_max = static_cast<std::size_t>(last - first + 1),
+                                   .bytes_max = kPiece.bytes_max};
+      auto records = log_.read(where, first, limit, at_once());
+      // Removed since, by the log's retention.
+      if (!records && records.error().kind == base::ErrorKind::kInvalid) records.emplace();
+      if (!records) return std::unexpected(std::move(records).error());
+      const std::int64_t next = records->empty() ? last + 1 : records->back().offset + 1;
+      for (ports::Record& record : *records) {
+        const auto place = offsets.find(record.offset);
+        if (place == offsets.end()) continue;
+        auto letter = read_letter(std::move(record));
+        if (letter && letter->place == letters[place->second].place) found[place->second] = std::move(letter);
+      }
+      offsets.erase(offsets.begin(), offsets.lower_bound(next));
+    }
   }
-  return {};
+  std::vector<Letter> read;
+  read.reserve(letters.size());
+  for (std::optional<Letter>& letter : found)
+    if (letter) read.push_back(std::move(*letter));
+  return read;
 }
 
 base::Result<void> Letters::add_handled(std::vector<Letter>& letters, base::Deadline deadline) {
@@ -82,58 +109,58 @@ base::Result<void> Letters::add_handled(std::vector<Letter>& letters, base::Dead
   return {};
 }
 
-base::Result<LetterList> Letters::list(std::string_view topic, std::size_t letters_max, bool handled_too,
-                                       base::Deadline deadline) {
+base::Result<LetterList> Letters::list(const ListQuery& query, base::Deadline deadline) {
   std::vector<std::string> topics{options_.event_topic, options_.row_topic};
-  if (!topic.empty()) {
-    std::erase_if(topics, [&](const std::string& known) { return known != topic; });
+  if (!query.topic.empty()) {
+    std::erase_if(topics, [&](const std::string& known) { return known != query.topic; });
     if (topics.empty())
       return base::not_found(
           fmt::format("there are dead letters of {} and {} only", options_.event_topic, options_.row_topic));
   }
+  std::optional<ports::LetterPlace> after;
+  if (!query.after.empty()) {
+    MILLRACE_TRY_ASSIGN(after, parse_cursor(query.after));
+  }
   LetterList list;
-  std::set<ports::LetterPlace> seen;
-  for (const std::string& source : topics) {
-    MILLRACE_TRY_ASSIGN(const std::int32_t partitions, partitions_of(source, deadline));
-    for (std::int32_t partition = 0; partition < partitions && !list.more; ++partition) {
-      const auto take = [&](std::vector<Letter> letters) -> base::Result<bool> {
-        MILLRACE_TRY(add_handled(letters, deadline));
-        for (Letter& letter : letters) {
-          if ((letter.handled && !handled_too) || seen.contains(letter.place)) continue;
-          if (list.letters.size() == letters_max) {
-            list.more = true;
-            return false;
-          }
-          seen.insert(letter.place);
-          // A list of many must not hold their values: what is shown of each is looked at one by one.
-          letter.record.value.clear();
-          letter.record.value.shrink_to_fit();
-          list.letters.push_back(std::move(letter));
-        }
-        return true;
-      };
-      MILLRACE_TRY(scan(source, partition, take, deadline));
+  std::vector<Letter> letters;
+  while (list.letters.size() < query.count_max) {
+    const std::size_t room = query.count_max - list.letters.size();
+    // One more than there is room for tells whether there is a next part.
+    MILLRACE_TRY_ASSIGN(auto part, index_.list(topics, after, room + 1, query.handled_too, deadline));
+    auto& places = part.letters;
+    list.open = part.open;
+    const bool has_more = places.size() > room;
+    if (has_more) places.resize(room);
+    if (places.empty()) break;
+    after = places.back().place;
+    MILLRACE_TRY_ASSIGN(letters, read(places, deadline));
+    MILLRACE_TRY(add_handled(letters, deadline));
+    for (Letter& letter : letters) {
+      if (letter.handled) index_.mark_handled(letter.place);
+      if (letter.handled && !query.handled_too) continue;
+      // A list of many must not hold their values: what is shown of each is looked at one by one.
+      letter.record.value.clear();
+      letter.record.value.shrink_to_fit();
+      list.letters.push_back(std::move(letter));
+    }
+    if (!has_more) {
+      after.reset();
+      break;
     }
   }
+  if (after && list.letters.size() == query.count_max) list.next = cursor_at(*after);
   return list;
 }
 
 base::Result<Letter> Letters::find(const LetterId& id, base::Deadline deadline) {
-  std::optional<Letter> found;
-  MILLRACE_TRY_ASSIGN(const std::int32_t partitions, partitions_of(id.topic, deadline));
-  if (id.partition < partitions) {
-    // The last one: an earlier one of the same numbers may be of a topic that was made anew.
-    const auto take = [&](std::vector<Letter> letters) -> base::Result<bool> {
-      for (Letter& letter : letters)
-        if (id_of(letter.place) == id) found = std::move(letter);
-      return true;
-    };
-    MILLRACE_TRY(scan(id.topic, id.partition, take, deadline));
-  }
-  if (!found) return base::not_found(fmt::format("there is no dead letter {}", to_string(id)));
+  MILLRACE_TRY_ASSIGN(const auto place, index_.find(id, deadline));
   std::vector<Letter> one;
-  one.push_back(std::move(*found));
+  if (place) {
+    MILLRACE_TRY_ASSIGN(one, read({&*place, 1}, deadline));
+  }
+  if (one.empty()) return base::not_found(fmt::format("there is no dead letter {}", to_string(id)));
   MILLRACE_TRY(add_handled(one, deadline));
+  if (one.front().handled) index_.mark_handled(one.front().place);
   return std::move(one.front());
 }
 
@@ -202,6 +229,7 @@ base::Result<ports::HandledLetter> Letters::note(const Letter& letter, ports::Ha
     if (again && again->handled) return std::unexpected(handled_before(id, *again->handled));
   }
   if (!done) return done;
+  index_.mark_handled(letter.place);
   spdlog::info("dead letter {} {}{}", to_string(id), handled_text(*done),
                done->event_id ? fmt::format(", as event {}", *done->event_id) : "");
   if (event) on_committed_();

@@ -1,31 +1,36 @@
 // Dead letters: list, look, replay, drop.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/deadline.h"
 #include "base/result.h"
 #include "domain/analytics_row.h"
 #include "letters/letter.h"
+#include "letters/letter_index.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "ports/letter_book.h"
 
 namespace millrace::letters {
 
-struct Options {
-  std::string event_topic = "order.events";
-  std::string row_topic = "orders_analytics";
-  std::string dead_letter_suffix = "-dlq";
+struct ListQuery {
+  std::string topic;            ///< Of the source; empty: of all.
+  std::string after;            ///< `LetterList::next` of the part before; empty: from the first on.
+  std::size_t count_max = 100;  ///< At least 1.
+  bool handled_too = false;     ///< Also those that were replayed or dropped.
 };
 
 struct LetterList {
-  std::vector<Letter> letters;  ///< By topic, partition and place in the dead-letter topic.
-  bool more = false;            ///< There are more than were asked for.
+  std::vector<Letter> letters;  ///< By topic, partition and offset of the source; without their values.
+  std::string next;             ///< What to ask for the next part with; empty: there is none.
+  std::uint64_t open = 0;       ///< How many of the topics asked for nobody has handled, listed here or not.
 };
 
 inline constexpr std::size_t kNoteBytesMax = 500;
@@ -40,10 +45,14 @@ class Letters {
   Letters(ports::EventLog& log, ports::LetterBook& book, const ports::Clock& clock, LoadBaseRow load_base_row,
           std::function<void()> on_committed, Options options = {});
 
-  /// The open letters, or with `handled_too` all of them, each once. `topic`: the source's; empty: of all.
-  /// Errors: kNotFound (no such topic), kUnavailable.
-  [[nodiscard]] base::Result<LetterList> list(std::string_view topic, std::size_t letters_max,
-                                              bool handled_too, base::Deadline deadline);
+  /// A part of the open letters, or with `handled_too` of all of them, each once. Errors: kNotFound (no such
+  /// topic), kInvalid (`after`), kUnavailable.
+  [[nodiscard]] base::Result<LetterList> list(const ListQuery& query, base::Deadline deadline);
+
+  /// How many letters of each source topic nobody has handled. Errors: kUnavailable.
+  [[nodiscard]] base::Result<std::map<std::string, std::uint64_t>> open_counts(base::Deadline deadline) {
+    return index_.open_counts(deadline);
+  }
 
   /// Errors: kNotFound, kUnavailable.
   [[nodiscard]] base::Result<Letter> find(const LetterId& id, base::Deadline deadline);
@@ -71,11 +80,9 @@ class Letters {
   [[nodiscard]] base::Result<ports::HandledLetter> note(const Letter& letter, ports::HandledLetter handled,
                                                         const std::optional<ports::NewOutboxRow>& event,
                                                         base::Deadline deadline);
-  [[nodiscard]] base::Result<std::int32_t> partitions_of(const std::string& topic, base::Deadline deadline);
-  /// Hands on the letters of one partition in bounded pieces, until `take` says false.
-  [[nodiscard]] base::Result<void> scan(const std::string& topic, std::int32_t partition,
-                                        const std::function<base::Result<bool>(std::vector<Letter>)>& take,
-                                        base::Deadline deadline);
+  /// Reads the records of `letters`, in bounded pieces; letters whose record is gone are missing.
+  [[nodiscard]] base::Result<std::vector<Letter>> read(std::span<const IndexedLetter> letters,
+                                                       base::Deadline deadline);
   [[nodiscard]] base::Result<void> add_handled(std::vector<Letter>& letters, base::Deadline deadline);
 
   ports::EventLog& log_;
@@ -84,6 +91,7 @@ class Letters {
   const LoadBaseRow load_base_row_;
   const std::function<void()> on_committed_;
   const Options options_;
+  LetterIndex index_;
 };
 
 }  // namespace millrace::letters

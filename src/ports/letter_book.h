@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -54,6 +55,12 @@ class LetterBook {
   /// Those of `places` that were handled. Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<std::vector<HandledLetter>> handled(std::span<const LetterPlace> places,
                                                                          base::Deadline deadline) = 0;
+
+  /// Hands on where every handled letter of a source topic was read, without keeping them. Errors:
+  /// kUnavailable.
+  [[nodiscard]] virtual base::Result<void> list_handled(
+      const std::string& topic, const std::function<void(const LetterPlace&)>& on_place,
+      base::Deadline deadline) = 0;
 
   /// How many letters of each topic were handled. Errors: kUnavailable.
   [[nodiscard]] virtual base::Result<std::map<std::string, std::uint64_t>> handled_counts(

@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "tools/visible_orders.h"
 
 namespace millrace::tools {
 namespace {
@@ -25,7 +26,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
-constexpr std::chrono::milliseconds kDeleteDelay{3'000};
 constexpr std::chrono::milliseconds kWatchPause{2};
 constexpr std::chrono::milliseconds kVisibleTimeout{30'000};
 constexpr std::size_t kSamplesMax = 1'000'000;
@@ -64,16 +64,16 @@ class Load {
       return base::invalid(
           "the rate and the number of workers must be above 0, the share of deletions from 0 to 1");
     MILLRACE_TRY(learn_catalogue());
-    std::uint64_t counted_before = 0;
     if (watch_ != nullptr) {
-      MILLRACE_TRY_ASSIGN(counted_before, count_visible());
+      MILLRACE_TRY_ASSIGN(const std::uint64_t counted_before, count_visible());
+      unseen_.emplace(counted_before, kSamplesMax);
     }
     start_ = Clock::now();
     std::vector<std::thread> workers;
     for (std::size_t i = 0; i < options_.workers; ++i)
       workers.emplace_back([this, i] { work(options_.seed + i); });
     std::thread watcher;
-    if (watch_ != nullptr) watcher = std::thread([this, counted_before] { watch(counted_before); });
+    if (watch_ != nullptr) watcher = std::thread([this] { watch(); });
     for (std::thread& worker : workers) worker.join();
     const auto sent = Clock::now();
     all_sent_ = true;
@@ -87,11 +87,6 @@ class Load {
   }
 
  private:
-  struct Waiting {
-    std::uint64_t accepted;  // orders accepted up to and with this one
-    Clock::time_point at;
-  };
-
   base::Result<std::vector<std::string>> ids_at(const std::string& path) {
     const ports::HttpCall call{.method = "GET", .url = options_.api_url + path, .headers = {}, .body = {}};
     MILLRACE_TRY_ASSIGN(const auto answer, client_.send(call, base::Deadline::in(kCallTimeout)));
@@ -202,13 +197,12 @@ class Load {
     if (accept_ms_.size() >= kSamplesMax)
       accept_ms_.erase(accept_ms_.begin(), accept_ms_.begin() + kSamplesMax / 2);
     accept_ms_.push_back(ms_between(sent_at, answered_at));
-    if (watch_ != nullptr && waiting_.size() < kSamplesMax)
-      waiting_.push_back({report_.accepted, answered_at});
+    if (unseen_) unseen_->on_created(answered_at);
     if (std::uniform_real_distribution<double>(0, 1)(random) >= options_.delete_share) return;
     const auto document = base::parse_json(body);
     if (!document || !document->is_object()) return;
     if (const auto id = base::string_member(document->get_object(), "id"))
-      to_delete_.emplace_back(answered_at + kDeleteDelay, *id);
+      to_delete_.emplace_back(answered_at + options_.delete_delay, *id);
   }
 
   void delete_due_order() {
@@ -225,7 +219,13 @@ class Load {
                                .body = {}};
     const auto answer = client_.send(call, base::Deadline::in(kCallTimeout));
     const std::lock_guard lock(mutex_);
-    if (answer && answer->status == 204) ++report_.deleted;
+    if (!answer || answer->status >= 500) {
+      // It may have been carried out: the next answer tells.
+      to_delete_.emplace_back(Clock::now() + options_.delete_delay, std::move(id));
+    } else if (answer->status == 204 || answer->status == 404) {
+      ++report_.deleted;
+      if (unseen_) unseen_->on_deleted();
+    }
   }
 
   base::Result<std::uint64_t> count_visible() {
@@ -238,19 +238,21 @@ class Load {
     return *count;
   }
 
-  void watch(std::uint64_t counted_before) {
+  void watch() {
     std::optional<base::Deadline> give_up;
     for (;;) {
-      if (all_sent_ && !give_up) give_up = base::Deadline::in(kVisibleTimeout);
+      const bool all_sent = all_sent_;
+      if (all_sent && !give_up) give_up = base::Deadline::in(kVisibleTimeout);
       const auto count = count_visible();
       const auto now = Clock::now();
       {
         const std::lock_guard lock(mutex_);
-        while (count && !waiting_.empty() && counted_before + waiting_.front().accepted <= *count) {
-          visible_ms_.push_back(std::max(0.0, ms_between(waiting_.front().at, now)));
-          waiting_.pop_front();
+        if (count) {
+          const auto waited = unseen_->on_count(*count, now, all_sent);
+          if (visible_ms_.size() < kSamplesMax)
+            visible_ms_.insert(visible_ms_.end(), waited.begin(), waited.end());
         }
-        if (give_up && (waiting_.empty() || give_up->passed())) return;
+        if (give_up && (unseen_->waiting() == 0 || give_up->passed())) return;
       }
       std::this_thread::sleep_for(kWatchPause);
     }
@@ -266,10 +268,10 @@ class Load {
   std::atomic<std::uint64_t> next_ticket_{0};
   std::atomic<bool> all_sent_{false};
   std::mutex mutex_;
-  LoadReport report_;                                                // guarded by mutex_
-  std::vector<double> accept_ms_;                                    // guarded by mutex_
-  std::vector<double> visible_ms_;                                   // guarded by mutex_
-  std::deque<Waiting> waiting_;                                      // guarded by mutex_
+  LoadReport report_;                    // guarded by mutex_
+  std::vector<double> accept_ms_;        // guarded by mutex_
+  std::vector<double> visible_ms_;       // guarded by mutex_
+  std::optional<VisibleOrders> unseen_;  // guarded by mutex_; made before the threads, and only to watch
   std::deque<std::pair<Clock::time_point, std::string>> to_delete_;  // guarded by mutex_
 };
 

@@ -19,6 +19,7 @@ struct LoadOptions {
   std::size_t workers =
       1;  ///< Requests at once; when all wait, the schedule slips, and the report says by how much.
   double delete_share = 0;  ///< Of the orders made, how many are deleted again a little later, from 0 to 1.
+  std::chrono::milliseconds delete_delay{3'000};  ///< From an order's answer to its deletion.
   std::uint64_t seed = 1;
   std::int64_t stock_level =
       1'000'000;  ///< Stock of every product, set at the start and whenever it runs out.
@@ -44,9 +45,9 @@ struct LoadReport {
 };
 
 /// Sends orders of random users and products. With `watch` it also measures how long after its answer an
-/// order is counted in analytics.order_status_mv: it counts as visible once the view has as many orders as
-/// were accepted by then, so the figure is an upper bound (use no deletions then). Errors: kUnavailable (no
-/// catalogue, no users), kInvalid (options).
+/// order is counted in analytics.order_status_mv, by the number of orders there (see VisibleOrders); nobody
+/// else may make or delete orders meanwhile. Errors: kUnavailable (no catalogue, no users), kInvalid
+/// (options).
 [[nodiscard]] base::Result<LoadReport> run_load(ports::HttpClient& client, ports::Warehouse* watch,
                                                 const LoadOptions& options, const base::StopSignal& stop);
 

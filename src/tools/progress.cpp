@@ -7,18 +7,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/numbers.h"
 #include "base/text.h"
 
 namespace millrace::tools {
 namespace {
 
 constexpr std::size_t kBarWidth = 24;
-
-std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
 
 std::string duration(double seconds) {
   const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
@@ -38,16 +33,16 @@ std::string progress_line(const ImportProgress& progress) {
   const double part =
       progress.total == 0 ? 1.0 : static_cast<double>(progress.done) / static_cast<double>(progress.total);
   const auto filled = static_cast<std::size_t>(part * kBarWidth);
-  std::string line =
-      fmt::format("{:<7} [{:<{}}] {} of {}", kNames[static_cast<std::size_t>(progress.phase)],
-                  std::string(filled, '#'), kBarWidth, grouped(progress.done), grouped(progress.total));
-  if (progress.lines_total > 0) line += fmt::format(", {} lines", grouped(progress.lines_done));
+  std::string line = fmt::format("{:<7} [{:<{}}] {} of {}", kNames[static_cast<std::size_t>(progress.phase)],
+                                 std::string(filled, '#'), kBarWidth, base::grouped(progress.done),
+                                 base::grouped(progress.total));
+  if (progress.lines_total > 0) line += fmt::format(", {} lines", base::grouped(progress.lines_done));
   // On one line: it is redrawn.
   if (!progress.waiting_for.empty()) return line + ", waiting: " + base::printable(progress.waiting_for, 120);
   const double seconds = static_cast<double>(progress.elapsed.count()) / 1e3;
   if (seconds <= 0 || progress.done == 0) return line;
   const double rate = static_cast<double>(progress.done) / seconds;
-  line += fmt::format(", {}/s", grouped(static_cast<std::uint64_t>(rate)));
+  line += fmt::format(", {}/s", base::grouped(static_cast<std::uint64_t>(rate)));
   if (is_complete(progress)) return line + ", " + duration(seconds);
   return line +
          fmt::format(", {} left", duration(static_cast<double>(progress.total - progress.done) / rate));

@@ -19,6 +19,9 @@ class MysqlLetterBook final : public ports::LetterBook {
                                             base::Deadline deadline) override;
   base::Result<std::vector<ports::HandledLetter>> handled(std::span<const ports::LetterPlace> places,
                                                           base::Deadline deadline) override;
+  base::Result<void> list_handled(const std::string& topic,
+                                  const std::function<void(const ports::LetterPlace&)>& on_place,
+                                  base::Deadline deadline) override;
   base::Result<std::map<std::string, std::uint64_t>> handled_counts(base::Deadline deadline) override;
 
  private:

@@ -282,8 +282,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
       },
       [&] { pipeline->wake(); });
   VerifySchedule verify(settings, *neighbours);
-  letters::OpenLetters open_letters(pipeline->log(), *neighbours->letter_book);
-  Metrics metrics(*pipeline, open_letters, verify);
+  Metrics metrics(*pipeline, letters, verify);
   inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
                             neighbours->clock);
   MILLRACE_TRY_ASSIGN(

@@ -9,7 +9,6 @@
 #include "adapters/memory/memory_event_log.h"
 #include "adapters/mysql/mysql_letter_book.h"
 #include "adapters/system/system_clock.h"
-#include "letters/open_letters.h"
 #include "support/commit_gate.h"
 #include "support/mariadb_fixture.h"
 
@@ -34,6 +33,18 @@ std::string event_of(const std::string& order) {
       order);
 }
 
+/// Counts the records that are read, and forwards everything to a log in memory.
+class CountingLog final : public adapters::memory::MemoryEventLog {
+ public:
+  base::Result<std::vector<ports::Record>> read(const ports::TopicPartition& partition, std::int64_t offset,
+                                                ports::ReadLimit limit, base::Deadline deadline) override {
+    auto records = MemoryEventLog::read(partition, offset, limit, deadline);
+    if (records) records_read += records->size();
+    return records;
+  }
+  std::size_t records_read = 0;
+};
+
 class LettersTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -54,8 +65,15 @@ class LettersTest : public testing::Test {
     ASSERT_TRUE(log_.append({topic + "-dlq", 1}, {&letter, 1}, soon()));
   }
   std::string value(const std::string& select) { return database_.value(select); }
+  static letters::ListQuery query(std::string_view topic, std::size_t most, bool all = false) {
+    letters::ListQuery asked;
+    asked.topic = topic;
+    asked.count_max = most;
+    asked.handled_too = all;
+    return asked;
+  }
   std::vector<std::string> listed(std::string_view topic = "", bool all = false, std::size_t most = 100) {
-    const auto list = letters_.list(topic, most, all, soon());
+    const auto list = letters_.list(query(topic, most, all), soon());
     EXPECT_TRUE(list) << list.error().message;
     std::vector<std::string> ids;
     if (list)
@@ -68,7 +86,7 @@ class LettersTest : public testing::Test {
   support::TestDatabase database_;
   support::CommitGate gate_{database_.address().port};
   adapters::mysql::MysqlLetterBook book_{through_the_gate()};
-  adapters::memory::MemoryEventLog log_;
+  CountingLog log_;
   adapters::system::SystemClock clock_;
   std::vector<std::string> loaded_;
   bool warehouse_away_ = false;
@@ -92,9 +110,96 @@ TEST_F(LettersTest, AreListedOnceHoweverOftenTheyWereWritten) {
             (std::vector<std::string>{"order.events/1/3", "order.events/1/4", "orders_analytics/1/3"}));
   EXPECT_EQ(listed("orders_analytics"), (std::vector<std::string>{"orders_analytics/1/3"}));
   EXPECT_EQ(listed("", false, 2).size(), 2u);
-  EXPECT_TRUE(letters_.list("", 2, false, soon())->more);
-  EXPECT_FALSE(letters_.list("", 3, false, soon())->more);
-  EXPECT_EQ(letters_.list("nothing", 2, false, soon()).error().kind, ErrorKind::kNotFound);
+  EXPECT_FALSE(letters_.list(query("", 2), soon())->next.empty());
+  EXPECT_TRUE(letters_.list(query("", 3), soon())->next.empty());
+  EXPECT_EQ(letters_.list(query("nothing", 2), soon()).error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(LettersTest, AreEachReadOnceForTheListAndOnceForTheirReplay) {
+  constexpr std::size_t kCount = 2'000;
+  constexpr std::size_t kReplayed = 50;
+  for (std::size_t i = 0; i < kCount; ++i)
+    bury("order.events", static_cast<std::int64_t>(i), "a", event_of("a"));
+  log_.records_read = 0;
+
+  ASSERT_EQ(listed("", false, kCount).size(), kCount);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(letters_.open_counts(soon()));
+  for (std::size_t i = 0; i < kReplayed; ++i)
+    ASSERT_TRUE(letters_.replay({"order.events", 1, static_cast<std::int64_t>(i)}, {}, "admin", soon()));
+  ASSERT_EQ(listed("", false, kCount).size(), kCount - kReplayed);
+
+  // To learn of them; for either list; for each replay.
+  EXPECT_LE(log_.records_read, 3 * kCount + kReplayed);
+}
+
+TEST_F(LettersTest, AreListedPartByPartWhileSomeAreHandled) {
+  for (std::int64_t i = 0; i < 10; ++i) bury("order.events", i, "a", event_of("a"));
+  bury("order.events", 0, "a", event_of("a"), {}, "i-2");  // the topic was made anew
+  bury("orders_analytics", 3, "c", "{}");
+  std::vector<std::string> ids;
+  auto asked = query("", 4);
+  std::vector<std::uint64_t> open;
+  do {
+    const auto part = letters_.list(asked, soon());
+    ASSERT_TRUE(part) << part.error().message;
+    for (const auto& letter : part->letters) ids.push_back(letters::to_string(letters::id_of(letter.place)));
+    open.push_back(part->open);
+    asked.after = part->next;
+    // One that was listed, and one that was not.
+    if (open.size() == 1) {
+      ASSERT_TRUE(letters_.drop({"order.events", 1, 3}, "no use", "admin", soon()));
+      ASSERT_TRUE(letters_.drop({"order.events", 1, 5}, "no use", "admin", soon()));
+    }
+  } while (!asked.after.empty());
+  EXPECT_EQ(open, (std::vector<std::uint64_t>{12, 10, 10}));
+  EXPECT_EQ(ids, (std::vector<std::string>{"order.events/1/0", "order.events/1/1", "order.events/1/2",
+                                           "order.events/1/3", "order.events/1/4", "order.events/1/6",
+                                           "order.events/1/7", "order.events/1/8", "order.events/1/9",
+                                           "order.events/1/0", "orders_analytics/1/3"}));
+  asked.after = "nonsense";
+  EXPECT_EQ(letters_.list(asked, soon()).error().kind, ErrorKind::kInvalid);
+}
+
+TEST_F(LettersTest, HandledByAnotherProcessAreFoundHandled) {
+  for (std::int64_t i = 0; i < 3; ++i) bury("order.events", i, "a", event_of("a"));
+  ASSERT_EQ(listed().size(), 3u);
+  letters::Letters other{log_, book_, clock_, {}, [] {}};
+  ASSERT_TRUE(other.drop({"order.events", 1, 1}, "no use", "admin", soon()));
+
+  EXPECT_EQ(listed(), (std::vector<std::string>{"order.events/1/0", "order.events/1/2"}));
+  EXPECT_EQ(letters_.open_counts(soon())->at("order.events"), 2u);
+  EXPECT_EQ(listed("", true).size(), 3u);
+}
+
+TEST_F(LettersTest, ThatTheLogHasRemovedAreGoneFromTheList) {
+  for (std::int64_t i = 0; i < 3; ++i) bury("order.events", i, "a", event_of("a"));
+  ASSERT_EQ(listed().size(), 3u);
+  ASSERT_TRUE(letters_.drop({"order.events", 1, 1}, "no use", "admin", soon()));
+  ASSERT_TRUE(log_.trim({"order.events-dlq", 1}, 2, soon()));
+
+  EXPECT_EQ(listed("", true), (std::vector<std::string>{"order.events/1/2"}));
+  EXPECT_EQ(letters_.open_counts(soon())->at("order.events"), 1u);
+}
+
+TEST_F(LettersTest, AreKeptUpToABoundAndTheRestIsCounted) {
+  for (std::int64_t i = 0; i < 6; ++i) bury("order.events", i, "a", event_of("a"));
+  letters::LetterIndex index(log_, book_, {}, 4);
+  const auto offsets = [&] {
+    std::vector<std::int64_t> found;
+    const auto part = index.list({"order.events"}, {}, 100, false, soon());
+    EXPECT_TRUE(part);
+    if (part)
+      for (const auto& letter : part->letters) found.push_back(letter.place.offset);
+    return found;
+  };
+  EXPECT_EQ(offsets(), (std::vector<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(index.open_counts(soon())->at("order.events"), 6u);
+  // What is handled makes room for the others.
+  ASSERT_TRUE(letters_.drop({"order.events", 1, 0}, "no use", "admin", soon()));
+  ASSERT_TRUE(letters_.drop({"order.events", 1, 2}, "no use", "admin", soon()));
+  offsets();
+  EXPECT_EQ(offsets(), (std::vector<std::int64_t>{1, 3, 4, 5}));
+  EXPECT_EQ(index.open_counts(soon())->at("order.events"), 4u);
 }
 
 TEST_F(LettersTest, LeaveTheListWhenTheyAreHandled) {
@@ -202,8 +307,7 @@ TEST_F(LettersTest, OfRowsWhoseEventIsGoneNameTheWayOut) {
 }
 
 TEST_F(LettersTest, AreCountedOnceAndUntilTheyAreHandled) {
-  letters::OpenLetters open(log_, book_);
-  const auto count = [&] { return open.count(soon()).value(); };
+  const auto count = [&] { return letters_.open_counts(soon()).value(); };
   using Counts = std::map<std::string, std::uint64_t>;
   EXPECT_EQ(count(), (Counts{{"order.events", 0}, {"orders_analytics", 0}}));
   bury("order.events", 3, "a", event_of("a"));

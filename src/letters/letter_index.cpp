@@ -1,0 +1,249 @@
+#include "letters/letter_index.h"
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "base/text.h"
+
+namespace millrace::letters {
+namespace {
+
+constexpr ports::ReadLimit kPiece{.records_max = 500, .bytes_max = std::size_t{4} << 20};
+
+}  // namespace
+
+LetterIndex::LetterIndex(ports::EventLog& log, ports::LetterBook& book, Options options,
+                         std::size_t letters_max)
+    : log_(log), book_(book), options_(std::move(options)), letters_max_(letters_max) {
+  for (const std::string& name : {options_.event_topic, options_.row_topic})
+    topics_.emplace_back().name = name;
+}
+
+base::Result<LetterIndex::Lock> LetterIndex::lock(base::Deadline deadline) {
+  Lock held(mutex_, deadline.moment());
+  if (!held) return base::unavailable("the dead letters are being read for another request: try again");
+  return held;
+}
+
+LetterIndex::Topic* LetterIndex::topic_of(std::string_view source) {
+  const auto found = std::ranges::find(topics_, source, &Topic::name);
+  return found == topics_.end() ? nullptr : &*found;
+}
+
+LetterIndex::Entry* LetterIndex::entry_of(Topic& topic, const ports::LetterPlace& place) {
+  const auto partition = topic.partitions.find(place.partition);
+  if (partition == topic.partitions.end()) return nullptr;
+  const auto& known = partition->second.incarnations;
+  const auto incarnation = std::ranges::find(known, place.incarnation);
+  if (incarnation == known.end()) return nullptr;
+  const auto key = std::pair(static_cast<std::uint16_t>(incarnation - known.begin()), place.offset);
+  auto& entries = partition->second.entries;
+  const auto key_of = [](const Entry& entry) { return std::pair(entry.topic_number, entry.offset); };
+  const auto found = std::ranges::lower_bound(entries, key, {}, key_of);
+  return found == entries.end() || key_of(*found) != key ? nullptr : &*found;
+}
+
+IndexedLetter LetterIndex::shown(const Topic& topic, std::int32_t partition, const Entry& entry) const {
+  return {.place = {.topic = topic.name,
+                    .incarnation = topic.partitions.at(partition).incarnations[entry.topic_number],
+                    .partition = partition,
+                    .offset = entry.offset},
+          .record = {.partition = {topic.name + options_.dead_letter_suffix, entry.record_partition},
+                     .offset = entry.record_offset}};
+}
+
+void LetterIndex::add(Topic& topic, std::int32_t record_partition, const Letter& letter) {
+  if (letter.place.topic != topic.name) return;
+  if (Entry* known = entry_of(topic, letter.place)) {
+    known->record_partition = record_partition;
+    known->record_offset = letter.record.offset;
+    return;
+  }
+  Partition& partition = topic.partitions[letter.place.partition];
+  auto incarnation = std::ranges::find(partition.incarnations, letter.place.incarnation);
+  if (incarnation == partition.incarnations.end()) {
+    if (partition.incarnations.size() > std::numeric_limits<std::uint16_t>::max()) return;
+    incarnation = partition.incarnations.insert(incarnation, letter.place.incarnation);
+  }
+  const Entry entry{.offset = letter.place.offset,
+                    .record_offset = letter.record.offset,
+                    .record_partition = record_partition,
+                    .topic_number = static_cast<std::uint16_t>(incarnation - partition.incarnations.begin())};
+  // Nearly always the last one: letters are written in the order of their source.
+  const auto at = std::ranges::upper_bound(
+      partition.entries, std::pair(entry.topic_number, entry.offset), {},
+      [](const Entry& other) { return std::pair(other.topic_number, other.offset); });
+  partition.entries.insert(at, entry);
+  ++topic.letters;
+}
+
+bool LetterIndex::mark(Topic& topic, const ports::LetterPlace& place) {
+  Entry* entry = entry_of(topic, place);
+  if (entry == nullptr || entry->is_handled) return false;
+  entry->is_handled = true;
+  ++topic.handled;
+  return true;
+}
+
+void LetterIndex::remove_trimmed(Topic& topic, std::int32_t record_partition, std::int64_t begin) {
+  for (auto& [number, partition] : topic.partitions)
+    std::erase_if(partition.entries, [&](const Entry& entry) {
+      if (entry.record_partition != record_partition || entry.record_offset >= begin) return false;
+      --topic.letters;
+      if (entry.is_handled) --topic.handled;
+      return true;
+    });
+}
+
+void LetterIndex::remove_handled(Topic& topic) {
+  for (auto& [number, partition] : topic.partitions)
+    std::erase_if(partition.entries, [](const Entry& entry) { return entry.is_handled; });
+  topic.letters -= topic.handled;
+  topic.handled = 0;
+  // A repeat of one of them would come as a new letter.
+  topic.is_unsure = true;
+}
+
+base::Result<void> LetterIndex::read_partition(Topic& topic, std::int32_t number, base::Deadline deadline) {
+  const ports::TopicPartition where{topic.name + options_.dead_letter_suffix, number};
+  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(where, deadline));
+  ports::OffsetRange& read = topic.read[number];
+  if (range.begin > read.begin && read.end > read.begin) remove_trimmed(topic, number, range.begin);
+  read.begin = range.begin;
+  read.end = std::max(read.end, range.begin);
+  while (read.end < range.end) {
+    if (deadline.passed())
+      return base::unavailable(fmt::format(
+          "the dead letters of {} are still being read, {} so far: ask again", topic.name, topic.letters));
+    if (topic.letters >= letters_max_ && topic.handled > 0) remove_handled(topic);
+    if (topic.letters >= letters_max_) break;
+    const ports::ReadLimit limit{.records_max = std::min(kPiece.records_max, letters_max_ - topic.letters),
+                                 .bytes_max = kPiece.bytes_max};
+    MILLRACE_TRY_ASSIGN(auto records,
+                        log_.read(where, read.end, limit, base::Deadline::in(std::chrono::milliseconds(0))));
+    if (records.empty()) break;
+    for (ports::Record& record : records)
+      if (const auto letter = read_letter(std::move(record))) add(topic, number, *letter);
+    read.end = records.back().offset + 1;
+  }
+  topic.unread += static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.end - read.end));
+  return {};
+}
+
+base::Result<void> LetterIndex::read_new(Topic& topic, std::optional<std::int32_t> only_partition,
+                                         base::Deadline deadline) {
+  const auto info = log_.describe_topic(topic.name + options_.dead_letter_suffix, deadline);
+  if (!info && info.error().kind == base::ErrorKind::kNotFound) return {};
+  if (!info) return std::unexpected(info.error());
+  if (info->incarnation != topic.incarnation) {
+    std::string name = std::move(topic.name);
+    topic = {};
+    topic.name = std::move(name);
+    topic.incarnation = info->incarnation;
+  }
+  if (only_partition) {
+    if (*only_partition >= info->partitions) return {};
+    return read_partition(topic, *only_partition, deadline);
+  }
+  topic.unread = 0;
+  for (std::int32_t number = 0; number < info->partitions; ++number)
+    MILLRACE_TRY(read_partition(topic, number, deadline));
+  return {};
+}
+
+/// What other processes have handled since; nothing is asked when their number says that there is none.
+base::Result<void> LetterIndex::learn_handled(Topic& topic, std::uint64_t in_store, base::Deadline deadline) {
+  if (in_store == topic.handled_in_store && !topic.is_unsure) return {};
+  MILLRACE_TRY(
+      book_.list_handled(topic.name, [&](const ports::LetterPlace& place) { mark(topic, place); }, deadline));
+  topic.handled_in_store = in_store;
+  topic.is_unsure = false;
+  return {};
+}
+
+base::Result<void> LetterIndex::refresh(base::Deadline deadline) {
+  for (Topic& topic : topics_) {
+    const std::size_t before = topic.letters;
+    MILLRACE_TRY(read_new(topic, std::nullopt, deadline));
+    // At the first look everything in the topic may have been handled long ago.
+    if (before == 0 && topic.letters > 0) topic.is_unsure = true;
+  }
+  MILLRACE_TRY_ASSIGN(const auto counts, book_.handled_counts(deadline));
+  for (Topic& topic : topics_) {
+    const auto found = counts.find(topic.name);
+    MILLRACE_TRY(learn_handled(topic, found == counts.end() ? 0 : found->second, deadline));
+  }
+  return {};
+}
+
+base::Result<IndexedPart> LetterIndex::list(const std::vector<std::string>& topics,
+                                            const std::optional<ports::LetterPlace>& after,
+                                            std::size_t count_max, bool handled_too,
+                                            base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Lock held, lock(deadline));
+  MILLRACE_TRY(refresh(deadline));
+  IndexedPart part;
+  auto& found = part.letters;
+  bool has_begun = !after;
+  for (const std::string& name : topics) {
+    Topic* const topic = topic_of(name);
+    if (topic == nullptr) continue;
+    part.open += topic->open();
+    if (!has_begun && after->topic != name) continue;
+    for (const auto& [number, partition] : topic->partitions) {
+      auto first = partition.entries.begin();
+      if (!has_begun) {
+        if (number < after->partition) continue;
+        const auto incarnation = std::ranges::find(partition.incarnations, after->incarnation);
+        if (number == after->partition && incarnation != partition.incarnations.end())
+          first = std::ranges::upper_bound(
+              partition.entries,
+              std::pair(static_cast<std::uint16_t>(incarnation - partition.incarnations.begin()),
+                        after->offset),
+              {}, [](const Entry& entry) { return std::pair(entry.topic_number, entry.offset); });
+        has_begun = true;
+      }
+      for (; first != partition.entries.end() && found.size() < count_max; ++first)
+        if (handled_too || !first->is_handled) found.push_back(shown(*topic, number, *first));
+    }
+    has_begun = true;
+  }
+  if (!has_begun) return base::invalid("'after' names no place in this list: begin without it");
+  return part;
+}
+
+base::Result<std::optional<IndexedLetter>> LetterIndex::find(const LetterId& id, base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Lock held, lock(deadline));
+  Topic* const topic = topic_of(id.topic);
+  if (topic == nullptr) return std::optional<IndexedLetter>();
+  MILLRACE_TRY(read_new(*topic, id.partition, deadline));
+  const auto partition = topic->partitions.find(id.partition);
+  if (partition == topic->partitions.end()) return std::optional<IndexedLetter>();
+  for (std::size_t newest = partition->second.incarnations.size(); newest > 0; --newest)
+    if (const Entry* entry =
+            entry_of(*topic, {id.topic, partition->second.incarnations[newest - 1], id.partition, id.offset}))
+      return std::optional(shown(*topic, id.partition, *entry));
+  return std::optional<IndexedLetter>();
+}
+
+void LetterIndex::mark_handled(const ports::LetterPlace& place) {
+  const std::lock_guard held(mutex_);
+  Topic* const topic = topic_of(place.topic);
+  // What is marked already came with the store's number.
+  if (topic != nullptr && mark(*topic, place)) ++topic->handled_in_store;
+}
+
+base::Result<std::map<std::string, std::uint64_t>> LetterIndex::open_counts(base::Deadline deadline) {
+  MILLRACE_TRY_ASSIGN(const Lock held, lock(deadline));
+  MILLRACE_TRY(refresh(deadline));
+  std::map<std::string, std::uint64_t> open;
+  for (const Topic& topic : topics_) open[topic.name] = topic.open();
+  return open;
+}
+
+}  // namespace millrace::letters
