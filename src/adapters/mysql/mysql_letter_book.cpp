@@ -144,14 +144,14 @@ base::Result<std::vector<ports::HandledLetter>> MysqlLetterBook::handled(
 base::Result<void> MysqlLetterBook::list_handled(
     const std::string& topic, const std::function<void(const ports::LetterPlace&)>& on_place,
     base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value name = std::string_view(topic);
   return connection->query(
       "SELECT source_incarnation, source_partition, source_offset FROM dead_letters WHERE source_topic = ?",
       {&name, 1},
       [&](Row row) -> base::Result<void> {
-        const auto partition = base::parse_int<std::int32_t>(row[1].value_or(""));
-        const auto offset = base::parse_int<std::int64_t>(row[2].value_or(""));
+        const auto partition = row[1].integer<std::int32_t>();
+        const auto offset = row[2].integer<std::int64_t>();
         if (!partition || !offset)
           return base::fatal("dead_letters holds no number where one must be: check its schema");
         on_place({topic, std::string(row[0].value_or("")), *partition, *offset});
