@@ -6,6 +6,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "base/exceptions.h"
