@@ -45,6 +45,8 @@ std::vector<std::vector<Job*>> groups_by_time_left(std::vector<Job*> jobs) {
     groups.back().push_back(job);
   }
   std::ranges::reverse(groups);
+  // Within a transaction in the order in which they were submitted, which is that of their places in memory.
+  for (std::vector<Job*>& group : groups) std::ranges::sort(group);
   return groups;
 }
 

@@ -72,6 +72,16 @@ TEST_F(GroupCommitTest, CommitsManyCommandsInOneTransaction) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(succeeded(i));
 }
 
+TEST_F(GroupCommitTest, KeepsTheOrderOfTheCommandsOfOneTransaction) {
+  store_.shelves.begin()->second.quantity = 1;
+  for (const auto left : {8s, 10s, 9s}) add_job(left);
+  carry_out();
+  EXPECT_TRUE(succeeded(0)) << "the first gets what there is";
+  EXPECT_FALSE(succeeded(1));
+  EXPECT_FALSE(succeeded(2));
+  EXPECT_EQ(store_.begun, 1);
+}
+
 TEST_F(GroupCommitTest, RefusesAJobWithTooLittleTimeAndCommitsTheOthersAtOnce) {
   store_.needs = 1s;
   add_job(10s);
