@@ -470,7 +470,8 @@ class Api::Impl {
     if (!admin) return call->fail(admin.error());
     if (parts_.letters == nullptr)
       return call->answer(ports::problem_response(
-          503, "dead letters are served where the pipeline runs: ask `millrace up`", call->path));
+          503, "the embedded event log can be read in the process of `millrace up` alone: ask that one for dead "
+          "letters", call->path));
     run(admin_pool_, call,
         [this, call, admin = std::move(*admin), work = std::move(work)](base::Deadline deadline) {
           auto answer = work(*parts_.letters, admin, deadline);
@@ -537,14 +538,14 @@ class Api::Impl {
 
   // Jobs.
 
-  /// Answers `work(desk, deadline)`, a JSON text, if an admin is named.
+  /// Answers `work(service, deadline)`, a JSON text, if an admin is named.
   template <class Work>
   void with_jobs(const CallPointer& call, int status, Work work) {
     if (const auto admin = parse_admin_id(call->request.header("x-admin-id")); !admin)
       return call->fail(admin.error());
     if (parts_.jobs == nullptr)
       return call->answer(ports::problem_response(
-          503, "jobs are carried out where the pipeline runs: ask `millrace up`", call->path));
+          503, "the embedded event log can be read in the process of `millrace up` alone: ask that one for jobs", call->path));
     run(admin_pool_, call, [this, call, status, work = std::move(work)](base::Deadline deadline) {
       auto answer = work(*parts_.jobs, deadline);
       if (!answer) return call->fail(answer.error());
@@ -558,15 +559,15 @@ class Api::Impl {
     if (!id)
       return call->fail({base::ErrorKind::kInvalid, "a job is named by its number, as in /admin/jobs/7", 0});
     with_jobs(call, status,
-              [id = *id, work = std::move(work)](jobs::Desk& desk,
+              [id = *id, work = std::move(work)](jobs::JobService& service,
                                                  base::Deadline deadline) -> base::Result<std::string> {
-                MILLRACE_TRY_ASSIGN(const ports::Job job, work(desk, id, deadline));
+                MILLRACE_TRY_ASSIGN(const ports::Job job, work(service, id, deadline));
                 return job_json(job);
               });
   }
   void submit_job(const CallPointer& call) {
-    with_jobs(call, 202, [call](jobs::Desk& desk, base::Deadline deadline) -> base::Result<std::string> {
-      MILLRACE_TRY_ASSIGN(const ports::Job job, desk.submit(call->request.body, deadline));
+    with_jobs(call, 202, [call](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
+      MILLRACE_TRY_ASSIGN(const ports::Job job, service.submit(call->request.body, deadline));
       return job_json(job);
     });
   }
@@ -574,19 +575,19 @@ class Api::Impl {
     const auto limit = parse_limit(call->request, kJobsOtherwise, kJobsMost);
     if (!limit) return call->fail(limit.error());
     with_jobs(call, 200,
-              [count = *limit](jobs::Desk& desk, base::Deadline deadline) -> base::Result<std::string> {
-                MILLRACE_TRY_ASSIGN(const auto jobs, desk.jobs(count, deadline));
+              [count = *limit](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
+                MILLRACE_TRY_ASSIGN(const auto jobs, service.jobs(count, deadline));
                 return jobs_json(jobs);
               });
   }
   void show_job(const CallPointer& call) {
-    with_job(call, 200, [](jobs::Desk& desk, std::uint64_t id, base::Deadline deadline) {
-      return desk.job(id, deadline);
+    with_job(call, 200, [](jobs::JobService& service, std::uint64_t id, base::Deadline deadline) {
+      return service.job(id, deadline);
     });
   }
   void cancel_job(const CallPointer& call) {
-    with_job(call, 202, [](jobs::Desk& desk, std::uint64_t id, base::Deadline deadline) {
-      return desk.cancel(id, deadline);
+    with_job(call, 202, [](jobs::JobService& service, std::uint64_t id, base::Deadline deadline) {
+      return service.cancel(id, deadline);
     });
   }
 
