@@ -1,6 +1,7 @@
 #include "ports/event_log.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -34,6 +35,12 @@ std::optional<std::string_view> Record::header(std::string_view name) const {
   return std::nullopt;
 }
 
+base::Result<void> GroupMember::commit_all(std::span<const AssignmentCommit> commits,
+                                           base::Deadline deadline) {
+  for (const auto& [assignment, offset] : commits) MILLRACE_TRY(commit(assignment, offset, deadline));
+  return {};
+}
+
 base::Result<std::unique_ptr<PendingAppend>> EventLog::start_append(std::span<const PartitionRecords> batches,
                                                                     base::Deadline deadline) {
   for (const auto& [partition, records] : batches) {
@@ -48,6 +55,39 @@ base::Result<std::unique_ptr<PendingAppend>> EventLog::start_append(std::span<co
     }
   }
   return std::make_unique<DoneAppend>();
+}
+
+base::Result<std::vector<PartitionRead>> read_shared(EventLog& log, std::span<const LogPosition> positions,
+                                                     ReadLimit limit, std::size_t turn) {
+  std::vector<PartitionRead> reads;
+  std::vector<LogPosition> asked;  // may have more; in the order of their turns
+  asked.reserve(positions.size());
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    asked.push_back(positions[(turn + i) % positions.size()]);
+  while (!asked.empty()) {
+    std::vector<LogPosition> more;
+    for (std::size_t i = 0; i < asked.size() && limit.records_max > 0 && limit.bytes_max > 0; ++i) {
+      const std::size_t sharers = asked.size() - i;
+      const ReadLimit share{std::max<std::size_t>(limit.records_max / sharers, 1),
+                            std::max<std::size_t>(limit.bytes_max / sharers, 1)};
+      const auto& [partition, offset] = asked[i];
+      MILLRACE_TRY_ASSIGN(
+          auto records, log.read(partition, offset, share, base::Deadline::in(std::chrono::milliseconds(0))));
+      if (records.empty()) continue;
+      limit.records_max -= records.size();
+      for (const Record& record : records) limit.bytes_max -= std::min(limit.bytes_max, bytes_of(record));
+      more.push_back({partition, records.back().offset + 1});
+      const auto known = std::ranges::find(reads, partition, &PartitionRead::partition);
+      if (known == reads.end()) {
+        reads.push_back({partition, std::move(records)});
+      } else {
+        std::ranges::move(records, std::back_inserter(known->records));
+      }
+    }
+    asked = std::move(more);
+    if (limit.records_max == 0 || limit.bytes_max == 0) break;
+  }
+  return reads;
 }
 
 base::Result<void> check_topic(std::string_view name, std::int32_t partitions) {

@@ -91,6 +91,11 @@ struct Assignment {
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };
 
+struct AssignmentCommit {
+  Assignment assignment;
+  CommittedOffset offset;
+};
+
 struct GroupOffset {
   std::string group;
   TopicPartition partition;
@@ -110,6 +115,11 @@ class GroupMember {
   /// assignments again), kUnavailable, kInvalid (metadata too long).
   [[nodiscard]] virtual base::Result<void> commit(const Assignment& assignment, const CommittedOffset& offset,
                                                   base::Deadline deadline) = 0;
+
+  /// Commits for several partitions, with one write where the log has such a thing. Errors: as commit; any of
+  /// them may have been committed then.
+  [[nodiscard]] virtual base::Result<void> commit_all(std::span<const AssignmentCommit> commits,
+                                                      base::Deadline deadline);
 };
 
 /// An append under way. One caller. Destroyed before it is done it is an append whose answer was lost.
@@ -204,6 +214,20 @@ class EventLog {
 // what works on one must work on the others.
 inline constexpr std::int32_t kTopicPartitionsMax = 10'000;
 inline constexpr std::size_t kCommitMetadataBytesMax = 4'096;
+/// What one read of several partitions brought of one of them: never empty, from the offset asked for on.
+struct PartitionRead {
+  TopicPartition partition;
+  std::vector<Record> records;
+};
+/// Reads from several partitions without waiting, with one limit over all of them. Each has an equal share of
+/// it, so that a backlog in one holds up none of the others; what some leave of their shares goes to the
+/// rest. `turn` says whose share is taken first; a caller that raises it from call to call gives every
+/// partition its turn, also when the limit is smaller than the number of partitions. The bytes may exceed the
+/// limit by one record. Errors: as read.
+[[nodiscard]] base::Result<std::vector<PartitionRead>> read_shared(EventLog& log,
+                                                                   std::span<const LogPosition> positions,
+                                                                   ReadLimit limit, std::size_t turn);
+
 /// A name is 1 to 249 letters, digits, '.', '_' or '-', and neither "." nor "..". Errors: kInvalid.
 [[nodiscard]] base::Result<void> check_topic(std::string_view name, std::int32_t partitions);
 

@@ -110,11 +110,20 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
   return {};
 }
 
-base::Result<std::size_t> Sink::collect(Partition& partition, std::size_t rows_max, std::size_t bytes_max) {
+/// Takes what there is into the batch, each partition its share. Returns the bytes.
+base::Result<std::size_t> Sink::collect(std::span<const ports::LogPosition> positions,
+                                        ports::ReadLimit limit) {
+  MILLRACE_TRY_ASSIGN(const auto reads, ports::read_shared(log_, positions, limit, read_turn_++));
+  std::size_t bytes = 0;
+  for (const ports::PartitionRead& read : reads) {
+    MILLRACE_TRY_ASSIGN(const std::size_t added, add_records(partitions_.at(read.partition), read.records));
+    bytes += added;
+  }
+  return bytes;
+}
+
+base::Result<std::size_t> Sink::add_records(Partition& partition, std::span<const ports::Record> records) {
   const ports::TopicPartition& source = partition.assignment.partition;
-  MILLRACE_TRY_ASSIGN(const auto records,
-                      log_.read(source, static_cast<std::int64_t>(partition.read.upto), {rows_max, bytes_max},
-                                base::Deadline::in(std::chrono::milliseconds(0))));
   std::vector<ports::NewRecord> dead_letters;
   const std::uint64_t dropped_before = stats_.repeats_dropped;
   std::size_t bytes = 0;
@@ -273,24 +282,26 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
 /// Whether a partition has passed to another the assignments say.
 void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
   if (!at_once && !commit_due_.passed()) return;
-  for (auto& [key, partition] : partitions_) {
-    const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
-    if (partition.committed == recorded) continue;
-    const auto committed = member.commit(partition.assignment, {recorded, std::string(kOwnCommit)},
-                                         base::Deadline::in(options_.commit_timeout));
-    if (!committed) {
-      if (commit_outage_.worth_a_line(committed.error()))
-        spdlog::log(
-            committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
-            "sink: {}; going on, and trying again", committed.error().message);
-      commit_due_ = base::Deadline::in(commit_backoff_.next());
-      return;
-    }
-    partition.committed = recorded;
-    commit_backoff_.reset();
-    if (const auto lasted = commit_outage_.over())
-      spdlog::info("sink: commits succeed again after {} s", lasted->count());
+  std::vector<ports::AssignmentCommit> commits;
+  for (const auto& [key, partition] : partitions_)
+    if (const auto recorded = static_cast<std::int64_t>(partition.recorded.upto);
+        partition.committed != recorded)
+      commits.push_back({partition.assignment, {recorded, std::string(kOwnCommit)}});
+  if (commits.empty()) return;
+  const auto committed = member.commit_all(commits, base::Deadline::in(options_.commit_timeout));
+  if (!committed) {
+    if (commit_outage_.worth_a_line(committed.error()))
+      spdlog::log(
+          committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+          "sink: {}; going on, and trying again", committed.error().message);
+    commit_due_ = base::Deadline::in(commit_backoff_.next());
+    return;
   }
+  for (auto& [key, partition] : partitions_)
+    partition.committed = static_cast<std::int64_t>(partition.recorded.upto);
+  commit_backoff_.reset();
+  if (const auto lasted = commit_outage_.over())
+    spdlog::info("sink: commits succeed again after {} s", lasted->count());
 }
 
 /// Errors: kConflict if it was made anew under partitions that are open; as the log's.
@@ -360,6 +371,14 @@ std::size_t Sink::pending_rows() const {
   return rows;
 }
 
+std::vector<ports::LogPosition> Sink::positions() const {
+  std::vector<ports::LogPosition> positions;
+  positions.reserve(partitions_.size());
+  for (const auto& [key, partition] : partitions_)
+    positions.push_back({key, static_cast<std::int64_t>(partition.read.upto)});
+  return positions;
+}
+
 base::Result<void> Sink::serve(const base::StopSignal& stop) {
   if (position_write_) position_write_->wait();
   position_write_.reset();
@@ -380,29 +399,24 @@ base::Result<void> Sink::serve(const base::StopSignal& stop) {
     auto close_at = base::Deadline::in(options_.idle_wait);
     bool opened = false;
     for (;;) {
-      std::vector<ports::LogPosition> positions;
-      for (auto& [key, partition] : partitions_) {
-        const std::size_t rows = pending_rows();
-        if (rows < options_.batch_rows_max && bytes < options_.batch_bytes_max) {
-          MILLRACE_TRY_ASSIGN(const std::size_t taken, collect(partition, options_.batch_rows_max - rows,
-                                                               options_.batch_bytes_max - bytes));
-          bytes += taken;
-        }
-        positions.push_back({key, static_cast<std::int64_t>(partition.read.upto)});
-      }
+      MILLRACE_TRY_ASSIGN(
+          const std::size_t taken,
+          collect(positions(), {options_.batch_rows_max - pending_rows(), options_.batch_bytes_max - bytes}));
+      bytes += taken;
+      const auto next = positions();
       if (bytes > 0 && !opened) {
         opened = true;
         close_at = base::Deadline::at(last_batch_closed_ + options_.max_delay);
       }
       const bool full = pending_rows() >= options_.batch_rows_max || bytes >= options_.batch_bytes_max;
-      if (full || stop.requested() || positions.empty() || (opened && close_at.passed())) break;
+      if (full || stop.requested() || next.empty() || (opened && close_at.passed())) break;
       if (opened) {
-        MILLRACE_TRY(log_.wait_any(positions, close_at));
+        MILLRACE_TRY(log_.wait_any(next, close_at));
         continue;
       }
       MILLRACE_TRY(settle_positions(*member, false));
       const auto pause = position_write_ ? kPositionPollInterval : options_.idle_wait;
-      MILLRACE_TRY_ASSIGN(const bool came, log_.wait_any(positions, base::Deadline::in(pause)));
+      MILLRACE_TRY_ASSIGN(const bool came, log_.wait_any(next, base::Deadline::in(pause)));
       if (!came) break;
     }
     if (partitions_.empty()) stop.wait_for(options_.idle_wait);

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -98,8 +99,10 @@ class Sink {
   [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment,
                                              const std::string& incarnation);
-  [[nodiscard]] base::Result<std::size_t> collect(Partition& partition, std::size_t rows_max,
-                                                  std::size_t bytes_max);
+  [[nodiscard]] base::Result<std::size_t> collect(std::span<const ports::LogPosition> positions,
+                                                  ports::ReadLimit limit);
+  [[nodiscard]] base::Result<std::size_t> add_records(Partition& partition,
+                                                      std::span<const ports::Record> records);
   [[nodiscard]] base::Result<void> mark_snapshot_rows();
   [[nodiscard]] base::Result<void> flush(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> bury_base_rows(const std::vector<RefusedRow>& refused);
@@ -109,6 +112,7 @@ class Sink {
   [[nodiscard]] base::Result<void> settle_positions(ports::GroupMember& member, bool wait);
   void commit_positions(ports::GroupMember& member, bool at_once);
   [[nodiscard]] std::size_t pending_rows() const;
+  [[nodiscard]] std::vector<ports::LogPosition> positions() const;
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
   ports::EventLog& log_;
@@ -116,6 +120,7 @@ class Sink {
   SinkTables& tables_;
   const Options options_;
   std::map<ports::TopicPartition, Partition> partitions_;
+  std::size_t read_turn_ = 0;  // whose share of a read is taken first
   std::optional<base::SideTask> position_write_;
   std::map<ports::TopicPartition, SinkPosition> position_being_written_;
   std::chrono::steady_clock::time_point last_position_write_{};

@@ -217,53 +217,82 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
   batch.rows.push_back(std::move(out));
 }
 
-base::Result<std::size_t> Transformer::advance(Partition& partition) {
-  const ports::TopicPartition& input = partition.assignment.partition;
-  MILLRACE_TRY_ASSIGN(const auto records, log_.read(input, partition.position,
-                                                    {options_.batch_records_max, options_.batch_bytes_max},
-                                                    base::Deadline::in(std::chrono::milliseconds(0))));
-  if (records.empty()) return 0;
-  Batch batch;
-  const std::uint64_t dropped_before = stats_.repeats_dropped + stats_.former_owner_dropped;
-  for (const ports::Record& record : records) transform(record, partition, batch);
-  if (const auto dropped = stats_.repeats_dropped + stats_.former_owner_dropped - dropped_before; dropped > 0)
-    spdlog::info("transform: dropped {} repeats from partition {}", dropped, input.partition);
-  if (!batch.dead_letters.empty())
-    MILLRACE_TRY(log_.append({options_.dead_letter_topic, input.partition}, batch.dead_letters, soon()));
-  if (!batch.rows.empty())
-    MILLRACE_TRY(log_.append({options_.output_topic, input.partition}, batch.rows, soon()));
-  stats_.rows_written += batch.rows.size();
-  partition.position = records.back().offset + 1;
-  return records.size();
+/// One round: reads from all partitions, sends what becomes of it to all at once, and waits for it. Returns
+/// how many records were read.
+base::Result<std::size_t> Transformer::advance() {
+  MILLRACE_TRY_ASSIGN(const auto reads, ports::read_shared(log_, positions(),
+                                                           {options_.batch_records_max * partitions_.size(),
+                                                            options_.batch_bytes_max},
+                                                           read_turn_++));
+  std::size_t count = 0;
+  std::size_t rows = 0;
+  std::vector<ports::PartitionRecords> batches;
+  for (const ports::PartitionRead& read : reads) {
+    const std::int32_t number = read.partition.partition;
+    Batch batch;
+    const std::uint64_t dropped_before = stats_.repeats_dropped + stats_.former_owner_dropped;
+    for (const ports::Record& record : read.records) transform(record, partitions_.at(read.partition), batch);
+    if (const auto dropped = stats_.repeats_dropped + stats_.former_owner_dropped - dropped_before;
+        dropped > 0)
+      spdlog::info("transform: dropped {} repeats from partition {}", dropped, number);
+    count += read.records.size();
+    rows += batch.rows.size();
+    if (!batch.dead_letters.empty())
+      batches.push_back({{options_.dead_letter_topic, number}, std::move(batch.dead_letters)});
+    if (!batch.rows.empty()) batches.push_back({{options_.output_topic, number}, std::move(batch.rows)});
+  }
+  if (!batches.empty()) {
+    const base::Deadline deadline = soon();
+    MILLRACE_TRY_ASSIGN(const auto pending, log_.start_append(batches, deadline));
+    MILLRACE_TRY_ASSIGN(const bool done, pending->wait(deadline));
+    if (!done)
+      return base::unavailable(
+          fmt::format("append to {} partitions: not acknowledged in time", batches.size()));
+  }
+  for (const ports::PartitionRead& read : reads)
+    partitions_.at(read.partition).position = read.records.back().offset + 1;
+  stats_.rows_written += rows;
+  return count;
 }
 
-base::Result<void> Transformer::commit(ports::GroupMember& member, Partition& partition,
-                                       base::Deadline deadline) {
-  if (partition.committed == partition.position) return {};
-  const std::string metadata = fmt::format("{}={};{}={};{}={}", kWindowStart,
-                                           partition.window.start_offset().value_or(partition.position),
-                                           kInputTopic, incarnation_, kOutputTopic, output_incarnation_);
-  MILLRACE_TRY(member.commit(partition.assignment, {partition.position, metadata}, deadline));
-  partition.committed = partition.position;
+std::vector<ports::LogPosition> Transformer::positions() const {
+  std::vector<ports::LogPosition> positions;
+  positions.reserve(partitions_.size());
+  for (const auto& [key, partition] : partitions_) positions.push_back({key, partition.position});
+  return positions;
+}
+
+base::Result<void> Transformer::commit(ports::GroupMember& member, base::Deadline deadline) {
+  std::vector<ports::AssignmentCommit> commits;
+  for (const auto& [key, partition] : partitions_) {
+    if (partition.committed == partition.position) continue;
+    commits.push_back(
+        {partition.assignment,
+         {partition.position, fmt::format("{}={};{}={};{}={}", kWindowStart,
+                                          partition.window.start_offset().value_or(partition.position),
+                                          kInputTopic, incarnation_, kOutputTopic, output_incarnation_)}});
+  }
+  if (commits.empty()) return {};
+  MILLRACE_TRY(member.commit_all(commits, deadline));
+  for (auto& [key, partition] : partitions_) partition.committed = partition.position;
   return {};
 }
 
 /// Whether it succeeded. Else the stage goes on all the same: what is not committed is only transformed again
 /// after a crash, and whether a partition has passed to another the assignments say.
-base::Result<bool> Transformer::commit_all(ports::GroupMember& member) {
-  for (auto& [key, partition] : partitions_) {
-    const auto committed = commit(member, partition, base::Deadline::in(options_.commit_timeout));
-    if (committed) continue;
-    if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
-    if (commit_outage_.worth_a_line(committed.error()))
-      spdlog::log(
-          committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
-          "transform: {}; going on, and trying again", committed.error().message);
-    return false;
+base::Result<bool> Transformer::commit_or_go_on(ports::GroupMember& member) {
+  const auto committed = commit(member, base::Deadline::in(options_.commit_timeout));
+  if (committed) {
+    if (const auto lasted = commit_outage_.over())
+      spdlog::info("transform: commits succeed again after {} s", lasted->count());
+    return true;
   }
-  if (const auto lasted = commit_outage_.over())
-    spdlog::info("transform: commits succeed again after {} s", lasted->count());
-  return true;
+  if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
+  if (commit_outage_.worth_a_line(committed.error()))
+    spdlog::log(
+        committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
+        "transform: {}; going on, and trying again", committed.error().message);
+  return false;
 }
 
 /// Errors: kConflict if one was made anew under partitions that are open; as the log's.
@@ -311,34 +340,27 @@ base::Result<void> Transformer::serve(const base::StopSignal& stop) {
   while (!stop.requested()) {
     MILLRACE_TRY(look_again());
     MILLRACE_TRY(follow_assignments(*member));
-    std::size_t moved = 0;
-    bool uncommitted = false;
-    std::vector<ports::LogPosition> positions;
-    for (auto& [key, partition] : partitions_) {
-      MILLRACE_TRY_ASSIGN(const std::size_t records, advance(partition));
-      moved += records;
-      uncommitted |= partition.position != partition.committed;
-      positions.push_back({key, partition.position});
-    }
+    MILLRACE_TRY_ASSIGN(const std::size_t moved, advance());
+    bool uncommitted = std::ranges::any_of(
+        partitions_, [](const auto& entry) { return entry.second.position != entry.second.committed; });
     if (moved > 0) log_is_silent_ = false;
-    if (!positions.empty() && !log_is_silent_) note_success();
+    if (!partitions_.empty() && !log_is_silent_) note_success();
     // After a pause at once, then no more often than the interval.
     if (uncommitted && commit_due.passed()) {
-      MILLRACE_TRY_ASSIGN(const bool done, commit_all(*member));
+      MILLRACE_TRY_ASSIGN(const bool done, commit_or_go_on(*member));
       if (done) commit_backoff.reset();
       commit_due = base::Deadline::in(done ? options_.commit_interval : commit_backoff.next());
       uncommitted = !done;
     }
     if (moved > 0) continue;
     const auto pause = uncommitted ? std::min(options_.idle_wait, commit_due.left()) : options_.idle_wait;
-    if (positions.empty()) {
+    if (partitions_.empty()) {
       stop.wait_for(pause);
     } else {
-      MILLRACE_TRY(log_.wait_any(positions, base::Deadline::in(pause)));
+      MILLRACE_TRY(log_.wait_any(positions(), base::Deadline::in(pause)));
     }
   }
-  for (auto& [key, partition] : partitions_) MILLRACE_TRY(commit(*member, partition, soon()));
-  return {};
+  return commit(*member, soon());
 }
 
 base::Result<void> Transformer::run(const base::StopSignal& stop) {

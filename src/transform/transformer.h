@@ -23,9 +23,9 @@ struct Options {
   std::string output_topic = "orders_analytics";
   std::string dead_letter_topic = "order.events-dlq";
   std::string group = "order-event-transformer";
-  std::size_t window_events = 4'000;  ///< W; several times the relay's batch_rows_max.
-  std::size_t batch_records_max = 2'000;
-  std::size_t batch_bytes_max = 8u << 20u;
+  std::size_t window_events = 4'000;        ///< W; several times the relay's batch_rows_max.
+  std::size_t batch_records_max = 2'000;    ///< Read at a time, for each partition.
+  std::size_t batch_bytes_max = 8u << 20u;  ///< Read at a time, over all partitions.
   std::chrono::milliseconds commit_interval{200};
   std::chrono::milliseconds commit_timeout{500};  ///< Of one; it is tried again later.
   std::chrono::milliseconds idle_wait{200};       ///< The longest sleep; a record ends it at once.
@@ -81,11 +81,11 @@ class Transformer {
   [[nodiscard]] base::Result<void> look_at_topics(base::Deadline deadline);
   [[nodiscard]] base::Result<void> look_again();
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
-  [[nodiscard]] base::Result<std::size_t> advance(Partition& partition);
+  [[nodiscard]] base::Result<std::size_t> advance();
+  [[nodiscard]] std::vector<ports::LogPosition> positions() const;
   void transform(const ports::Record& record, Partition& partition, Batch& batch);
-  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, Partition& partition,
-                                          base::Deadline deadline);
-  [[nodiscard]] base::Result<bool> commit_all(ports::GroupMember& member);
+  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, base::Deadline deadline);
+  [[nodiscard]] base::Result<bool> commit_or_go_on(ports::GroupMember& member);
   void note_success();
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
@@ -96,6 +96,7 @@ class Transformer {
   std::string incarnation_;         // of the input topic
   std::string output_incarnation_;  // of the output topic
   std::int32_t partitions_known_ = 0;
+  std::size_t read_turn_ = 0;  // whose share of a read is taken first
   base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topics
   bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
   base::OutageNotes outage_;

@@ -1,6 +1,7 @@
 #include "contract/event_log_contract.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <thread>
@@ -402,6 +403,62 @@ TEST_P(EventLogContract, WaitsInVainWhenThereIsNoPositionToWaitFor) {
 
 // Reading back
 
+/// How many records a shared read brought of partition 0, 1 and 2.
+using Counts = std::array<std::size_t, 3>;
+
+/// Reads once from the beginning of three partitions; all that they hold may be had without waiting.
+Counts counts_of(EventLog& log, const std::string& topic, ReadLimit limit, std::size_t turn) {
+  std::vector<ports::LogPosition> positions;
+  for (const std::int32_t partition : {0, 1, 2}) {
+    positions.push_back({{topic, partition}, 0});
+    if (must(log.offsets(positions.back().partition, soon())).end > 0) {
+      EXPECT_TRUE(must(log.wait_any({&positions.back(), 1}, soon())));
+    }
+  }
+  Counts counts{};
+  for (const ports::PartitionRead& read : must(ports::read_shared(log, positions, limit, turn))) {
+    EXPECT_EQ(read.partition.topic, topic);
+    for (std::size_t i = 0; i < read.records.size(); ++i) EXPECT_EQ(read.records[i].value, std::to_string(i));
+    counts.at(static_cast<std::size_t>(read.partition.partition)) += read.records.size();
+  }
+  return counts;
+}
+
+TEST_P(EventLogContract, SharesAReadSoThatABacklogInOnePartitionHoldsUpNoOther) {
+  const std::string topic = make_topic(3);
+  must(log().append({topic, 0}, numbered(0, 500), soon()));
+  must(log().append({topic, 1}, numbered(0, 10), soon()));
+  must(log().append({topic, 2}, numbered(0, 10), soon()));
+  for (const std::size_t turn : {0u, 1u, 2u, 3u})
+    EXPECT_EQ(counts_of(log(), topic, {60, 1'000'000}, turn), (Counts{40, 10, 10})) << turn;
+  EXPECT_EQ(counts_of(log(), topic, {15, 1'000'000}, 0), (Counts{5, 5, 5}));
+}
+
+TEST_P(EventLogContract, SharesTheBytesOfAReadToo) {
+  const std::string topic = make_topic(3);
+  for (const std::int32_t partition : {0, 1, 2})
+    must(log().append({topic, partition}, numbered(0, partition == 0 ? 10 : 2), soon()));
+  // Of each record 4 bytes: "key" and a digit.
+  EXPECT_EQ(counts_of(log(), topic, {1'000, 32}, 0), (Counts{4, 2, 2}));
+  EXPECT_EQ(counts_of(log(), topic, {1'000, 12}, 1), (Counts{1, 1, 1}));
+}
+
+TEST_P(EventLogContract, GivesAllOfAReadToTheOnlyPartitionThatHasRecords) {
+  const std::string topic = make_topic(3);
+  EXPECT_EQ(counts_of(log(), topic, {60, 1'000'000}, 0), Counts{});
+  must(log().append({topic, 1}, numbered(0, 100), soon()));
+  EXPECT_EQ(counts_of(log(), topic, {60, 1'000'000}, 0), (Counts{0, 60, 0}));
+}
+
+TEST_P(EventLogContract, GivesEachPartitionItsTurnWhenAReadIsTooSmallForAll) {
+  const std::string topic = make_topic(3);
+  for (const std::int32_t partition : {0, 1, 2})
+    must(log().append({topic, partition}, numbered(0, 5), soon()));
+  EXPECT_EQ(counts_of(log(), topic, {1, 1'000'000}, 0), (Counts{1, 0, 0}));
+  EXPECT_EQ(counts_of(log(), topic, {1, 1'000'000}, 1), (Counts{0, 1, 0}));
+  EXPECT_EQ(counts_of(log(), topic, {2, 1'000'000}, 5), (Counts{1, 0, 1}));
+}
+
 TEST_P(EventLogContract, ReadsBackTheLastRecordsBeforeAPosition) {
   const TopicPartition partition{make_topic(), 0};
   must(log().append(partition, numbered(0, 10), soon()));
@@ -474,6 +531,25 @@ TEST_P(EventLogContract, KeepsACommittedOffsetForItsGroupAlone) {
   EXPECT_EQ(must(log().committed(group, {topic, 0}, soon())), std::nullopt);
   EXPECT_EQ(must(log().committed(group + "-other", {topic, 1}, soon())), std::nullopt);
   EXPECT_EQ(must(log().committed(group, {"not-there", 0}, soon())), std::nullopt);
+}
+
+TEST_P(EventLogContract, CommitsForSeveralPartitionsAtOnceAndChecksEach) {
+  const std::string topic = make_topic(3);
+  const auto member = must(log().join("group." + topic, topic, soon()));
+  const auto mine = own(*member);
+  ASSERT_EQ(mine.size(), 3u);
+  must(member->commit_all(std::vector<ports::AssignmentCommit>{}, soon()));
+  must(member->commit_all(std::vector<ports::AssignmentCommit>{{mine[0], {1, "zero"}}, {mine[2], {3, "two"}}},
+                          soon()));
+  EXPECT_EQ(must(log().committed("group." + topic, {topic, 0}, soon()))->metadata, "zero");
+  EXPECT_FALSE(must(log().committed("group." + topic, {topic, 1}, soon())));
+  EXPECT_EQ(must(log().committed("group." + topic, {topic, 2}, soon()))->offset, 3);
+  Assignment former = mine[1];
+  --former.generation;
+  EXPECT_EQ(kind_of(member->commit_all(
+                std::vector<ports::AssignmentCommit>{{mine[0], {2, ""}}, {former, {9, ""}}}, soon())),
+            ErrorKind::kConflict);
+  EXPECT_FALSE(must(log().committed("group." + topic, {topic, 1}, soon())));
 }
 
 TEST_P(EventLogContract, TakesMetadataUpToItsBound) {

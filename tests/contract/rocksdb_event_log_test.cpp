@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -28,11 +29,18 @@ extern char** environ;
 namespace {
 std::atomic<int> sync_error = 0;   // what every sync fails with; 0: none does
 std::atomic<int> write_error = 0;  // what every write to a file fails with
+std::atomic<int> syncs = 0;        // how many there were
+std::atomic<bool> hold_syncs = false;
+std::atomic<int> held_syncs = 0;  // how many are held just now
 }  // namespace
 
 // RocksDB's calls come here first: the disk of a test can fail while a log is open.
 extern "C" int fdatasync(int file) {
   static const auto next = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "fdatasync"));
+  ++syncs;
+  ++held_syncs;
+  hold_syncs.wait(true);
+  --held_syncs;
   if (sync_error == 0) return next(file);
   errno = sync_error;
   return -1;
@@ -278,6 +286,115 @@ INSTANTIATE_TEST_SUITE_P(Disks, RocksdbEventLogOn,
                                          FailingDisk{"full", &write_error, ENOSPC},
                                          FailingDisk{"write_fails", &write_error, EIO}),
                          [](const auto& disk) { return std::string(disk.param.name); });
+
+// Syncs
+
+TEST(RocksdbEventLog, SyncsOnceForAnAppendToAllPartitions) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 6, soon()).has_value());
+  ASSERT_TRUE(log->ensure_topic("other", 1, soon()).has_value());
+  std::vector<ports::PartitionRecords> batches = {{{"other", 0}, records_with({"x"})}};
+  for (const std::int32_t partition : {5, 0, 3, 1, 4, 2, 0})
+    batches.push_back({{"topic", partition}, records_with({"a", "b"})});
+  const int before = syncs;
+  EXPECT_TRUE((*log->start_append(batches, soon()))->wait(soon()).value());
+  EXPECT_EQ(syncs - before, 1);
+  EXPECT_EQ(values_of(*log, {"topic", 0}), (std::vector<std::string>{"a", "b", "a", "b"}));
+  EXPECT_EQ(values_of(*log, {"topic", 5}), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(values_of(*log, {"other", 0}), (std::vector<std::string>{"x"}));
+}
+
+TEST(RocksdbEventLog, SyncsOnceForACommitOfAllPartitions) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 6, soon()).has_value());
+  const auto member = *log->join("group", "topic", soon());
+  std::vector<ports::AssignmentCommit> commits;
+  const auto mine = *member->assignments(soon());
+  for (const ports::Assignment& assignment : mine) commits.push_back({assignment, {5, ""}});
+  const int before = syncs;
+  ASSERT_TRUE(member->commit_all(commits, soon()).has_value());
+  EXPECT_EQ(syncs - before, 1);
+  EXPECT_EQ(log->list_group_offsets(soon())->size(), 6u);
+}
+
+TEST(RocksdbEventLog, AppendsNothingToAnyPartitionWhenOneOfThemIsNotThereOrARecordIsTooLarge) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 2, soon()).has_value());
+  const auto start = [&](std::int32_t partition, std::size_t bytes) {
+    return log->start_append(
+        std::vector<ports::PartitionRecords>{{{"topic", 0}, records_with({"first"})},
+                                             {{"topic", partition}, records_with({std::string(bytes, 'x')})}},
+        soon());
+  };
+  EXPECT_EQ(start(2, 1).error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(start(1, std::size_t{1} << 20u).error().kind, ErrorKind::kRejected);
+  EXPECT_EQ(log->offsets({"topic", 0}, soon())->end, 0);
+}
+
+TEST(RocksdbEventLog, TakesCrossedAppendsToSeveralPartitionsOfManyThreads) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 2, soon()).has_value());
+  constexpr int kAppendsEach = 50;
+  {
+    std::vector<std::jthread> threads;
+    for (const std::int32_t first : {0, 1, 0, 1})
+      threads.emplace_back([&log, first] {
+        for (int i = 0; i < kAppendsEach; ++i)
+          EXPECT_TRUE(
+              log->start_append(
+                     std::vector<ports::PartitionRecords>{{{"topic", first}, records_with({"a"})},
+                                                          {{"topic", 1 - first}, records_with({"b"})}},
+                     soon())
+                  .has_value());
+      });
+  }
+  for (const std::int32_t partition : {0, 1})
+    EXPECT_EQ(values_of(*log, {"topic", partition}).size(), std::size_t{4 * kAppendsEach});
+}
+
+/// While it lives, no sync ends.
+class HeldSyncs {
+ public:
+  HeldSyncs() { hold_syncs = true; }
+  ~HeldSyncs() {
+    hold_syncs = false;
+    hold_syncs.notify_all();
+  }
+  HeldSyncs(const HeldSyncs&) = delete;
+  HeldSyncs& operator=(const HeldSyncs&) = delete;
+};
+
+TEST(RocksdbEventLog, ShowsAssignmentsAndCommitsWhileACommitIsBeingSynced) {
+  const TemporaryDirectory directory;
+  const auto log = open_log(directory.path());
+  ASSERT_TRUE(log->ensure_topic("topic", 1, soon()).has_value());
+  const auto member = *log->join("group", "topic", soon());
+  const auto other = *log->join("other", "topic", soon());
+  const auto mine = *member->assignments(soon());
+  ASSERT_EQ(other->assignments(soon())->size(), 1u);
+  std::future<base::Result<void>> commit;
+  std::future<std::size_t> looked;
+  {
+    const HeldSyncs held;
+    commit = std::async(std::launch::async, [&] { return member->commit(mine.at(0), {7, ""}, soon()); });
+    while (held_syncs == 0) std::this_thread::yield();
+    looked = std::async(std::launch::async, [&] {
+      EXPECT_FALSE(log->committed("group", {"topic", 0}, soon())->has_value());
+      EXPECT_TRUE(log->list_group_offsets(soon())->empty());
+      const auto standing_by = *log->join("group", "topic", soon());
+      EXPECT_TRUE(standing_by->assignments(soon())->empty());
+      return other->assignments(soon())->size();
+    });
+    EXPECT_EQ(looked.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  }
+  EXPECT_EQ(looked.get(), 1u);
+  EXPECT_TRUE(commit.get().has_value());
+  EXPECT_EQ((*log->committed("group", {"topic", 0}, soon()))->offset, 7);
+}
 
 // Directories
 

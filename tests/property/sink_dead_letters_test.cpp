@@ -36,6 +36,7 @@ class RefusingTables final : public sink::SinkTables {
   test::MemoryTables inner;
   std::atomic<bool> refusing = true;
   std::function<base::Result<void>(std::size_t rows)> before_insert;
+  std::function<void(std::span<const domain::AnalyticsRow* const>)> on_insert;
 
   base::Result<sink::Generation> generation(base::Deadline d) override { return inner.generation(d); }
   base::Result<std::map<domain::OrderId, std::uint64_t>> snapshot_versions(
@@ -52,6 +53,7 @@ class RefusingTables final : public sink::SinkTables {
   base::Result<base::UtcTime> now(base::Deadline d) override { return inner.now(d); }
   base::Result<void> insert_base(std::span<const domain::AnalyticsRow* const> rows, base::UtcTime loaded_at,
                                  base::UtcTime not_after, base::Deadline d) override {
+    if (on_insert) on_insert(rows);
     if (before_insert) MILLRACE_TRY(before_insert(rows.size()));
     if (refusing)
       for (const auto* row : rows)
@@ -249,6 +251,27 @@ TEST(SinkDeadLetters, OfPurgedOrdersAreNotLoadedAgain) {
   world.tables.inner.purge(domain::OrderId("order-1"), 1'767'225'600'001);
   ASSERT_TRUE(sink::load_base_row(world.tables, world.clock, row_of(1, false), soon()));
   EXPECT_TRUE(world.tables.inner.base_rows().empty());
+}
+
+TEST(SinkBatch, HasRowsOfEveryPartitionWhateverTheBacklogOfOne) {
+  spdlog::set_level(spdlog::level::off);
+  World world;
+  world.tables.refusing = false;
+  for (std::size_t i = 0; i < 60; ++i) {
+    const ports::NewRecord record{fmt::format("order-{}", i),
+                                  domain::to_json(row_of(i, false)),
+                                  {{"input-offset", std::to_string(i)}},
+                                  base::utc_from_ms(1)};
+    ASSERT_TRUE(world.log.append({"orders_analytics", i < 57 ? 0 : 1}, {&record, 1}, soon()));
+  }
+  std::vector<std::string> first;  // the orders of the first batch
+  world.tables.on_insert = [&](std::span<const domain::AnalyticsRow* const> rows) {
+    if (first.empty())
+      for (const auto* row : rows) first.push_back(row->order_id.value());
+  };
+  world.sink_all();
+  EXPECT_EQ(first,
+            (std::vector<std::string>{"order-0", "order-1", "order-2", "order-57", "order-58", "order-59"}));
 }
 
 /// Waits take no time, and what runs beside its caller runs at once.

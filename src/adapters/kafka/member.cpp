@@ -79,6 +79,12 @@ base::Result<std::vector<ports::Assignment>> Member::assignments(base::Deadline 
 
 base::Result<void> Member::commit(const ports::Assignment& assignment, const ports::CommittedOffset& offset,
                                   base::Deadline deadline) {
+  const ports::AssignmentCommit commit{assignment, offset};
+  return commit_all({&commit, 1}, deadline);
+}
+
+base::Result<void> Member::check(const ports::AssignmentCommit& commit) const {
+  const auto& [assignment, offset] = commit;
   if (offset.metadata.size() > ports::kCommitMetadataBytesMax)
     return base::invalid(fmt::format("the metadata of a commit can hold {} bytes, not {}",
                                      ports::kCommitMetadataBytesMax, offset.metadata.size()));
@@ -86,18 +92,29 @@ base::Result<void> Member::commit(const ports::Assignment& assignment, const por
   if (assignment.partition.topic != topic_ || owned == owned_.end() || owned->second != assignment.generation)
     return base::conflict(fmt::format("partition {} of {} belongs to another member of the group now",
                                       assignment.partition.partition, assignment.partition.topic));
-  const PartitionList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_t* const entry =
-      rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), assignment.partition.partition);
-  entry->offset = offset.offset;
-  if (!offset.metadata.empty()) {
+  return {};
+}
+
+base::Result<void> Member::commit_all(std::span<const ports::AssignmentCommit> commits,
+                                      base::Deadline deadline) {
+  if (commits.empty()) return {};
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(commits.size())));
+  for (const ports::AssignmentCommit& commit : commits) {
+    MILLRACE_TRY(check(commit));
+    const auto& [assignment, offset] = commit;
+    rd_kafka_topic_partition_t* const entry =
+        rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), assignment.partition.partition);
+    entry->offset = offset.offset;
+    if (offset.metadata.empty()) continue;
     entry->metadata = std::malloc(offset.metadata.size());  // freed with the list, by free()
     if (entry->metadata == nullptr) throw std::bad_alloc();
     std::memcpy(entry->metadata, offset.metadata.data(), offset.metadata.size());
     entry->metadata_size = offset.metadata.size();
   }
   const std::string doing =
-      fmt::format("commit offset {} of {}/{}", offset.offset, topic_, assignment.partition.partition);
+      commits.size() == 1 ? fmt::format("commit offset {} of {}/{}", commits.front().offset.offset, topic_,
+                                        commits.front().assignment.partition.partition)
+                          : fmt::format("commit offsets of {} partitions of {}", commits.size(), topic_);
   const Queue queue(rd_kafka_queue_new(client_->get()));
   if (const auto code = rd_kafka_commit_queue(client_->get(), list.get(), queue.get(), nullptr, nullptr);
       code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -107,8 +124,9 @@ base::Result<void> Member::commit(const ports::Assignment& assignment, const por
   if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR)
     return client_->failed(doing, code);
   const auto* const committed = rd_kafka_event_topic_partition_list(event.get());
-  if (committed != nullptr && committed->cnt == 1 && committed->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return client_->failed(doing, committed->elems[0].err);
+  for (int i = 0; committed != nullptr && i < committed->cnt; ++i)
+    if (committed->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return client_->failed(doing, committed->elems[i].err);
   return {};
 }
 

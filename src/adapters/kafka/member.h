@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,12 @@ class Member final : public ports::GroupMember {
   base::Result<std::vector<ports::Assignment>> assignments(base::Deadline deadline) override;
   base::Result<void> commit(const ports::Assignment& assignment, const ports::CommittedOffset& offset,
                             base::Deadline deadline) override;
+  /// One request for all.
+  base::Result<void> commit_all(std::span<const ports::AssignmentCommit> commits,
+                                base::Deadline deadline) override;
 
  private:
+  [[nodiscard]] base::Result<void> check(const ports::AssignmentCommit& commit) const;
   explicit Member(std::string topic) : topic_(std::move(topic)) {}
   static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t* list, void* opaque);

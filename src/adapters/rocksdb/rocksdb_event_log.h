@@ -2,42 +2,25 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "adapters/rocksdb/options.h"
 #include "ports/event_log.h"
 #include "ports/log_inspector.h"
 
 namespace millrace::adapters::rocksdb {
 
-struct Options {
-  std::filesystem::path directory;  ///< Made if it is not there.
-
-  /// Whether an append, commit or trim is on the disk, and not only with the operating system, when it
-  /// returns. Off, a kill of the process still loses nothing, but a power cut or a crash of the system can
-  /// lose what was acknowledged in the last seconds: orders would then be missing in the warehouse until a
-  /// rebuild. For throw-away test set-ups only.
-  bool fsync = true;
-
-  std::size_t record_bytes_max = std::size_t{8} << 20u;
-
-  // Memory: about write_buffer_bytes × 3 + block_cache_bytes at most.
-  std::size_t write_buffer_bytes = std::size_t{16} << 20u;
-  std::size_t block_cache_bytes = std::size_t{16} << 20u;
-
-  int background_threads = 2;  ///< Flushes and compactions.
-};
-
 /// One per directory, over all processes. Threads: RocksDB's background threads, ended by the destructor; all
 /// calls must have returned by then. Members that outlive the log may be destroyed, but not used.
 ///
 /// A reader that waits is woken by the append that it waits for, after the sync. Appends to one partition go
-/// one after the other; appends to several partitions at a time share their sync. An append that failed never
-/// becomes visible later: if parts of it reached the disk, opening removes them. After a disk that was full,
-/// read-only or failed to sync, the log goes on by itself: calls are kUnavailable until then.
+/// one after the other; appends to several partitions, in one call or at the same time, share their sync. An
+/// append that failed never becomes visible later: if parts of it reached the disk, opening removes them.
+/// After a disk that was full, read-only or failed to sync, the log goes on by itself: calls are kUnavailable
+/// until then.
 ///
 /// Groups: the member that joined a topic first owns all partitions, the others stand by with none until it
 /// leaves. Generations grow with each take-over, over restarts too.
@@ -58,6 +41,9 @@ class RocksdbEventLog final : public ports::EventLog {
   base::Result<std::int64_t> append(const ports::TopicPartition& partition,
                                     std::span<const ports::NewRecord> records,
                                     base::Deadline deadline) override;
+  /// Durable when it returns: one write, with one sync, for all partitions.
+  base::Result<std::unique_ptr<ports::PendingAppend>> start_append(
+      std::span<const ports::PartitionRecords> batches, base::Deadline deadline) override;
   [[nodiscard]] std::size_t record_bytes_max() const override;
   base::Result<std::vector<ports::Record>> read(const ports::TopicPartition& partition, std::int64_t offset,
                                                 ports::ReadLimit limit, base::Deadline deadline) override;
@@ -82,7 +68,6 @@ class RocksdbEventLog final : public ports::EventLog {
 
  private:
   class Impl;
-  class Member;
   explicit RocksdbEventLog(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;
