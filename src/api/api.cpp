@@ -470,8 +470,10 @@ class Api::Impl {
     if (!admin) return call->fail(admin.error());
     if (parts_.letters == nullptr)
       return call->answer(ports::problem_response(
-          503, "the embedded event log can be read in the process of `millrace up` alone: ask that one for dead "
-          "letters", call->path));
+          503,
+          "the embedded event log can be read in the process of `millrace up` alone: ask that one for dead "
+          "letters",
+          call->path));
     run(admin_pool_, call,
         [this, call, admin = std::move(*admin), work = std::move(work)](base::Deadline deadline) {
           auto answer = work(*parts_.letters, admin, deadline);
@@ -545,7 +547,9 @@ class Api::Impl {
       return call->fail(admin.error());
     if (parts_.jobs == nullptr)
       return call->answer(ports::problem_response(
-          503, "the embedded event log can be read in the process of `millrace up` alone: ask that one for jobs", call->path));
+          503,
+          "the embedded event log can be read in the process of `millrace up` alone: ask that one for jobs",
+          call->path));
     run(admin_pool_, call, [this, call, status, work = std::move(work)](base::Deadline deadline) {
       auto answer = work(*parts_.jobs, deadline);
       if (!answer) return call->fail(answer.error());
@@ -566,19 +570,21 @@ class Api::Impl {
               });
   }
   void submit_job(const CallPointer& call) {
-    with_jobs(call, 202, [call](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
-      MILLRACE_TRY_ASSIGN(const ports::Job job, service.submit(call->request.body, deadline));
-      return job_json(job);
-    });
+    with_jobs(call, 202,
+              [call](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
+                MILLRACE_TRY_ASSIGN(const ports::Job job, service.submit(call->request.body, deadline));
+                return job_json(job);
+              });
   }
   void list_jobs(const CallPointer& call) {
     const auto limit = parse_limit(call->request, kJobsOtherwise, kJobsMost);
     if (!limit) return call->fail(limit.error());
-    with_jobs(call, 200,
-              [count = *limit](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
-                MILLRACE_TRY_ASSIGN(const auto jobs, service.jobs(count, deadline));
-                return jobs_json(jobs);
-              });
+    with_jobs(
+        call, 200,
+        [count = *limit](jobs::JobService& service, base::Deadline deadline) -> base::Result<std::string> {
+          MILLRACE_TRY_ASSIGN(const auto jobs, service.jobs(count, deadline));
+          return jobs_json(jobs);
+        });
   }
   void show_job(const CallPointer& call) {
     with_job(call, 200, [](jobs::JobService& service, std::uint64_t id, base::Deadline deadline) {

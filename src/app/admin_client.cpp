@@ -70,9 +70,8 @@ base::Result<void> AdminClient::find_api() {
   if (!answer) {
     auto local = LocalAdmin::start(settings_);
     if (!local)
-      return base::fail(local.error().kind,
-                        fmt::format("no answer from {} ({}), and without the API: {}", url_,
-                                    answer.error().message, local.error().message));
+      return base::fail(local.error().kind, fmt::format("no answer from {} ({}), and without the API: {}",
+                                                        url_, answer.error().message, local.error().message));
     local_ = std::move(*local);
   }
   is_found_ = true;
@@ -94,9 +93,8 @@ base::Result<ports::HttpResponse> AdminClient::send_to_api(std::string_view meth
 base::Result<std::string> AdminClient::send(std::string_view method, std::string_view path,
                                             std::string_view body) {
   if (!is_found_) MILLRACE_TRY(find_api());
-  const auto answer = local_
-                          ? local_->send(method, path, admin_id_, body, base::Deadline::in(call_timeout_))
-                          : send_to_api(method, path, body);
+  const auto answer = local_ ? local_->send(method, path, admin_id_, body, base::Deadline::in(call_timeout_))
+                             : send_to_api(method, path, body);
   if (!answer) return std::unexpected(answer.error());
   if (answer->status >= 200 && answer->status < 300) return answer->body;
   return base::fail(kind_of_status(answer->status), sentence_of(*answer));

@@ -1,4 +1,5 @@
-// The command line's side of the admin routes: calls to the HTTP API, or to the stores and the log where none answers.
+// The command line's side of the admin routes: calls to the HTTP API, or to the stores and the log where none
+// answers.
 #pragma once
 
 #include <chrono>
@@ -16,13 +17,14 @@ namespace millrace::app {
 /// One caller thread. Every call names an admin (X-Admin-Id) and ends by `call_timeout`. What comes back is
 /// the body of an answer with a 2xx status. Errors are made from the answer, with its `detail` as the
 /// sentence: kInvalid (400, 405, 413, 415), kNotFound (404), kConflict (409), kRejected (422), kUnavailable
-/// (503, or nothing answers at the API's address: the sentence names it and says what to do), kFatal (any other).
+/// (503, or nothing answers at the API's address: the sentence names it and says what to do), kFatal (any
+/// other).
 class AdminClient {
  public:
   static constexpr std::chrono::milliseconds kCallTimeout{20'000};
 
-  /// The API at `api.host` and `api.port`; when nothing answers there at the first call, and the event log is one
-  /// that several processes share, this process itself (LocalAdmin).
+  /// The API at `api.host` and `api.port`; when nothing answers there at the first call, and the event log is
+  /// one that several processes share, this process itself (LocalAdmin).
   explicit AdminClient(const Settings& settings, std::chrono::milliseconds call_timeout = kCallTimeout);
 
   /// `path` with its query, as it stands in the URL: "/admin/jobs/7"; what is variable in it must be

@@ -54,11 +54,11 @@ base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighb
     jobs->runs_here_ = held;
     jobs->update_hold();
   };
-  made->rebuild_ = std::make_unique<rebuild::Rebuild>(*neighbours.store, log, *neighbours.warehouse,
-                                                      neighbours.clock, std::move(statements),
-                                                      rebuild_options(settings), held_here);
-  made->replay_ = std::make_unique<rebuild::Replay>(log, tables, neighbours.clock, replay_options(settings),
-                                                    held_here);
+  made->rebuild_ =
+      std::make_unique<rebuild::Rebuild>(*neighbours.store, log, *neighbours.warehouse, neighbours.clock,
+                                         std::move(statements), rebuild_options(settings), held_here);
+  made->replay_ =
+      std::make_unique<rebuild::Replay>(log, tables, neighbours.clock, replay_options(settings), held_here);
   made->runner_ = std::make_unique<jobs::Runner>(
       *neighbours.job_store, std::map<std::string, jobs::Handler*>{{"rebuild", made->rebuild_.get()},
                                                                    {"replay", made->replay_.get()}});

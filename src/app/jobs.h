@@ -26,13 +26,14 @@ namespace millrace::app {
 /// The job that is to be executed from the start on, or nothing. Errors: kUnavailable.
 [[nodiscard]] base::Result<std::optional<ports::Job>> running_job(Neighbours& neighbours);
 
-/// Of all processes that have one of these on the same order store, one executes the jobs (it holds a named lock
-/// there), and the others wait to take over. Starts its threads when made; joins them when stopped or destroyed.
-/// What it is given must outlive it.
+/// Of all processes that have one of these on the same order store, one executes the jobs (it holds a named
+/// lock there), and the others wait to take over. Starts its threads when made; joins them when stopped or
+/// destroyed. What it is given must outlive it.
 class Jobs {
  public:
-  /// `hold` is called with true while a job is running in whichever process, within about a second; none: nothing
-  /// here has to rest then. `on_refusal` is called when jobs can no longer be executed. Errors: kFatal.
+  /// `hold` is called with true while a job is running in whichever process, within about a second; none:
+  /// nothing here has to rest then. `on_refusal` is called when jobs can no longer be executed. Errors:
+  /// kFatal.
   [[nodiscard]] static base::Result<std::unique_ptr<Jobs>> start(
       const Settings& settings, Neighbours& neighbours, ports::EventLog& log, sink::SinkTables& tables,
       rebuild::Hold hold, std::function<void(const base::Error&)> on_refusal);

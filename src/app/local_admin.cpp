@@ -39,16 +39,15 @@ base::Result<std::unique_ptr<LocalAdmin>> LocalAdmin::start(const Settings& sett
   MILLRACE_TRY(use_credentials(parts->settings));
   MILLRACE_TRY_ASSIGN(parts->neighbours, make_neighbours(parts->settings));
   MILLRACE_TRY_ASSIGN(parts->log, open_inspected_log(parts->settings));
-  MILLRACE_TRY_ASSIGN(parts->operations,
-                      Operations::start(parts->settings, *parts->neighbours, *parts->log.log,
-                                        *parts->log.inspector,
-                                        {.verifies = false, .on_refusal = [](const base::Error& error) {
-                                           spdlog::error("jobs cannot be executed here: {}", error.message);
-                                         }}));
+  MILLRACE_TRY_ASSIGN(
+      parts->operations,
+      Operations::start(parts->settings, *parts->neighbours, *parts->log.log, *parts->log.inspector,
+                        {.verifies = false, .on_refusal = [](const base::Error& error) {
+                           spdlog::error("jobs cannot be executed here: {}", error.message);
+                         }}));
   parts->analytics = std::make_unique<analytics::Analytics>(*parts->neighbours->warehouse);
-  parts->orders =
-      std::make_unique<ordering::OrderService>(*parts->neighbours->store, parts->neighbours->clock,
-                                               ordering_options(parts->settings), [] {});
+  parts->orders = std::make_unique<ordering::OrderService>(
+      *parts->neighbours->store, parts->neighbours->clock, ordering_options(parts->settings), [] {});
   parts->api =
       std::make_unique<api::Api>(*parts->orders, *parts->neighbours->store, *parts->analytics,
                                  parts->neighbours->clock, api::Options{}, parts->operations->parts());
@@ -59,12 +58,11 @@ base::Result<ports::HttpResponse> LocalAdmin::send(std::string_view method, std:
                                                    const std::string& admin_id, std::string_view body,
                                                    base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(auto parsed, adapters::http::parse_target(target));
-  ports::HttpRequest request{
-      .method = std::string(method),
-      .path = std::move(parsed.path),
-      .query = std::move(parsed.query),
-      .headers = {{"x-admin-id", admin_id}, {"content-type", "application/json"}},
-      .body = std::string(body)};
+  ports::HttpRequest request{.method = std::string(method),
+                             .path = std::move(parsed.path),
+                             .query = std::move(parsed.query),
+                             .headers = {{"x-admin-id", admin_id}, {"content-type", "application/json"}},
+                             .body = std::string(body)};
   // Shared: an answer may come after the deadline.
   const auto promise = std::make_shared<std::promise<ports::HttpResponse>>();
   auto answer = promise->get_future();

@@ -1,4 +1,5 @@
-// The admin routes without a server: carried out in this process, on the order store, the warehouse and the event log.
+// The admin routes without a server: carried out in this process, on the order store, the warehouse and the
+// event log.
 #pragma once
 
 #include <memory>
@@ -12,12 +13,12 @@
 
 namespace millrace::app {
 
-/// One caller thread. With a job that is running and that no other process executes, it executes it as long as it
-/// lives; the job stays running then, for others to go on with.
+/// One caller thread. With a job that is running and that no other process executes, it executes it as long
+/// as it lives; the job stays running then, for others to go on with.
 class LocalAdmin {
  public:
-  /// Errors: kInvalid (the embedded log, which is in the process of `millrace up` alone), kNotFound (no passwords),
-  /// kUnavailable, kFatal.
+  /// Errors: kInvalid (the embedded log, which is in the process of `millrace up` alone), kNotFound (no
+  /// passwords), kUnavailable, kFatal.
   [[nodiscard]] static base::Result<std::unique_ptr<LocalAdmin>> start(const Settings& settings);
   ~LocalAdmin();
   LocalAdmin(const LocalAdmin&) = delete;

@@ -1,5 +1,5 @@
-// What people ask of the whole pipeline, in any process that reaches the order store, the warehouse and the event
-// log: dead letters, jobs, scheduled verification, a look at the log.
+// What people ask of the whole pipeline, in any process that reaches the order store, the warehouse and the
+// event log: dead letters, jobs, scheduled verification, a look at the log.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,8 @@
 
 namespace millrace::app {
 
-/// Starts its threads when made; stops and joins them when stopped or destroyed. What it is given must outlive it.
+/// Starts its threads when made; stops and joins them when stopped or destroyed. What it is given must
+/// outlive it.
 class Operations {
  public:
   struct Options {

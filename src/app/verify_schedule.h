@@ -28,8 +28,9 @@ struct VerifyState {
 };
 
 /// Owns a thread that compares order store and warehouse every `verify.interval`, at low priority; none when
-/// the interval is 0. Of all processes that have one on the same order store, one does so (it holds a named lock
-/// there), and the others take over when it is gone. Its outcome is a log line and `state`; it ends nothing.
+/// the interval is 0. Of all processes that have one on the same order store, one does so (it holds a named
+/// lock there), and the others take over when it is gone. Its outcome is a log line and `state`; it ends
+/// nothing.
 class VerifySchedule {
  public:
   VerifySchedule(const Settings& settings, Neighbours& neighbours);

@@ -97,7 +97,7 @@ base::Result<void> Runner::beside_reports(LiveAttempt& attempt, const base::Stop
 }
 
 base::Result<void> Runner::execute(ports::JobLease& lease, const ports::Job& given, Handler& handler,
-                                     const base::StopSignal& stop) {
+                                   const base::StopSignal& stop) {
   ports::Job job = given;
   bool is_too_late_to_cancel = false;
   base::Backoff pauses(options_.pause_first, options_.pause_longest);

@@ -127,9 +127,8 @@ base::Result<void> LetterIndex::read_partition(Topic& topic, std::int32_t number
     const ports::ReadLimit limit{.records_max = std::min(kPiece.records_max, letters_max_ - topic.letters),
                                  .bytes_max = kPiece.bytes_max};
     // They are there; a log on other machines needs a moment to fetch them.
-    MILLRACE_TRY_ASSIGN(
-        auto records,
-        log_.read(where, read.end, limit, base::Deadline::in(std::min(kReadTimeout, deadline.left()))));
+    MILLRACE_TRY_ASSIGN(auto records, log_.read(where, read.end, limit,
+                                                base::Deadline::in(std::min(kReadTimeout, deadline.left()))));
     if (records.empty())
       return base::unavailable(
           fmt::format("the event log did not give the records of {} in time: try again", where.topic));

@@ -200,7 +200,8 @@ base::Result<std::string> Letters::value_of(const Letter& letter, base::Deadline
   };
   MILLRACE_TRY_ASSIGN(const auto range, log_.offsets(events, deadline));
   if (*offset < range.begin || *offset >= range.end) return gone();
-  MILLRACE_TRY_ASSIGN(auto records, log_.read(events, *offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
+  MILLRACE_TRY_ASSIGN(auto records,
+                      log_.read(events, *offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
   if (records.empty()) return std::unexpected(no_answer(events, *offset));
   if (records.front().offset != *offset) return gone();
   return std::move(records.front().value);
@@ -213,7 +214,8 @@ base::Result<void> Letters::restore(Letter& letter, base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto range, log_.offsets(source, deadline));
   const std::int64_t offset = letter.place.offset;
   if (topic.incarnation == letter.place.incarnation && offset >= range.begin && offset < range.end) {
-    MILLRACE_TRY_ASSIGN(auto records, log_.read(source, offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
+    MILLRACE_TRY_ASSIGN(auto records,
+                        log_.read(source, offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
     if (records.empty()) return std::unexpected(no_answer(source, offset));
     if (records.front().offset == offset) {
       letter.record.value = std::move(records.front().value);

@@ -164,7 +164,7 @@ base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
                                         .cached_keys_max = options_.sink.cached_keys_max}));
   for (;;) {
     attempt.set_progress(fmt::format("filling the new tables: {} of {} orders",
-                            std::min(state.slice * state.slice_orders, state.orders), state.orders));
+                                     std::min(state.slice * state.slice_orders, state.orders), state.orders));
     MILLRACE_TRY(unless_stopped(attempt));
     MILLRACE_TRY_ASSIGN(Generations::Slice slice,
                         generations_.staged_after(state.generation.number, state.last_id,

@@ -20,8 +20,8 @@ std::string lock_name(std::string_view purpose, const std::string& database) {
 }
 
 base::Result<std::unique_ptr<Connection>> connect_with_lock(const ServerAddress& address,
-                                                           std::string_view purpose,
-                                                           base::Deadline deadline) {
+                                                            std::string_view purpose,
+                                                            base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(auto connection,
                       Connection::open(address, address.database, Isolation::kReadCommitted, deadline));
   bool locked = false;

@@ -19,11 +19,11 @@ namespace millrace::adapters::mysql {
 /// A new connection that holds the lock until it is closed. Errors: kConflict (another connection holds it),
 /// kUnavailable, kFatal (refused credentials).
 [[nodiscard]] base::Result<std::unique_ptr<Connection>> connect_with_lock(const ServerAddress& address,
-                                                                         std::string_view purpose,
-                                                                         base::Deadline deadline);
+                                                                          std::string_view purpose,
+                                                                          base::Deadline deadline);
 
-/// One caller at a time. Given back when destroyed, when the process ends, and when the server has not heard of it
-/// for `idle_max`, so that a machine that vanished does not keep it.
+/// One caller at a time. Given back when destroyed, when the process ends, and when the server has not heard
+/// of it for `idle_max`, so that a machine that vanished does not keep it.
 class NamedLock {
  public:
   /// Errors: as connect_with_lock.

@@ -26,12 +26,12 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   // The embedded log is in the process of `millrace up`, and nowhere else.
   if (settings.event_log_kind == "kafka") {
     MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
-    MILLRACE_TRY_ASSIGN(operations,
-                        Operations::start(settings, *neighbours, *log.log, *log.inspector,
-                                          {.on_refusal = [](const base::Error& error) {
-                                            spdlog::error("jobs are not executed here any more: {}",
-                                                          error.message);
-                                          }}));
+    MILLRACE_TRY_ASSIGN(operations, Operations::start(settings, *neighbours, *log.log, *log.inspector,
+                                                      {.on_refusal = [](const base::Error& error) {
+                                                        spdlog::error(
+                                                            "jobs are not executed here any more: {}",
+                                                            error.message);
+                                                      }}));
   }
   MILLRACE_TRY_ASSIGN(
       const auto front,
@@ -64,13 +64,14 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
       Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }, stages));
   std::unique_ptr<Operations> operations;
   if (settings.has_store_credentials) {
-    MILLRACE_TRY_ASSIGN(
-        operations,
-        Operations::start(settings, *neighbours, pipeline->log(), pipeline->log_inspector(),
-                          {.hold = [&pipeline](bool held) { pipeline->hold(held); },
-                           .on_refusal = [](const base::Error& error) {
-                             spdlog::error("jobs are not executed here any more: {}", error.message);
-                           }}));
+    MILLRACE_TRY_ASSIGN(operations,
+                        Operations::start(settings, *neighbours, pipeline->log(), pipeline->log_inspector(),
+                                          {.hold = [&pipeline](bool held) { pipeline->hold(held); },
+                                           .on_refusal =
+                                               [](const base::Error& error) {
+                                                 spdlog::error("jobs are not executed here any more: {}",
+                                                               error.message);
+                                               }}));
   } else {
     spdlog::info(
         "this process has no password for the order store or the warehouse: jobs and scheduled verification "

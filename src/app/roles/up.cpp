@@ -269,9 +269,9 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
                                       {.control = connect ? &connect->control() : nullptr,
                                        .rebuilds = job && job->kind == "rebuild"},
                                       job.has_value()));
-  MILLRACE_TRY_ASSIGN(
-      const auto jobs, Jobs::start(settings, *neighbours, pipeline->log(), pipeline->sink_tables(),
-                                   [&pipeline](bool held) { pipeline->hold(held); }, on_refusal));
+  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(
+                                           settings, *neighbours, pipeline->log(), pipeline->sink_tables(),
+                                           [&pipeline](bool held) { pipeline->hold(held); }, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
