@@ -1,5 +1,5 @@
-# The Kafka client library. Debian's release (whose header we use) cannot tell a topic's id, so the library itself is a newer one
-# that scripts/bootstrap fetches. Sets the target millrace_rdkafka.
+# The Kafka client library and its header, which scripts/bootstrap fetches: Debian's release cannot tell a topic's id. Sets the target
+# millrace_rdkafka.
 set(MILLRACE_KAFKA_VERSION "4.3.1")
 set(MILLRACE_KAFKA_CLIENT_VERSION "2.16.1")
 if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
@@ -8,12 +8,14 @@ else()
   set(millrace_kafka_cache "$ENV{HOME}/.cache/millrace")
 endif()
 set(millrace_kafka_client "${millrace_kafka_cache}/kafka-client-${MILLRACE_KAFKA_CLIENT_VERSION}/librdkafka.so.1")
-if(NOT EXISTS "${millrace_kafka_client}")
-  message(FATAL_ERROR "millrace: ${millrace_kafka_client} is missing; run scripts/bootstrap")
-endif()
-find_path(MILLRACE_RDKAFKA_INCLUDE_DIR librdkafka/rdkafka.h REQUIRED)
-add_library(millrace_rdkafka INTERFACE)
-target_include_directories(millrace_rdkafka SYSTEM INTERFACE "${MILLRACE_RDKAFKA_INCLUDE_DIR}")
 get_filename_component(millrace_kafka_client_directory "${millrace_kafka_client}" DIRECTORY)
+set(millrace_kafka_client_include "${millrace_kafka_client_directory}/include")
+foreach(file IN ITEMS "${millrace_kafka_client}" "${millrace_kafka_client_include}/librdkafka/rdkafka.h")
+  if(NOT EXISTS "${file}")
+    message(FATAL_ERROR "millrace: ${file} is missing; run scripts/bootstrap")
+  endif()
+endforeach()
+add_library(millrace_rdkafka INTERFACE)
+target_include_directories(millrace_rdkafka SYSTEM BEFORE INTERFACE "${millrace_kafka_client_include}")
 target_link_libraries(millrace_rdkafka INTERFACE "${millrace_kafka_client}")
 target_link_options(millrace_rdkafka INTERFACE "LINKER:-rpath,${millrace_kafka_client_directory}")

@@ -208,7 +208,6 @@ std::string cluster_json(const ports::ClusterState& cluster, std::string_view ki
   json.begin_object();
   json.key("eventLog").string(kind);
   json.key("clusterId").string(cluster.id);
-  number_or_null(json, "controller", cluster.controller);
   json.key("brokers").begin_array();
   for (const ports::BrokerState& broker : cluster.brokers) {
     json.begin_object();

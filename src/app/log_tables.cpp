@@ -192,7 +192,6 @@ std::string aligned(const Rows& rows, std::string_view align) {
 base::Result<std::string> cluster_table(std::string_view json) {
   MILLRACE_TRY_ASSIGN(const Object cluster, parse(json));
   const auto brokers = objects(cluster, "brokers");
-  const auto controller = number(cluster, "controller");
   std::int64_t up = 0;
   Rows rows{{"BROKER", "ADDRESS", "RACK", "STATE"}};
   for (const Object* broker : brokers) {
@@ -200,8 +199,7 @@ base::Result<std::string> cluster_table(std::string_view json) {
     const auto port = number(*broker, "port");
     const std::string rack = text(*broker, "rack");
     if (flag(*broker, "up")) ++up;
-    std::string state = flag(*broker, "up") ? "up" : "AWAY";
-    if (controller && controller == number(*broker, "id")) state += ", controller";
+    const std::string state = flag(*broker, "up") ? "up" : "AWAY";
     rows.push_back({plain(number(*broker, "id")),
                     host.empty() ? "-" : (port ? fmt::format("{}:{}", host, *port) : "in the process"),
                     rack.empty() ? "-" : rack, state});

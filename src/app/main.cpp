@@ -240,7 +240,7 @@ int run(int argc, char** argv) {
   std::string group_name;
   CLI::App* groups_show = below(groups, "show", "Members, and the lag of every partition");
   groups_show->add_option("group", group_name, "Its name (default: all, one after the other)");
-  CLI::App* cluster = command("cluster", "Who keeps the event log: brokers, which are up, the controller");
+  CLI::App* cluster = command("cluster", "Who keeps the event log: brokers, and which are up");
   cluster->add_flag("--json", log_json, "The answer as JSON");
 
   bool example = false;

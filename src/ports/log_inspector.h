@@ -22,8 +22,7 @@ struct BrokerState {
 
 struct ClusterState {
   std::string id;
-  std::optional<std::int32_t> controller;  ///< The broker that leads the cluster, where that can be told.
-  std::vector<BrokerState> brokers;        ///< By id; also those that keep partitions and are away.
+  std::vector<BrokerState> brokers;  ///< By id; also those that keep partitions and are away.
 };
 
 struct PartitionState {

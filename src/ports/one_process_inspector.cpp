@@ -19,7 +19,6 @@ OneProcessInspector::OneProcessInspector(EventLog& log, std::function<std::vecto
 
 base::Result<ClusterState> OneProcessInspector::cluster(base::Deadline /*deadline*/) {
   return ClusterState{.id = "embedded",
-                      .controller = kOnlyBroker,
                       .brokers = {{.id = kOnlyBroker, .host = "127.0.0.1", .port = 0, .rack = {}}}};
 }
 

@@ -63,7 +63,7 @@ class Bootstrap(unittest.TestCase):
 
     def test_is_silent_when_nothing_is_missing(self):
         source = (REPOSITORY / "scripts/bootstrap").read_text()
-        value = {name: source.split(f"readonly {name}=")[1].split("\n")[0] for name in ("engine_version", "engine_library_bytes", "kafka_client_version", "kafka_client_library_bytes")}
+        value = {name: source.split(f"readonly {name}=")[1].split("\n")[0] for name in ("engine_version", "engine_library_bytes", "kafka_client_version", "kafka_client_library_bytes", "kafka_header_bytes")}
         engine = self.home / f"millrace/engine-{value['engine_version']}/libchdb.so"
         engine.parent.mkdir(parents=True)
         with engine.open("wb") as file:
@@ -72,6 +72,10 @@ class Bootstrap(unittest.TestCase):
         client.parent.mkdir(parents=True)
         with client.open("wb") as file:
             file.truncate(int(value["kafka_client_library_bytes"]))
+        header = client.parent / "include/librdkafka/rdkafka.h"
+        header.parent.mkdir(parents=True)
+        with header.open("wb") as file:
+            file.truncate(int(value["kafka_header_bytes"]))
         done = self.bootstrap(self.all)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 

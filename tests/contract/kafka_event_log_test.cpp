@@ -155,6 +155,41 @@ TEST(KafkaEventLog, LearnsThatATopicTakesOnlySmallerRecords) {
   EXPECT_TRUE(log->append({"narrow", 0}, records_of(1, log->record_bytes_max() - 3), soon()));
 }
 
+TEST(KafkaEventLog, GivesTheStatisticsOfItsClients) {
+  Options options = Cluster::get().options();
+  options.statistics_interval = std::chrono::milliseconds(100);
+  const auto log = open_log(options);
+  ASSERT_TRUE(log->ensure_topic("counted", 1, soon()));
+  ASSERT_TRUE(log->append({"counted", 0}, records_of(3, 10), soon()));
+  const auto is_counted = [&] {
+    // Reading is what polls the clients that read.
+    EXPECT_TRUE(log->read({"counted", 0}, 0, {10, 1'000}, soon()));
+    const auto all = log->statistics();
+    return all.size() >= 2 && all[0].type == "producer" && all[0].messages_sent == 3 &&
+           all[0].brokers.size() == 3 && all[1].type == "consumer" && all[1].messages_received >= 3;
+  };
+  bool counted = false;
+  for (const Deadline patience = soon(); !counted && !patience.passed();) counted = is_counted();
+  EXPECT_TRUE(counted);
+}
+
+TEST(KafkaEventLog, LearnsWhichOfSeveralTopicsTakesOnlySmallerRecords) {
+  Options narrow = Cluster::get().options();
+  narrow.record_bytes_max = 10'000;
+  ASSERT_TRUE(open_log(narrow)->ensure_topic("narrow-second", 1, soon()));
+  const auto log = open_log(Cluster::get().options());
+  ASSERT_TRUE(log->ensure_topic("wide-first", 1, soon()));
+  const std::vector<ports::PartitionRecords> batches = {{{"wide-first", 0}, records_of(1, 10)},
+                                                        {{"narrow-second", 0}, records_of(300, 1'000)}};
+  const auto pending = log->start_append(batches, soon());
+  ASSERT_TRUE(pending) << pending.error().message;
+  const auto done = (*pending)->wait(soon());
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().message.find("narrow-second"), std::string::npos) << done.error().message;
+  EXPECT_LT(log->record_bytes_max(), 110'000u);
+  EXPECT_TRUE((*log->start_append(batches, soon()))->wait(soon()));
+}
+
 TEST(KafkaEventLog, RefusesBrokersThatAreNoAddresses) {
   for (const char* list : {"", "a:1,", ":9092", "host:", "host:0", "host:70000", "host:9092;other:9092"}) {
     Options options;

@@ -183,7 +183,7 @@ def test_the_embedded_log_is_shown_while_up_runs_and_after(make):
     wait_until(lambda: [(g["group"], g["lag"], sum(p["committed"] or 0 for p in g["partitions"])) for g in shown("groups")["groups"]] ==
                [("clickhouse-sink-orders", 0, 3), ("order-event-transformer", 0, 3)], "both groups have committed everything")
     assert shown("cluster") == millrace.get("/api/kafka/cluster") == {
-        "eventLog": "embedded", "clusterId": "embedded", "controller": 1,
+        "eventLog": "embedded", "clusterId": "embedded",
         "brokers": [{"id": 1, "host": "127.0.0.1", "port": None, "rack": None, "up": True}]}
     running = shown("topics")
     assert {topic["topic"]: topic["messages"] for topic in running["topics"]} == {

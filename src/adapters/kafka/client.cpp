@@ -65,6 +65,7 @@ base::Result<std::unique_ptr<Client>> Client::make(rd_kafka_type_t type, const S
   rd_kafka_conf_set_opaque(conf, client->own_.get());
   rd_kafka_conf_set_error_cb(conf, &Client::on_error);
   rd_kafka_conf_set_log_cb(conf, &Client::on_log);
+  rd_kafka_conf_set_stats_cb(conf, &Client::on_statistics);
   if (callbacks.deliveries != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, callbacks.deliveries);
   if (callbacks.rebalance != nullptr) rd_kafka_conf_set_rebalance_cb(conf, &Client::on_rebalance);
   client->handle_ = rd_kafka_new(type, conf, trouble.data(), trouble.size());
@@ -94,6 +95,20 @@ void Client::on_error(rd_kafka_t* /*handle*/, int code, const char* reason, void
   spdlog::debug("kafka: {}", reason);
 }
 
+int Client::on_statistics(rd_kafka_t* /*handle*/, char* json, std::size_t size, void* opaque) {
+  auto& own = *static_cast<Own*>(opaque);
+  if (auto parsed = parse_statistics({json, size})) {
+    const std::lock_guard lock(own.mutex);
+    own.statistics = std::move(*parsed);
+  }
+  return 0;  // the text stays the library's
+}
+
+std::optional<ClientStatistics> Client::statistics() const {
+  const std::lock_guard lock(own_->mutex);
+  return own_->statistics;
+}
+
 void Client::on_log(const rd_kafka_t* /*handle*/, int level, const char* facility, const char* text) {
   // Lost connections are its errors too; we say what follows from them where it matters.
   if (level <= kLogError) {
@@ -112,7 +127,7 @@ void Client::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code, rd_kafka
 std::unexpected<base::Error> Client::failed(const std::string& doing, rd_kafka_resp_err_t code,
                                             const char* text) const {
   std::string cause = text != nullptr ? text : rd_kafka_err2str(code);
-  if (is_silence(code)) {
+  if (is_timeout(code)) {
     const std::lock_guard lock(own_->mutex);
     if (const Trouble& trouble = own_->trouble;
         !trouble.reason.empty() && std::chrono::steady_clock::now() - trouble.at < kTroubleLife) {
@@ -122,10 +137,10 @@ std::unexpected<base::Error> Client::failed(const std::string& doing, rd_kafka_r
       cause = fmt::format("no answer from Kafka ({})", cause);
     }
   }
-  const ErrorSort sort = sort_of(code);
+  const ErrorClass meaning = classify(code);
   std::string message = fmt::format("{}: {}", doing, cause);
-  if (!sort.advice.empty()) message += fmt::format("; {}", sort.advice);
-  return base::fail(sort.kind, std::move(message), static_cast<int>(code));
+  if (!meaning.advice.empty()) message += fmt::format("; {}", meaning.advice);
+  return base::fail(meaning.kind, std::move(message), static_cast<int>(code));
 }
 
 void Client::hear() const {

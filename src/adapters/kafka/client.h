@@ -1,8 +1,4 @@
-// The Kafka client library's C interface: what of it we call, its handles as owners, its errors as ours.
-//
-// Header and library come from different places: the header from Debian (librdkafka 2.0), the library from a
-// newer release that can tell a topic's id. What the header lacks is declared here, as the library's
-// documentation gives it. Source: librdkafka 2.3 and later, rdkafka.h.
+// The Kafka client library's C interface: its handles as owners, its errors as ours.
 #pragma once
 
 #include <chrono>
@@ -10,35 +6,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <librdkafka/rdkafka.h>
 
+#include "adapters/kafka/statistics.h"
 #include "base/deadline.h"
 #include "base/result.h"
-
-extern "C" {
-typedef struct rd_kafka_Uuid_s rd_kafka_Uuid_t;                          // NOLINT
-typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;    // NOLINT
-typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;  // NOLINT
-typedef rd_kafka_event_t rd_kafka_DescribeTopics_result_t;               // NOLINT
-rd_kafka_TopicCollection_t* rd_kafka_TopicCollection_of_topic_names(const char** topics, size_t topics_cnt);
-void rd_kafka_TopicCollection_destroy(rd_kafka_TopicCollection_t* topics);
-void rd_kafka_DescribeTopics(rd_kafka_t* rk, const rd_kafka_TopicCollection_t* topics,
-                             const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* rkqu);
-const rd_kafka_DescribeTopics_result_t* rd_kafka_event_DescribeTopics_result(rd_kafka_event_t* rkev);
-const rd_kafka_TopicDescription_t** rd_kafka_DescribeTopics_result_topics(
-    const rd_kafka_DescribeTopics_result_t* result, size_t* cntp);
-const char* rd_kafka_TopicDescription_name(const rd_kafka_TopicDescription_t* topicdesc);
-const rd_kafka_Uuid_t* rd_kafka_TopicDescription_topic_id(const rd_kafka_TopicDescription_t* topicdesc);
-int rd_kafka_TopicDescription_is_internal(const rd_kafka_TopicDescription_t* topicdesc);
-const rd_kafka_error_t* rd_kafka_TopicDescription_error(const rd_kafka_TopicDescription_t* topicdesc);
-const void** rd_kafka_TopicDescription_partitions(const rd_kafka_TopicDescription_t* topicdesc, size_t* cntp);
-const char* rd_kafka_Uuid_base64str(const rd_kafka_Uuid_t* uuid);
-int32_t rd_kafka_consumer_group_metadata_generation_id(
-    const rd_kafka_consumer_group_metadata_t* group_metadata);
-}
 
 namespace millrace::adapters::kafka {
 
@@ -82,6 +58,9 @@ class Client {
   [[nodiscard]] std::unexpected<base::Error> failed(const std::string& doing, rd_kafka_resp_err_t code,
                                                     const char* text = nullptr) const;
 
+  /// What it counted last; nothing before the first interval is over. For clients that somebody polls.
+  [[nodiscard]] std::optional<ClientStatistics> statistics() const;
+
   /// Takes in what the client has to say about its connections. For clients that nobody polls otherwise.
   void hear() const;
 
@@ -100,11 +79,13 @@ class Client {
   struct Own {
     Callbacks callbacks;
     mutable std::mutex mutex;
-    Trouble trouble;  // guarded by mutex
+    Trouble trouble;                             // guarded by mutex
+    std::optional<ClientStatistics> statistics;  // guarded by mutex
   };
   Client() = default;
   static void on_error(rd_kafka_t* handle, int code, const char* reason, void* opaque);
   static void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text);
+  static int on_statistics(rd_kafka_t* handle, char* json, std::size_t size, void* opaque);
   static void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t* list, void* opaque);
 

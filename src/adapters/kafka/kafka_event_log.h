@@ -1,33 +1,17 @@
 // The event log on a Kafka cluster.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "adapters/kafka/options.h"
+#include "adapters/kafka/statistics.h"
 #include "ports/event_log.h"
 
 namespace millrace::adapters::kafka {
-
-struct Options {
-  std::string brokers = "127.0.0.1:19092,127.0.0.1:19093,127.0.0.1:19094";  ///< host:port, …
-  std::string client_id = "millrace";
-  // Of topics that we make. Acknowledged means: on min_in_sync brokers.
-  std::int16_t replication_factor = 3;
-  std::int16_t min_in_sync = 2;
-  std::size_t record_bytes_max = 1'000'000;  ///< Below the brokers' message.max.bytes.
-  /// A record that is not acknowledged by then is given up by the client; appends with a longer deadline end
-  /// then, those with a shorter one leave records behind that may still come in until then.
-  std::chrono::milliseconds delivery_timeout{10'000};
-  /// A member that is silent for longer loses its partitions.
-  std::chrono::milliseconds session_timeout{10'000};
-  /// Settings of the client library, set on every connection: "security.protocol", "sasl.username" …
-  std::map<std::string, std::string> client_settings;
-};
 
 /// Offsets are Kafka's, so they rise with gaps where transactions of others stand in the topic. Incarnations
 /// are topic ids. Appends are idempotent (no repeat, no gap and no change of order by retries inside the
@@ -80,12 +64,12 @@ class KafkaEventLog final : public ports::EventLog {
                                                                 base::Deadline deadline) override;
   base::Result<std::vector<ports::GroupOffset>> list_group_offsets(base::Deadline deadline) override;
 
+  /// What the clients counted last: the producer, then each client that reads. Empty until the first
+  /// interval is over.
+  [[nodiscard]] std::vector<ClientStatistics> statistics() const;
+
  private:
-  [[nodiscard]] base::Result<std::int64_t> find_appended(const ports::TopicPartition& partition,
-                                                         std::span<const ports::NewRecord> records,
-                                                         base::Deadline deadline);
   class Impl;
-  class Pending;
   explicit KafkaEventLog(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

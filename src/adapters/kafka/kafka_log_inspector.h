@@ -10,10 +10,8 @@
 
 namespace millrace::adapters::kafka {
 
-/// Asks the brokers anew at every call, and joins no group. The controller is the broker that leads
-/// the metadata quorum; it cannot be told where connections are secured (security.protocol). Internal topics
-/// are among the topics; incarnations are topic ids; states of groups are spelled as Kafka's own tools spell
-/// them.
+/// Asks the brokers anew at every call, and joins no group. Internal topics are among the topics;
+/// incarnations are topic ids; states of groups are spelled as Kafka's own tools spell them.
 class KafkaLogInspector final : public ports::LogInspector {
  public:
   /// Connects to nothing yet. Of the options it uses `brokers`, `client_id` and `client_settings`. Errors:

@@ -24,7 +24,7 @@ class SlowInspector final : public ports::LogInspector {
   base::Result<ports::ClusterState> cluster(Deadline deadline) override {
     ++questions;
     if (!go_on.wait_for(deadline.left())) return base::unavailable("no broker");
-    return ports::ClusterState{.id = "cluster", .controller = {}, .brokers = {}};
+    return ports::ClusterState{.id = "cluster", .brokers = {}};
   }
   base::Result<std::vector<ports::TopicState>> topics(Deadline) override {
     ++questions;

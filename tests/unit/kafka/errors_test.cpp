@@ -10,7 +10,7 @@ namespace {
 
 using base::ErrorKind;
 
-// Written down again here: who moves a code to another sort must say so twice.
+// Written down again here: who moves a code to another kind must say so twice.
 const std::map<ErrorKind, std::set<rd_kafka_resp_err_t>> kExpected = {
     {ErrorKind::kUnavailable,
      {RD_KAFKA_RESP_ERR__TRANSPORT,
@@ -77,10 +77,10 @@ const std::map<ErrorKind, std::set<rd_kafka_resp_err_t>> kExpected = {
 
 TEST(KafkaErrors, AreSortedByWhatTheCallerDoesNext) {
   std::map<ErrorKind, std::set<rd_kafka_resp_err_t>> sorted;
-  for (const ErrorSort& sort : error_sorts()) sorted[sort.kind].insert(sort.code);
+  for (const ErrorClass& entry : error_classes()) sorted[entry.kind].insert(entry.code);
   for (const auto& [kind, codes] : kExpected) {
     for (const rd_kafka_resp_err_t code : codes)
-      EXPECT_EQ(sort_of(code).kind, kind) << rd_kafka_err2name(code);
+      EXPECT_EQ(classify(code).kind, kind) << rd_kafka_err2name(code);
     EXPECT_EQ(sorted[kind].size(), codes.size()) << base::to_string(kind);
   }
   EXPECT_EQ(sorted.size(), kExpected.size());
@@ -88,13 +88,13 @@ TEST(KafkaErrors, AreSortedByWhatTheCallerDoesNext) {
 
 TEST(KafkaErrors, StandInTheTableOnce) {
   std::set<rd_kafka_resp_err_t> codes;
-  for (const ErrorSort& sort : error_sorts())
-    EXPECT_TRUE(codes.insert(sort.code).second) << rd_kafka_err2name(sort.code);
+  for (const ErrorClass& entry : error_classes())
+    EXPECT_TRUE(codes.insert(entry.code).second) << rd_kafka_err2name(entry.code);
 }
 
 TEST(KafkaErrors, AreAskedAgainWhenNobodyKnowsThem) {
-  EXPECT_EQ(sort_of(RD_KAFKA_RESP_ERR_UNKNOWN).kind, ErrorKind::kUnavailable);
-  EXPECT_EQ(sort_of(RD_KAFKA_RESP_ERR__BAD_MSG).kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(classify(RD_KAFKA_RESP_ERR_UNKNOWN).kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(classify(RD_KAFKA_RESP_ERR__BAD_MSG).kind, ErrorKind::kUnavailable);
 }
 
 TEST(KafkaErrors, SayWhatToLookAtWhereAPersonCanMendThem) {
@@ -102,7 +102,7 @@ TEST(KafkaErrors, SayWhatToLookAtWhereAPersonCanMendThem) {
                           RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                           RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
                           RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION})
-    EXPECT_FALSE(sort_of(code).advice.empty()) << rd_kafka_err2name(code);
+    EXPECT_FALSE(classify(code).advice.empty()) << rd_kafka_err2name(code);
 }
 
 TEST(KafkaErrors, LoseWhatOnlyTheLibrarysMakersRead) {

@@ -1,4 +1,4 @@
-#include "adapters/kafka/readers.h"
+#include "adapters/kafka/partition_consumers.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 namespace millrace::adapters::kafka {
 namespace {
 
-constexpr std::size_t kPumpMax = 1'000;  // records taken over from the client at a time
+constexpr std::size_t kDrainMax = 1'000;  // records taken over from the client at a time
 constexpr std::chrono::milliseconds kOutsidePause{50};
 
 ports::Record record_of(const rd_kafka_message_t& message) {
@@ -36,12 +36,12 @@ bool is_outside(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
 }
 bool is_gone(rd_kafka_resp_err_t code) {
-  return sort_of(code).kind == base::ErrorKind::kNotFound;
+  return classify(code).kind == base::ErrorKind::kNotFound;
 }
 
 }  // namespace
 
-void Readers::Arrivals::on_event(rd_kafka_t* /*handle*/, void* opaque) {
+void PartitionConsumers::Arrivals::on_event(rd_kafka_t* /*handle*/, void* opaque) {
   auto& arrivals = *static_cast<Arrivals*>(opaque);
   {
     const std::lock_guard lock(arrivals.mutex);
@@ -49,25 +49,25 @@ void Readers::Arrivals::on_event(rd_kafka_t* /*handle*/, void* opaque) {
   }
   arrivals.came.notify_all();
 }
-std::uint64_t Readers::Arrivals::seen() {
+std::uint64_t PartitionConsumers::Arrivals::seen() {
   const std::lock_guard lock(mutex);
   return count;
 }
-void Readers::Arrivals::wait(std::uint64_t seen, base::Deadline deadline) {
+void PartitionConsumers::Arrivals::wait(std::uint64_t seen, base::Deadline deadline) {
   std::unique_lock lock(mutex);
   came.wait_until(lock, deadline.moment(), [&] { return count != seen; });
 }
 
-Readers::Lease::~Lease() {
+PartitionConsumers::Lease::~Lease() {
   if (slot_ == nullptr) return;
   {
-    const std::lock_guard lock(readers_->mutex_);
+    const std::lock_guard lock(owner_->mutex_);
     slot_->in_use = false;
   }
-  readers_->given_back_.notify_all();
+  owner_->given_back_.notify_all();
 }
 
-Readers::~Readers() {
+PartitionConsumers::~PartitionConsumers() {
   for (auto& [partition, slots] : slots_)
     for (const auto& slot : slots) {
       stop(*slot);
@@ -76,13 +76,21 @@ Readers::~Readers() {
   slots_.clear();  // before the clients that they belong to
 }
 
-base::Result<const Client*> Readers::client() {
+base::Result<const Client*> PartitionConsumers::client() {
   const std::lock_guard lock(mutex_);
   return client_at(0);
 }
 
+std::vector<ClientStatistics> PartitionConsumers::statistics() const {
+  std::vector<ClientStatistics> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& client : clients_)
+    if (auto one = client->statistics()) all.push_back(std::move(*one));
+  return all;
+}
+
 /// With mutex_ held.
-base::Result<const Client*> Readers::client_at(std::size_t index) {
+base::Result<const Client*> PartitionConsumers::client_at(std::size_t index) {
   while (clients_.size() <= index) {
     MILLRACE_TRY_ASSIGN(auto client, Client::make(RD_KAFKA_CONSUMER, settings_, {}));
     clients_.push_back(std::move(client));
@@ -90,15 +98,16 @@ base::Result<const Client*> Readers::client_at(std::size_t index) {
   return clients_[index].get();
 }
 
-base::Result<Readers::Lease> Readers::lease(const ports::TopicPartition& partition, std::int64_t offset,
-                                            base::Deadline deadline) {
+base::Result<PartitionConsumers::Lease> PartitionConsumers::lease(const ports::TopicPartition& partition,
+                                                                  std::int64_t offset,
+                                                                  base::Deadline deadline) {
   std::unique_lock lock(mutex_);
   auto& slots = slots_[partition];
   for (;;) {
     Slot* idle = nullptr;
     for (const auto& slot : slots)
       if (!slot->in_use && (idle == nullptr || slot->next == offset)) idle = slot.get();
-    if (idle == nullptr && slots.size() < kReadersMax) {
+    if (idle == nullptr && slots.size() < kConsumersMax) {
       MILLRACE_TRY_ASSIGN(const Client* const client, client_at(slots.size()));
       auto slot = std::make_unique<Slot>();
       slot->client = client;
@@ -119,7 +128,7 @@ base::Result<Readers::Lease> Readers::lease(const ports::TopicPartition& partiti
   }
 }
 
-void Readers::stop(Slot& slot) {
+void PartitionConsumers::stop(Slot& slot) {
   if (!slot.started) return;
   rd_kafka_consume_stop(slot.topic.get(), slot.partition);
   slot.started = false;
@@ -127,7 +136,7 @@ void Readers::stop(Slot& slot) {
   slot.ended.reset();
 }
 
-base::Result<void> Readers::place(Slot& slot, std::int64_t offset) {
+base::Result<void> PartitionConsumers::seek(Slot& slot, std::int64_t offset) {
   if (slot.started && !slot.ended) {
     if (offset > slot.next && !slot.buffer.empty() && offset <= slot.buffer.back().offset) {
       while (slot.buffer.front().offset < offset) slot.buffer.pop_front();
@@ -146,10 +155,10 @@ base::Result<void> Readers::place(Slot& slot, std::int64_t offset) {
 }
 
 /// Takes over what has arrived; never waits.
-void Readers::pump(Slot& slot) {
+void PartitionConsumers::drain_queue(Slot& slot) {
   slot.client->hear();
-  std::array<rd_kafka_message_t*, kPumpMax> messages{};
-  while (slot.buffer.size() < kPumpMax && !slot.ended) {
+  std::array<rd_kafka_message_t*, kDrainMax> messages{};
+  while (slot.buffer.size() < kDrainMax && !slot.ended) {
     const auto count = rd_kafka_consume_batch_queue(slot.queue.get(), 0, messages.data(), messages.size());
     if (count <= 0) return;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
@@ -164,15 +173,15 @@ void Readers::pump(Slot& slot) {
   }
 }
 
-base::Result<std::vector<ports::Record>> Readers::read(const ports::TopicPartition& partition,
-                                                       std::int64_t offset, ports::ReadLimit limit,
-                                                       base::Deadline deadline) {
+base::Result<std::vector<ports::Record>> PartitionConsumers::read(const ports::TopicPartition& partition,
+                                                                  std::int64_t offset, ports::ReadLimit limit,
+                                                                  base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const Lease leased, lease(partition, offset, deadline));
   Slot& slot = *leased;
-  MILLRACE_TRY(place(slot, offset));
+  MILLRACE_TRY(seek(slot, offset));
   for (;;) {
     const std::uint64_t seen = arrivals_.seen();
-    pump(slot);
+    drain_queue(slot);
     if (!slot.buffer.empty()) break;
     if (slot.ended) {
       const rd_kafka_resp_err_t why = *slot.ended;
@@ -198,12 +207,13 @@ base::Result<std::vector<ports::Record>> Readers::read(const ports::TopicPartiti
   return records;
 }
 
-base::Result<bool> Readers::wait_any(std::span<const ports::LogPosition> positions, base::Deadline deadline) {
+base::Result<bool> PartitionConsumers::wait_any(std::span<const ports::LogPosition> positions,
+                                                base::Deadline deadline) {
   std::vector<Lease> leases;
   leases.reserve(positions.size());
   for (const ports::LogPosition& position : positions) {
     MILLRACE_TRY_ASSIGN(Lease leased, lease(position.partition, position.offset, deadline));
-    MILLRACE_TRY(place(*leased, position.offset));
+    MILLRACE_TRY(seek(*leased, position.offset));
     leases.push_back(std::move(leased));
   }
   for (;;) {
@@ -211,7 +221,7 @@ base::Result<bool> Readers::wait_any(std::span<const ports::LogPosition> positio
     base::Deadline until = deadline;
     for (std::size_t i = 0; i < leases.size(); ++i) {
       Slot& slot = *leases[i];
-      pump(slot);
+      drain_queue(slot);
       if (!slot.buffer.empty()) return true;
       if (!slot.ended) continue;
       if (is_gone(*slot.ended)) {
@@ -228,7 +238,7 @@ base::Result<bool> Readers::wait_any(std::span<const ports::LogPosition> positio
       Slot& slot = *leases[i];
       if (!slot.ended) continue;
       stop(slot);
-      MILLRACE_TRY(place(slot, positions[i].offset));
+      MILLRACE_TRY(seek(slot, positions[i].offset));
     }
   }
 }

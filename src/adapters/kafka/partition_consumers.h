@@ -16,14 +16,14 @@
 
 namespace millrace::adapters::kafka {
 
-/// A reader that goes on where it stopped is served from what the client fetched ahead. Readers of the same
-/// partition at the same time get a client instance each, kReadersMax at most. Thread-safe.
-class Readers {
+/// A reader that goes on where it stopped is served from what the client fetched ahead. PartitionConsumers of
+/// the same partition at the same time get a client instance each, kConsumersMax at most. Thread-safe.
+class PartitionConsumers {
  public:
-  explicit Readers(Client::Settings settings) : settings_(std::move(settings)) {}
-  ~Readers();
-  Readers(const Readers&) = delete;
-  Readers& operator=(const Readers&) = delete;
+  explicit PartitionConsumers(Client::Settings settings) : settings_(std::move(settings)) {}
+  ~PartitionConsumers();
+  PartitionConsumers(const PartitionConsumers&) = delete;
+  PartitionConsumers& operator=(const PartitionConsumers&) = delete;
 
   /// As ports::EventLog::read and wait_any, of partitions that exist.
   [[nodiscard]] base::Result<std::vector<ports::Record>> read(const ports::TopicPartition& partition,
@@ -33,9 +33,11 @@ class Readers {
                                             base::Deadline deadline);
   /// The client behind the first reader of every partition, for questions about offsets.
   [[nodiscard]] base::Result<const Client*> client();
+  /// Of each client that has counted yet.
+  [[nodiscard]] std::vector<ClientStatistics> statistics() const;
 
  private:
-  static constexpr std::size_t kReadersMax = 16;
+  static constexpr std::size_t kConsumersMax = 16;
 
   /// Counts what arrives, so that nobody sleeps through an arrival between looking and waiting.
   struct Arrivals {
@@ -60,29 +62,29 @@ class Readers {
   /// Gives the slot back.
   class Lease {
    public:
-    Lease(Readers& readers, Slot& slot) : readers_(&readers), slot_(&slot) {}
+    Lease(PartitionConsumers& readers, Slot& slot) : owner_(&readers), slot_(&slot) {}
     ~Lease();
-    Lease(Lease&& other) noexcept : readers_(other.readers_), slot_(std::exchange(other.slot_, nullptr)) {}
+    Lease(Lease&& other) noexcept : owner_(other.owner_), slot_(std::exchange(other.slot_, nullptr)) {}
     Lease& operator=(Lease&&) = delete;
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     Slot& operator*() const { return *slot_; }
 
    private:
-    Readers* readers_;
+    PartitionConsumers* owner_;
     Slot* slot_;
   };
 
   [[nodiscard]] base::Result<Lease> lease(const ports::TopicPartition& partition, std::int64_t offset,
                                           base::Deadline deadline);
   [[nodiscard]] base::Result<const Client*> client_at(std::size_t index);
-  [[nodiscard]] static base::Result<void> place(Slot& slot, std::int64_t offset);
+  [[nodiscard]] static base::Result<void> seek(Slot& slot, std::int64_t offset);
   static void stop(Slot& slot);
-  static void pump(Slot& slot);
+  static void drain_queue(Slot& slot);
 
   const Client::Settings settings_;
   Arrivals arrivals_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable given_back_;
   std::vector<std::unique_ptr<Client>> clients_;                               // guarded by mutex_
   std::map<ports::TopicPartition, std::vector<std::unique_ptr<Slot>>> slots_;  // guarded by mutex_
