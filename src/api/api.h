@@ -9,7 +9,7 @@
 
 #include "analytics/analytics.h"
 #include "inspect/log_view.h"
-#include "jobs/desk.h"
+#include "jobs/job_service.h"
 #include "letters/letters.h"
 #include "ordering/order_service.h"
 #include "ports/clock.h"
@@ -29,10 +29,10 @@ struct Options {
       5'000};  ///< From the request to the answer, waiting in the queue included.
 };
 
-/// What only a process that runs the pipeline has; without it these routes answer 503.
+/// What only a process that reaches the event log has; without it these routes answer 503.
 struct PipelineParts {
   letters::Letters* letters = nullptr;
-  jobs::Desk* jobs = nullptr;
+  jobs::JobService* jobs = nullptr;
   inspect::LogView* log = nullptr;
   /// The body of GET /metrics, in `metrics_content_type`; may take seconds. Empty: there are none.
   std::function<std::string()> metrics = {};

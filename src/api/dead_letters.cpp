@@ -10,7 +10,9 @@ constexpr std::uint32_t kLettersOtherwise = 100;
 constexpr std::uint32_t kLettersMost = 1'000;
 
 ports::HttpResponse not_here(const Call& call) {
-  return ports::problem_response(503, "dead letters are served where the pipeline runs: ask `millrace up`",
+  return ports::problem_response(503,
+                                 "the embedded event log can be read in the process of `millrace up` alone: "
+                                 "ask that one for dead letters",
                                  call.path);
 }
 

@@ -11,8 +11,9 @@ constexpr std::uint32_t kJobsMax = 1'000;
 constexpr int kAccepted = 202;
 
 ports::HttpResponse not_here(const Call& call) {
-  return ports::problem_response(503, "jobs are carried out where the pipeline runs: ask `millrace up`",
-                                 call.path);
+  return ports::problem_response(
+      503, "the embedded event log can be read in the process of `millrace up` alone: ask that one for jobs",
+      call.path);
 }
 
 base::Result<std::uint64_t> job_id(const Call& call) {

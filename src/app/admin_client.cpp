@@ -1,6 +1,8 @@
 #include "app/admin_client.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t kUserNameBytesMax = 40;
 constexpr std::size_t kDetailBytesMax = 500;
+constexpr std::chrono::milliseconds kProbeTimeout{2'000};
 
 base::ErrorKind kind_of_status(int status) {
   switch (status) {
@@ -51,23 +54,48 @@ std::string admin_id() {
 }  // namespace
 
 AdminClient::AdminClient(const Settings& settings, std::chrono::milliseconds call_timeout)
-    : url_(base::http_url(base::connect_host(settings.api_host), settings.api_port)),
+    : settings_(settings),
+      url_(base::http_url(base::connect_host(settings.api_host), settings.api_port)),
       admin_id_(admin_id()),
       call_timeout_(call_timeout),
       client_({.connections_max = 1, .ca_file = {}}) {}
 
-base::Result<std::string> AdminClient::send(std::string_view method, std::string_view path,
-                                            std::string_view body) {
+base::Result<void> AdminClient::find_api() {
+  const ports::HttpCall call{.method = "GET", .url = url_ + "/healthz", .headers = {}, .body = {}};
+  const auto answer = client_.send(call, base::Deadline::in(std::min(kProbeTimeout, call_timeout_)));
+  if (!answer && settings_.event_log_kind == "embedded")
+    return base::unavailable(fmt::format(
+        "no answer from {}: is `millrace up` running there, with the same api.host and api.port? ({})", url_,
+        answer.error().message));
+  if (!answer) {
+    auto local = LocalAdmin::start(settings_);
+    if (!local)
+      return base::fail(local.error().kind, fmt::format("no answer from {} ({}), and without the API: {}",
+                                                        url_, answer.error().message, local.error().message));
+    local_ = std::move(*local);
+  }
+  is_found_ = true;
+  return {};
+}
+
+base::Result<ports::HttpResponse> AdminClient::send_to_api(std::string_view method, std::string_view path,
+                                                           std::string_view body) {
   ports::HttpCall call{.method = std::string(method),
                        .url = url_ + std::string(path),
                        .headers = {{"X-Admin-Id", admin_id_}},
                        .body = body};
   if (!body.empty()) call.headers.emplace_back("Content-Type", "application/json");
-  const auto answer = client_.send(call, base::Deadline::in(call_timeout_));
-  if (!answer)
-    return base::unavailable(fmt::format(
-        "no answer from {}: is `millrace up` running there, with the same api.host and api.port? ({})", url_,
-        answer.error().message));
+  auto answer = client_.send(call, base::Deadline::in(call_timeout_));
+  if (!answer) return base::unavailable(fmt::format("no answer from {}: {}", url_, answer.error().message));
+  return answer;
+}
+
+base::Result<std::string> AdminClient::send(std::string_view method, std::string_view path,
+                                            std::string_view body) {
+  if (!is_found_) MILLRACE_TRY(find_api());
+  const auto answer = local_ ? local_->send(method, path, admin_id_, body, base::Deadline::in(call_timeout_))
+                             : send_to_api(method, path, body);
+  if (!answer) return std::unexpected(answer.error());
   if (answer->status >= 200 && answer->status < 300) return answer->body;
   return base::fail(kind_of_status(answer->status), sentence_of(*answer));
 }

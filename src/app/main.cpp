@@ -283,6 +283,9 @@ int run(int argc, char** argv) {
   // Before the process becomes another user: the data directory may be out of its reach then.
   if (!up->parsed() && !down->parsed())
     if (const auto used = use_credentials(settings, stores_used()); !used) return finish(used);
+  // Any stage may execute jobs and verify, but none has to.
+  if (std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); }))
+    settings.has_store_credentials = use_credentials(settings).has_value();
 
   const bool is_server = up->parsed() || api->parsed() ||
                          std::ranges::any_of(stages, [](auto* stage) { return stage->parsed(); });

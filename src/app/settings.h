@@ -111,6 +111,8 @@ struct Settings {
   // No settings of anybody's: the accounts that the embedded MySQL server gets (app/credentials.h).
   std::string embedded_admin_password;
   std::string embedded_root_password;
+  // Nor this: whether the process can log on to the order store and the warehouse, whichever its role needs.
+  bool has_store_credentials = true;
 };
 
 /// Where a setting lives and how it is explained.

@@ -7,6 +7,7 @@
 
 #include "adapters/mysql/connection.h"
 #include "adapters/mysql/mysql_sql_reader.h"
+#include "adapters/system/memory.h"
 #include "adapters/system/priority.h"
 #include "base/exceptions.h"
 #include "verify/verify.h"
@@ -17,6 +18,9 @@ namespace {
 // A process that is started anew every half hour must be verified too.
 constexpr std::chrono::milliseconds kFirstRunAfterMost{5 * 60'000};
 constexpr std::size_t kDifferencesLogged = 5;
+constexpr std::chrono::milliseconds kLockTimeout{10'000};
+// While it runs the connection with the lock is idle.
+constexpr std::chrono::milliseconds kVerificationMost{4 * 3'600'000};
 
 std::string text_of(const verify::Difference& difference) {
   return fmt::format("{} {}{}{}: {} in the order store, {} in the warehouse", difference.table,
@@ -55,10 +59,33 @@ void VerifySchedule::run() {
   const adapters::mysql::InterruptScope interrupt(stop_);
   auto pause = std::min(settings_.verify_interval, kFirstRunAfterMost);
   while (!stop_.wait_for(pause)) {
-    if (const auto thrown = base::exception_of([this] { verify_once(); }))
-      spdlog::error("verify: an exception: {}", *thrown);
-    pause = settings_.verify_interval;
+    bool is_mine = false;
+    const auto thrown = base::exception_of([&] {
+      is_mine = has_lock();
+      if (!is_mine) return;
+      verify_once();
+      adapters::system::release_free_memory();
+    });
+    if (thrown) spdlog::error("verify: an exception: {}", *thrown);
+    pause = is_mine ? settings_.verify_interval : std::min(settings_.verify_interval, kFirstRunAfterMost);
   }
+  lock_.reset();
+}
+
+bool VerifySchedule::has_lock() {
+  if (lock_ && lock_->is_held(base::Deadline::in(kLockTimeout))) return true;
+  lock_.reset();
+  const auto idle_max =
+      std::chrono::ceil<std::chrono::seconds>(settings_.verify_interval + kVerificationMost);
+  auto lock = adapters::mysql::NamedLock::acquire(neighbours_.store_address, "verify", idle_max,
+                                                  base::Deadline::in(kLockTimeout));
+  if (!lock) {
+    if (lock.error().kind != base::ErrorKind::kConflict && !stop_.requested())
+      spdlog::warn("verify: could not be carried out: {}", lock.error().message);
+    return false;
+  }
+  lock_ = std::move(*lock);
+  return true;
 }
 
 void VerifySchedule::verify_once() {

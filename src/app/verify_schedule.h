@@ -1,11 +1,13 @@
-// The verification that `up` runs by itself, now and then.
+// The verification that runs by itself, now and then.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
 
+#include "adapters/mysql/named_lock.h"
 #include "app/neighbours.h"
 #include "app/settings.h"
 #include "base/stop.h"
@@ -26,7 +28,9 @@ struct VerifyState {
 };
 
 /// Owns a thread that compares order store and warehouse every `verify.interval`, at low priority; none when
-/// the interval is 0. Its outcome is a log line and `state`; it ends nothing.
+/// the interval is 0. Of all processes that have one on the same order store, one does so (it holds a named
+/// lock there), and the others take over when it is gone. Its outcome is a log line and `state`; it ends
+/// nothing.
 class VerifySchedule {
  public:
   VerifySchedule(const Settings& settings, Neighbours& neighbours);
@@ -40,10 +44,13 @@ class VerifySchedule {
 
  private:
   void run();
+  /// True if this is the process that verifies.
+  [[nodiscard]] bool has_lock();
   void verify_once();
 
   const Settings settings_;
   Neighbours& neighbours_;
+  std::unique_ptr<adapters::mysql::NamedLock> lock_;  // of the thread
   base::StopSignal stop_;
   mutable std::mutex mutex_;
   VerifyState state_;  // guarded by mutex_

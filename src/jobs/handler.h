@@ -9,19 +9,19 @@
 
 namespace millrace::jobs {
 
-/// One attempt to carry a job out, as its handler sees it. Used by one thread, but for `stop`.
+/// One attempt to execute a job, as its handler sees it. Used by one thread, but for `stop`.
 class Attempt {
  public:
   virtual ~Attempt() = default;
 
   /// What was saved last, by whichever attempt; empty at first.
   [[nodiscard]] virtual const std::string& checkpoint() const = 0;
-  /// Durable when it returns. Errors: kUnavailable, kConflict (another process may carry the job out by now):
+  /// Durable when it returns. Errors: kUnavailable, kConflict (another process may execute the job by now):
   /// end the attempt with the error.
   [[nodiscard]] virtual base::Result<void> save(std::string checkpoint) = 0;
   /// Shows one line for a person within about a second.
-  virtual void say(std::string line) = 0;
-  /// Asked for when the process stops, when the job is to be cancelled, and when the right to carry it out is
+  virtual void set_progress(std::string line) = 0;
+  /// Asked for when the process stops, when the job is to be cancelled, and when the right to execute it is
   /// lost: end the attempt soon with kUnavailable.
   [[nodiscard]] virtual const base::StopSignal& stop() const = 0;
 };
@@ -32,7 +32,7 @@ class Handler {
  public:
   virtual ~Handler() = default;
 
-  /// Carries the job out from its checkpoint on; a line that says what was done. Errors: kUnavailable (tried
+  /// Executes the job from its checkpoint on; a line that says what was done. Errors: kUnavailable (tried
   /// again after a pause, for as long as it takes), any other ends the job as failed.
   [[nodiscard]] virtual base::Result<std::string> run(const ports::Job& job, Attempt& attempt) = 0;
   /// Takes back what the job has done so far; after `run` has ended with kUnavailable. False when it is too

@@ -32,7 +32,7 @@ class Runner::LiveAttempt final : public Attempt {
     checkpoint_ = std::move(checkpoint);
     return {};
   }
-  void say(std::string line) override {
+  void set_progress(std::string line) override {
     const std::lock_guard lock(line_mutex_);
     line_ = std::move(line);
   }
@@ -68,7 +68,7 @@ class Runner::LiveAttempt final : public Attempt {
 };
 
 /// Runs `work` on a thread of its own and reports beside it; ends when `work` does. Errors: the store's,
-/// after which the right to carry the job out is given back.
+/// after which the right to execute the job is given back.
 template <class Work>
 base::Result<void> Runner::beside_reports(LiveAttempt& attempt, const base::StopSignal& stop, Work work) {
   std::atomic<bool> ended = false;
@@ -97,8 +97,8 @@ base::Result<void> Runner::beside_reports(LiveAttempt& attempt, const base::Stop
   return reported;
 }
 
-base::Result<void> Runner::carry_out(ports::JobLease& lease, const ports::Job& given, Handler& handler,
-                                     const base::StopSignal& stop) {
+base::Result<void> Runner::execute(ports::JobLease& lease, const ports::Job& given, Handler& handler,
+                                   const base::StopSignal& stop) {
   ports::Job job = given;
   bool is_too_late_to_cancel = false;
   base::Backoff pauses(options_.pause_first, options_.pause_longest);
@@ -160,7 +160,7 @@ base::Result<void> Runner::serve(ports::JobLease& lease, const base::StopSignal&
                                 base::Deadline::in(options_.call_timeout)));
       continue;
     }
-    MILLRACE_TRY(carry_out(lease, *job, *handler->second, stop));
+    MILLRACE_TRY(execute(lease, *job, *handler->second, stop));
   }
   return {};
 }
@@ -173,6 +173,12 @@ base::Result<void> Runner::run(const base::StopSignal& stop) {
     if (served) return {};
     if (served.error().kind == base::ErrorKind::kFatal) return served;
     if (lease) pauses.reset();
+    // One process has the right; the others wait for it, and there is nothing to complain of.
+    if (!lease && lease.error().kind == base::ErrorKind::kConflict) {
+      outage_.over();
+      stop.wait_for(options_.standby_interval);
+      continue;
+    }
     if (outage_.worth_a_line(served.error())) spdlog::warn("jobs: {}; trying again", served.error().message);
     stop.wait_for(pauses.next());
   }

@@ -1,4 +1,4 @@
-// Carries out the running job, at the start of the process too.
+// Executes the running job, at the start of the process too.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,8 @@ struct RunnerOptions {
   std::chrono::milliseconds pause_first{500};      ///< After an attempt that met an outage; grows.
   std::chrono::milliseconds pause_longest{10'000};
   std::chrono::milliseconds call_timeout{10'000};  ///< Of one call to the store.
+  std::chrono::milliseconds standby_interval{
+      2'000};  ///< Between attempts to get the right from another process.
 };
 
 /// One caller thread for `run`; `wake` from any. What it is given must outlive it.
@@ -38,8 +40,8 @@ class Runner {
  private:
   class LiveAttempt;
   [[nodiscard]] base::Result<void> serve(ports::JobLease& lease, const base::StopSignal& stop);
-  [[nodiscard]] base::Result<void> carry_out(ports::JobLease& lease, const ports::Job& job, Handler& handler,
-                                             const base::StopSignal& stop);
+  [[nodiscard]] base::Result<void> execute(ports::JobLease& lease, const ports::Job& job, Handler& handler,
+                                           const base::StopSignal& stop);
   template <class Work>
   [[nodiscard]] base::Result<void> beside_reports(LiveAttempt& attempt, const base::StopSignal& stop,
                                                   Work work);

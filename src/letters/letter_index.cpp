@@ -1,6 +1,7 @@
 #include "letters/letter_index.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -13,6 +14,7 @@
 namespace millrace::letters {
 namespace {
 
+constexpr std::chrono::milliseconds kReadTimeout{3'000};
 constexpr ports::ReadLimit kPiece{.records_max = 500, .bytes_max = std::size_t{4} << 20};
 
 }  // namespace
@@ -124,9 +126,12 @@ base::Result<void> LetterIndex::read_partition(Topic& topic, std::int32_t number
     if (topic.letters >= letters_max_) break;
     const ports::ReadLimit limit{.records_max = std::min(kPiece.records_max, letters_max_ - topic.letters),
                                  .bytes_max = kPiece.bytes_max};
-    MILLRACE_TRY_ASSIGN(auto records,
-                        log_.read(where, read.end, limit, base::Deadline::in(std::chrono::milliseconds(0))));
-    if (records.empty()) break;
+    // They are there; a log on other machines needs a moment to fetch them.
+    MILLRACE_TRY_ASSIGN(auto records, log_.read(where, read.end, limit,
+                                                base::Deadline::in(std::min(kReadTimeout, deadline.left()))));
+    if (records.empty())
+      return base::unavailable(
+          fmt::format("the event log did not give the records of {} in time: try again", where.topic));
     for (ports::Record& record : records)
       if (const auto letter = read_letter(std::move(record))) add(topic, number, *letter);
     read.end = records.back().offset + 1;

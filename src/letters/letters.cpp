@@ -1,5 +1,7 @@
 #include "letters/letters.h"
 
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -14,6 +16,7 @@ namespace {
 constexpr ports::ReadLimit kPiece{.records_max = 500, .bytes_max = std::size_t{4} << 20};
 /// Records that nobody wants are read to reach the next wanted one, up to so many in a row.
 constexpr std::int64_t kGapMax = 16;
+constexpr std::chrono::milliseconds kRecordTimeout{3'000};
 
 std::string handled_text(const ports::HandledLetter& handled) {
   return fmt::format("{} by {} at {}",
@@ -40,8 +43,16 @@ base::Result<ports::LetterPlace> parse_cursor(std::string_view text) {
                             id->offset};
 }
 
-base::Deadline at_once() {
-  return base::Deadline::in(std::chrono::milliseconds(0));
+/// For a record that is there: a log on other machines needs a moment to fetch it.
+base::Deadline for_a_record(base::Deadline deadline) {
+  return base::Deadline::in(std::min(kRecordTimeout, deadline.left()));
+}
+
+base::Error no_answer(const ports::TopicPartition& where, std::int64_t offset) {
+  return {base::ErrorKind::kUnavailable,
+          fmt::format("the event log did not give record {}/{}/{} in time: try again", where.topic,
+                      where.partition, offset),
+          0};
 }
 
 }  // namespace
@@ -75,7 +86,8 @@ base::Result<std::vector<Letter>> Letters::read(std::span<const IndexedLetter> l
       }
       const ports::ReadLimit limit{.records_max = static_cast<std::size_t>(last - first + 1),
                                    .bytes_max = kPiece.bytes_max};
-      auto records = log_.read(where, first, limit, at_once());
+      auto records = log_.read(where, first, limit, for_a_record(deadline));
+      if (records && records->empty()) return std::unexpected(no_answer(where, first));
       // Removed since, by the log's retention.
       if (!records && records.error().kind == base::ErrorKind::kInvalid) records.emplace();
       if (!records) return std::unexpected(std::move(records).error());
@@ -188,8 +200,10 @@ base::Result<std::string> Letters::value_of(const Letter& letter, base::Deadline
   };
   MILLRACE_TRY_ASSIGN(const auto range, log_.offsets(events, deadline));
   if (*offset < range.begin || *offset >= range.end) return gone();
-  MILLRACE_TRY_ASSIGN(auto records, log_.read(events, *offset, {1, kPiece.bytes_max}, at_once()));
-  if (records.empty() || records.front().offset != *offset) return gone();
+  MILLRACE_TRY_ASSIGN(auto records,
+                      log_.read(events, *offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
+  if (records.empty()) return std::unexpected(no_answer(events, *offset));
+  if (records.front().offset != *offset) return gone();
   return std::move(records.front().value);
 }
 
@@ -200,8 +214,10 @@ base::Result<void> Letters::restore(Letter& letter, base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto range, log_.offsets(source, deadline));
   const std::int64_t offset = letter.place.offset;
   if (topic.incarnation == letter.place.incarnation && offset >= range.begin && offset < range.end) {
-    MILLRACE_TRY_ASSIGN(auto records, log_.read(source, offset, {1, kPiece.bytes_max}, at_once()));
-    if (!records.empty() && records.front().offset == offset) {
+    MILLRACE_TRY_ASSIGN(auto records,
+                        log_.read(source, offset, {1, kPiece.bytes_max}, for_a_record(deadline)));
+    if (records.empty()) return std::unexpected(no_answer(source, offset));
+    if (records.front().offset == offset) {
       letter.record.value = std::move(records.front().value);
       return {};
     }

@@ -124,7 +124,7 @@ base::Result<void> Rebuild::create(State& state) {
 base::Result<void> Rebuild::take_snapshot(State& state, jobs::Attempt& attempt) {
   MILLRACE_TRY_ASSIGN(const bool is_complete, generations_.is_complete(state.generation.number, soon()));
   while (!is_complete) {
-    attempt.say(fmt::format("reading orders: {} so far", state.orders));
+    attempt.set_progress(fmt::format("reading orders: {} so far", state.orders));
     MILLRACE_TRY(unless_stopped(attempt));
     MILLRACE_TRY_ASSIGN(const auto orders,
                         store_.orders_after(domain::OrderId(state.last_id), options_.chunk_orders, soon()));
@@ -164,8 +164,8 @@ base::Result<void> Rebuild::fill(State& state, jobs::Attempt& attempt) {
                                                       .purged_check_age = options_.sink.purged_check_age},
                                         .cached_keys_max = options_.sink.cached_keys_max}));
   for (;;) {
-    attempt.say(fmt::format("filling the new tables: {} of {} orders",
-                            std::min(state.slice * state.slice_orders, state.orders), state.orders));
+    attempt.set_progress(fmt::format("filling the new tables: {} of {} orders",
+                                     std::min(state.slice * state.slice_orders, state.orders), state.orders));
     MILLRACE_TRY(unless_stopped(attempt));
     MILLRACE_TRY_ASSIGN(Generations::Slice slice,
                         generations_.staged_after(state.generation.number, state.last_id,
@@ -201,7 +201,7 @@ base::Result<bool> Rebuild::wait_until_caught_up(const State& state, sink::SinkT
         behind += ends[i] > loaded.upto ? ends[i] - loaded.upto : 0;
       }
       if (behind == 0) break;
-      attempt.say(fmt::format("catching up with the log: {} rows behind", behind));
+      attempt.set_progress(fmt::format("catching up with the log: {} rows behind", behind));
       if (attempt.stop().wait_for(kProgressInterval) || ended.requested()) return false;
     }
     if (!in_time.passed()) return true;
@@ -229,7 +229,7 @@ base::Result<void> Rebuild::catch_up(const State& state, jobs::Attempt& attempt)
 }
 
 base::Result<void> Rebuild::exchange(const State& state, jobs::Attempt& attempt) {
-  attempt.say("putting the new tables in the place of the old ones");
+  attempt.set_progress("putting the new tables in the place of the old ones");
   const std::uint32_t number = state.generation.number;
   MILLRACE_TRY(generations_.put_in_place(std::string(kRollupTable), number, state.rollups_uuid,
                                          fresh_name(kRollupTable, number), soon()));
@@ -248,7 +248,7 @@ base::Result<std::string> Rebuild::carry_on(State& state, jobs::Attempt& attempt
     MILLRACE_TRY(unless_stopped(attempt));
     switch (state.phase) {
       case Phase::kBegin:
-        attempt.say("looking where the live tables stand");
+        attempt.set_progress("looking where the live tables stand");
         MILLRACE_TRY(begin(state));
         MILLRACE_TRY(next(Phase::kCreate));
         break;
@@ -273,7 +273,7 @@ base::Result<std::string> Rebuild::carry_on(State& state, jobs::Attempt& attempt
         MILLRACE_TRY(next(Phase::kClean));
         break;
       case Phase::kClean:
-        attempt.say("dropping what was replaced");
+        attempt.set_progress("dropping what was replaced");
         MILLRACE_TRY(generations_.drop_others(state.generation.number, soon()));
         return fmt::format(
             "generation {} is in use, made from {} orders and the log after them{}", state.generation.number,

@@ -185,8 +185,9 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
                                   jobs::Attempt& attempt) {
   const ports::TopicPartition where{std::string(kTopic), partition.partition};
   while (partition.next < partition.to) {
-    attempt.say(fmt::format("partition {}: {} of {} records, {} rows written in all", partition.partition,
-                            partition.next - partition.from, partition.to - partition.from, state.rows));
+    attempt.set_progress(fmt::format("partition {}: {} of {} records, {} rows written in all",
+                                     partition.partition, partition.next - partition.from,
+                                     partition.to - partition.from, state.rows));
     if (attempt.stop().requested())
       return base::unavailable("the replay was asked to stop; it goes on later");
     auto records =

@@ -23,8 +23,8 @@ struct VerifyOptions {
   std::size_t differences_shown_max = 20;
   /// Rows of one table that are kept for checking again, about 150 bytes each.
   std::size_t candidates_max = 100'000;
-  /// Rows of the store that are held and compared at a time.
-  std::size_t chunk_rows = 20'000;
+  /// Rows of the store that are held and compared at a time, about 1 KiB each.
+  std::size_t chunk_rows = 4'000;
   /// A deleted order may be gone from the warehouse after this. Source: CONTRACT section 5.
   std::chrono::seconds purge_after{std::chrono::days(7)};
   /// One statement of the store or the warehouse; the store sorts a whole table in one.

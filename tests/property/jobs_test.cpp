@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
-#include "jobs/desk.h"
+#include "jobs/job_service.h"
 #include "jobs/runner.h"
 
 namespace millrace::jobs {
@@ -118,7 +118,7 @@ class Counting final : public Handler {
       if (count == wait_at && attempt.stop().wait_for(20s)) return base::unavailable("asked to stop");
       if (failures_at[count] > 0 && failures_at[count]-- > 0) return std::unexpected(error);
       ++count;
-      attempt.say("at " + std::to_string(count));
+      attempt.set_progress("at " + std::to_string(count));
       MILLRACE_TRY(attempt.save(std::to_string(count)));
     }
     return "counted to " + std::to_string(count);

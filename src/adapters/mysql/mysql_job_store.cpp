@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "adapters/mysql/named_lock.h"
 #include "adapters/mysql/pool.h"
 #include "base/text.h"
-#include "base/uuid.h"
 
 namespace millrace::adapters::mysql {
 namespace {
@@ -18,12 +18,6 @@ constexpr std::size_t kErrorBytesMax = 2'000;
 constexpr std::string_view kSelectJob =
     "SELECT id, kind, parameters, state, cancel_requested, progress, checkpoint, error, created_at, "
     "updated_at, finished_at FROM jobs";
-
-std::string lock_name(const std::string& database) {
-  std::string name = "millrace-jobs " + database;
-  // MySQL takes 64 characters.
-  return name.size() <= 64 ? name : "millrace-jobs " + base::uuid_v5_url(name);
-}
 
 base::Result<ports::JobState> state_of(std::string_view text) {
   for (const auto state : {ports::JobState::kRunning, ports::JobState::kDone, ports::JobState::kFailed,
@@ -185,20 +179,11 @@ base::Result<ports::Job> MysqlJobStore::request_cancel(std::uint64_t id, base::D
 }
 
 base::Result<std::unique_ptr<ports::JobLease>> MysqlJobStore::acquire(base::Deadline deadline) {
-  const ServerAddress& address = impl_->pool.address();
-  MILLRACE_TRY_ASSIGN(auto connection,
-                      Connection::open(address, address.database, Isolation::kReadCommitted, deadline));
-  bool locked = false;
-  const Value name = lock_name(address.database);
-  MILLRACE_TRY(connection->query(
-      "SELECT GET_LOCK(?, 0)", {&name, 1},
-      [&](Row row) -> base::Result<void> {
-        locked = row[0] == "1";
-        return {};
-      },
-      deadline));
-  if (!locked) return base::conflict("another process carries out the jobs of this database");
-  return std::make_unique<Lease>(std::move(connection));
+  auto connection = connect_with_lock(impl_->pool.address(), "jobs", deadline);
+  if (!connection && connection.error().kind == base::ErrorKind::kConflict)
+    return base::conflict("another process executes the jobs of this database");
+  if (!connection) return std::unexpected(std::move(connection).error());
+  return std::make_unique<Lease>(std::move(*connection));
 }
 
 }  // namespace millrace::adapters::mysql

@@ -1,4 +1,4 @@
-#include <optional>
+#include <memory>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -7,11 +7,11 @@
 #include "app/event_log.h"
 #include "app/front.h"
 #include "app/neighbours.h"
+#include "app/operations.h"
 #include "app/pipeline.h"
 #include "app/refusals.h"
 #include "app/roles/roles.h"
 #include "base/url.h"
-#include "inspect/log_view.h"
 
 namespace millrace::app {
 namespace {
@@ -23,18 +23,25 @@ constexpr std::chrono::milliseconds kStopPollInterval{1'000};
 base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop) {
   MILLRACE_TRY_ASSIGN(const auto neighbours, make_neighbours(settings));
   InspectedLog log;
-  std::optional<inspect::LogView> log_view;
+  std::unique_ptr<Operations> operations;
   // The embedded log is in the process of `millrace up`, and nowhere else.
   if (settings.event_log_kind == "kafka") {
     MILLRACE_TRY_ASSIGN(log, open_inspected_log(settings));
-    log_view.emplace(settings.event_log_kind, *log.log, *log.inspector, neighbours->clock);
+    MILLRACE_TRY_ASSIGN(operations, Operations::start(settings, *neighbours, *log.log, *log.inspector,
+                                                      {.on_refusal = [](const base::Error& error) {
+                                                        spdlog::error(
+                                                            "jobs are not executed here any more: {}",
+                                                            error.message);
+                                                      }}));
   }
-  MILLRACE_TRY_ASSIGN(const auto front,
-                      Front::start(settings, *neighbours, [] {}, {.log = log_view ? &*log_view : nullptr}));
+  MILLRACE_TRY_ASSIGN(
+      const auto front,
+      Front::start(settings, *neighbours, [] {}, operations ? operations->parts() : api::PipelineParts{}));
   spdlog::info("HTTP API on {}", base::http_url(settings.api_host, front->port()));
   while (!stop.wait_for(kStopPollInterval)) {
   }
   front->stop(base::Deadline::in(settings.stop_timeout));
+  if (operations) operations->stop();
   return {};
 }
 
@@ -56,11 +63,27 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
   MILLRACE_TRY_ASSIGN(
       const auto pipeline,
       Pipeline::start(settings, *neighbours, [&](const base::Error& error) { refusals.add(error); }, stages));
+  std::unique_ptr<Operations> operations;
+  if (settings.has_store_credentials) {
+    MILLRACE_TRY_ASSIGN(operations,
+                        Operations::start(settings, *neighbours, pipeline->log(), pipeline->log_inspector(),
+                                          {.hold = [&pipeline](bool held) { pipeline->hold(held); },
+                                           .on_refusal =
+                                               [](const base::Error& error) {
+                                                 spdlog::error("jobs are not executed here any more: {}",
+                                                               error.message);
+                                               }}));
+  } else {
+    spdlog::info(
+        "this process has no password for the order store or the warehouse: jobs and scheduled verification "
+        "are left to others");
+  }
   spdlog::info("{} runs", role);
   // Several sinks on a machine take turns at the port.
   do {
     if (connect) connect->try_to_serve();
   } while (!stop.wait_for(kStopPollInterval));
+  if (operations) operations->stop();
   pipeline->stop();
   if (const auto refused = refusals.first()) return std::unexpected(*refused);
   return {};

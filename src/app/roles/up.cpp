@@ -271,7 +271,9 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
                                       {.control = connect ? &connect->control() : nullptr,
                                        .rebuilds = job && job->kind == "rebuild"},
                                       job.has_value()));
-  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(settings, *neighbours, *pipeline, on_refusal));
+  MILLRACE_TRY_ASSIGN(const auto jobs, Jobs::start(
+                                           settings, *neighbours, pipeline->log(), pipeline->sink_tables(),
+                                           [&pipeline](bool held) { pipeline->hold(held); }, on_refusal));
   letters::Letters letters(
       pipeline->log(), *neighbours->letter_book, neighbours->clock,
       [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
@@ -289,7 +291,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
       const auto front,
       Front::start(settings, *neighbours, [&] { pipeline->wake(); },
                    {.letters = &letters,
-                    .jobs = &jobs->desk(),
+                    .jobs = &jobs->service(),
                     .log = &log_view,
                     .metrics = [&] { return adapters::prometheus::to_metrics_text(metrics.collect()); },
                     .metrics_content_type = std::string(adapters::prometheus::kMetricsContentType),

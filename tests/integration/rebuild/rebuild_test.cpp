@@ -114,7 +114,7 @@ class CutAttempt final : public jobs::Attempt {
     if (cut) return base::unavailable("the process was ended here");
     return {};
   }
-  void say(std::string line) override { lines.push_back(std::move(line)); }
+  void set_progress(std::string line) override { lines.push_back(std::move(line)); }
   const base::StopSignal& stop() const override { return signal; }
 
   base::StopSignal signal;

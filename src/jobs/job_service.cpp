@@ -1,4 +1,4 @@
-#include "jobs/desk.h"
+#include "jobs/job_service.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 namespace millrace::jobs {
 
-base::Result<ports::Job> Desk::submit(std::string_view body, base::Deadline deadline) {
+base::Result<ports::Job> JobService::submit(std::string_view body, base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto document, base::parse_json(body));
   if (!document.is_object()) return base::invalid("the body must be a JSON object with a 'kind'");
   const auto& request = document.get_object();

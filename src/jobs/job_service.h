@@ -1,4 +1,4 @@
-// Where jobs are asked for.
+// Submits, shows and cancels jobs; a Runner executes them, in this process or another.
 #pragma once
 
 #include <functional>
@@ -19,10 +19,10 @@ namespace millrace::jobs {
 using Check = std::function<base::Result<std::string>(const boost::json::object& request)>;
 
 /// Thread-safe. What it is given must outlive it.
-class Desk {
+class JobService {
  public:
   /// `checks`: the kinds there are. `on_submitted` is called after a job was added.
-  Desk(
+  JobService(
       ports::JobStore& store, std::map<std::string, Check> checks, std::function<void()> on_submitted = [] {})
       : store_(store), checks_(std::move(checks)), on_submitted_(std::move(on_submitted)) {}
 
