@@ -21,10 +21,6 @@ constexpr std::chrono::milliseconds kBackoffLongest{
     2'000};  // also the longest that an outage of the log is felt after its end
 constexpr std::chrono::milliseconds kCommitBackoffFirst{50};
 constexpr std::chrono::milliseconds kCommitBackoffLongest{2'000};
-// What a commit says beside the offset: name=value;name=value.
-constexpr std::string_view kWindowStart = "window-start-offset";
-constexpr std::string_view kInputTopic = "input-topic";
-constexpr std::string_view kOutputTopic = "output-topic";
 constexpr std::chrono::milliseconds kLookTimeout{1'000};
 constexpr std::size_t kProgressRecords = 100;  // records of the output looked through for one that is ours
 
@@ -33,27 +29,12 @@ std::optional<std::uint64_t> number_header(const ports::Record& record, std::str
   return text ? base::parse_int<std::uint64_t>(*text) : std::nullopt;
 }
 
-std::optional<std::string_view> metadata_field(std::string_view metadata, std::string_view name) {
-  while (!metadata.empty()) {
-    const std::string_view field = metadata.substr(0, metadata.find(';'));
-    metadata.remove_prefix(std::min(metadata.size(), field.size() + 1));
-    if (field.starts_with(name) && field.substr(name.size()).starts_with('='))
-      return field.substr(name.size() + 1);
-  }
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::int64_t needed_from(const ports::CommittedOffset& committed) {
-  return base::parse_int<std::int64_t>(metadata_field(committed.metadata, kWindowStart).value_or("0"))
-      .value_or(0);
-}
 
 Transformer::Transformer(ports::EventLog& log, const ports::Clock& clock, Options options)
     : log_(log), clock_(clock), options_(std::move(options)) {}
 
-base::Result<Transformer::Progress> Transformer::progress(std::int32_t partition) {
+base::Result<Progress> Transformer::progress(std::int32_t partition) {
   const ports::TopicPartition output{options_.output_topic, partition};
   Progress progress;
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(output, soon()));
@@ -70,73 +51,34 @@ base::Result<Transformer::Progress> Transformer::progress(std::int32_t partition
 }
 
 base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& assignment) {
-  const ports::TopicPartition& input = assignment.partition;
-  MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, input, soon()));
-  const bool is_ours = committed && metadata_field(committed->metadata, kWindowStart);
-  Progress done;
-  if (!is_ours) {
-    MILLRACE_TRY_ASSIGN(done, progress(input.partition));
+  ResumeFacts facts;
+  facts.input = assignment.partition;
+  facts.input_topic_id = topic_id_;
+  facts.output_topic = options_.output_topic;
+  facts.output_topic_id = output_topic_id_;
+  facts.group = options_.group;
+  MILLRACE_TRY_ASSIGN(facts.committed, log_.committed(options_.group, facts.input, soon()));
+  if (!facts.committed || !is_own_commit(*facts.committed)) {
+    MILLRACE_TRY_ASSIGN(facts.progress, progress(facts.input.partition));
   }
   // The end after what must lie below it: another transformer may be at work until just now.
-  MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(input, soon()));
+  MILLRACE_TRY_ASSIGN(facts.range, log_.offsets(facts.input, soon()));
+  MILLRACE_TRY_ASSIGN(const ResumePoint point, decide_resume(facts));
+  if (!point.warning.empty()) spdlog::warn("transform: {}", point.warning);
   Partition partition;
   partition.assignment = assignment;
-  std::int64_t window_start = 0;
-  std::string known_input;
-  if (is_ours) {
-    partition.position = partition.committed = committed->offset;
-    window_start = needed_from(*committed);
-    known_input = metadata_field(committed->metadata, kInputTopic).value_or("");
-    if (const auto output = metadata_field(committed->metadata, kOutputTopic);
-        output && *output != output_topic_id_) {
-      // Rows that nobody had read went with the former topic: all that the log has is written again.
-      spdlog::warn("transform: topic {} was made anew; writing partition {} again from {} on",
-                   options_.output_topic, input.partition, range.begin);
-      partition.position = window_start = range.begin;
-      known_input.clear();
-    }
-  } else {
-    // Nothing is committed, or somebody else set the offset: the output itself says how far it got, and what
-    // it cannot say is written again. The log has kept the window, for only what is older was removed.
-    known_input = done.input_topic_id;
-    partition.position = done.input_offset + 1;
-    window_start = range.begin;
-    // An offset set to the earliest says that what the log has lost is accepted as lost.
-    if (committed && committed->offset == range.begin)
-      partition.position = std::max(partition.position, range.begin);
-    if (committed)
-      spdlog::warn(
-          "transform: offset {} of group {} in partition {} was not set by us; going on at {}, behind the "
-          "last "
-          "row in {}",
-          committed->offset, options_.group, input.partition, partition.position, options_.output_topic);
-  }
-  if (!known_input.empty() && known_input != topic_id_)
-    return base::fatal(
-        fmt::format("topic {} was deleted and made anew: events that were not transformed may have gone with "
-                    "it, and the rows of "
-                    "the new ones would be taken for repeats. Stop everything, delete topic {} too, and "
-                    "start with millrace up "
-                    "--rebuild",
-                    input.topic, options_.output_topic));
-  if (partition.position < range.begin)
-    return base::fatal(fmt::format(
-        "events of partition {} of {} were removed from the log before they were transformed "
-        "(next is {}, the "
-        "log starts at {}): load the warehouse anew (millrace up --rebuild), and accept the loss by "
-        "setting group {} to the earliest offset",
-        input.partition, input.topic, partition.position, range.begin, options_.group));
-  if (partition.position > range.end)
-    return base::fatal(
-        fmt::format("the position {} of group {} lies beyond the end {} of partition {} of {}: the log lost "
-                    "acknowledged events or the topic is another one; load the warehouse anew",
-                    partition.position, options_.group, range.end, input.partition, input.topic));
-  if (window_start < range.begin)
-    return base::fatal(
-        fmt::format("the log of partition {} of {} starts at {}, too late to tell repeats from new events "
-                    "(needed from {}): "
-                    "keep the log longer, and load the warehouse anew",
-                    input.partition, input.topic, range.begin, window_start));
+  partition.position = point.position;
+  if (point.is_committed) partition.committed = point.position;
+  MILLRACE_TRY(rebuild_window(partition, point.window_start));
+  spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
+              "transform: partition {} resumed at offset {} of {}", facts.input.partition, partition.position,
+              facts.range.end);
+  return partition;
+}
+
+/// From the records below the position, as the transformer that passed them had it.
+base::Result<void> Transformer::rebuild_window(Partition& partition, std::int64_t window_start) {
+  const ports::TopicPartition& input = partition.assignment.partition;
   partition.window = RepeatWindow(options_.window_events);
   for (std::int64_t next = window_start; next < partition.position;) {
     MILLRACE_TRY_ASSIGN(
@@ -154,9 +96,7 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
     }
     next = records.back().offset + 1;
   }
-  spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
-              "transform: partition {} goes on at {} of {}", input.partition, partition.position, range.end);
-  return partition;
+  return {};
 }
 
 base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
@@ -268,9 +208,8 @@ base::Result<void> Transformer::commit(ports::GroupMember& member, base::Deadlin
     if (partition.committed == partition.position) continue;
     commits.push_back(
         {partition.assignment,
-         {partition.position, fmt::format("{}={};{}={};{}={}", kWindowStart,
-                                          partition.window.start_offset().value_or(partition.position),
-                                          kInputTopic, topic_id_, kOutputTopic, output_topic_id_)}});
+         {partition.position, commit_metadata(partition.window.start_offset().value_or(partition.position),
+                                              topic_id_, output_topic_id_)}});
   }
   if (commits.empty()) return {};
   MILLRACE_TRY(member.commit_all(commits, deadline));
@@ -295,7 +234,7 @@ base::Result<bool> Transformer::commit_or_go_on(ports::GroupMember& member) {
   return false;
 }
 
-/// Errors: kConflict if one was made anew under partitions that are open; as the log's.
+/// Errors: kConflict if one was recreated under partitions that are open; as the log's.
 base::Result<void> Transformer::look_at_topics(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, deadline));
   MILLRACE_TRY_ASSIGN(const auto output,
@@ -307,7 +246,7 @@ base::Result<void> Transformer::look_at_topics(base::Deadline deadline) {
   output_topic_id_ = output.topic_id;
   partitions_known_ = input.partitions;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
-  if (!same && opened) return base::conflict("a topic was deleted and made anew");
+  if (!same && opened) return base::conflict("a topic was deleted and recreated");
   return {};
 }
 

@@ -15,6 +15,7 @@
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "transform/repeats.h"
+#include "transform/resume.h"
 
 namespace millrace::transform {
 
@@ -43,10 +44,6 @@ struct Stats {
   std::atomic<std::uint64_t> dead_letters{0};
 };
 
-/// The first record that a transformer needs which goes on at `committed`: the oldest of its window. The log
-/// must keep all from there. An offset that somebody else committed says nothing: 0.
-[[nodiscard]] std::int64_t needed_from(const ports::CommittedOffset& committed);
-
 /// One caller thread for `run`.
 class Transformer {
  public:
@@ -73,15 +70,11 @@ class Transformer {
 
   [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
-  /// How far the output topic says that a partition was transformed.
-  struct Progress {
-    std::int64_t input_offset = -1;  // of the last row; -1: there is none
-    std::string input_topic_id;      // empty: it does not say
-  };
   [[nodiscard]] base::Result<Progress> progress(std::int32_t partition);
   [[nodiscard]] base::Result<void> look_at_topics(base::Deadline deadline);
   [[nodiscard]] base::Result<void> look_again();
   [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
+  [[nodiscard]] base::Result<void> rebuild_window(Partition& partition, std::int64_t window_start);
   [[nodiscard]] base::Result<std::size_t> advance();
   [[nodiscard]] std::vector<ports::LogPosition> positions() const;
   void transform(const ports::Record& record, Partition& partition, Batch& batch);

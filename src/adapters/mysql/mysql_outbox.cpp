@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "adapters/mysql/outbox_removal.h"
 #include "adapters/mysql/pool.h"
 #include "adapters/mysql/statements.h"
 #include "base/assert.h"
@@ -20,8 +21,6 @@ namespace {
 
 /// Orders with a parked row, and the first of those.
 using ParkedFrom = std::unordered_map<std::string, std::uint64_t>;
-
-constexpr std::size_t kRemoveRowsMax = 1'024;  // of one DELETE, so that it holds its locks for a moment only
 
 constexpr std::size_t kRunMin = 8;  // consecutive ids from this many on are marked as a range
 
@@ -177,31 +176,6 @@ struct IdRuns {
     }
   }
 };
-
-/// One transaction. Looks at the oldest rows only: the young ones behind them, which may be millions, are
-/// never read; and skips those that another session has locked, which may keep them locked for hours.
-base::Result<std::size_t> remove_portion(Connection& connection, const std::string& before,
-                                         std::size_t rows_max, base::Deadline deadline) {
-  MILLRACE_TRY(connection.command("START TRANSACTION", deadline));
-  std::vector<std::uint64_t> ids;
-  const Value values[] = {std::string_view(before), std::uint64_t{rows_max}};
-  MILLRACE_TRY(connection.query(
-      "SELECT id, processed_at < ? FROM outbox WHERE processed = 1 AND parked = 0 ORDER BY id LIMIT ? FOR "
-      "UPDATE SKIP LOCKED",
-      values,
-      [&](Row row) -> base::Result<void> {
-        if (row[1] == "1") ids.push_back(row[0].integer<std::uint64_t>().value_or(0));
-        return {};
-      },
-      deadline));
-  const auto remove = [&](std::span<const Value> chunk, const std::string& list) -> base::Result<void> {
-    MILLRACE_TRY(connection.execute("DELETE FROM outbox WHERE id IN " + list, chunk, deadline));
-    return {};
-  };
-  MILLRACE_TRY(in_chunks(ids, [](std::uint64_t id) { return id; }, remove));
-  MILLRACE_TRY(connection.command("COMMIT", deadline));
-  return ids.size();
-}
 
 class Lease final : public ports::OutboxLease {
  public:
@@ -498,8 +472,8 @@ base::Result<std::size_t> MysqlOutbox::remove_processed(base::UtcTime before, st
   std::size_t removed = 0;
   while (removed < rows_max) {
     MILLRACE_TRY_ASSIGN(PooledConnection connection, impl_->pool.acquire(deadline));
-    const std::size_t wanted = std::min(rows_max - removed, kRemoveRowsMax);
-    auto some = remove_portion(*connection, base::to_sql(before), wanted, deadline);
+    const std::size_t wanted = std::min(rows_max - removed, kRemovedRowsMax);
+    auto some = remove_portion(*connection, before, wanted, deadline);
     if (!some) {
       connection.discard();  // with its transaction
       return std::unexpected(std::move(some).error());

@@ -2,7 +2,6 @@
 
 #include <embedded/kWarehouseSchema.h>
 
-#include "app/pipeline.h"
 #include "app/wiring/warehouse_schema.h"
 #include "base/exceptions.h"
 

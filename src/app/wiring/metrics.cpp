@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
+#include <string>
+#include <utility>
 
 namespace millrace::app {
 namespace {
@@ -26,19 +29,30 @@ double seconds_since_1970(base::UtcTime time) {
   return static_cast<double>(base::to_ms(time)) / 1'000.0;
 }
 
+/// Several clients of a process may have one name: they are taken together, as producers and consumers.
 void add_kafka(Samples& all, const adapters::kafka::KafkaEventLog& kafka) {
+  struct Broker {
+    bool is_up = false;
+    std::int64_t round_trip_us = 0;
+    std::uint64_t errors = 0;
+  };
+  std::map<std::pair<std::string, std::int32_t>, Broker> brokers;
+  std::int64_t queued = 0;
   for (const auto& client : kafka.statistics()) {
-    if (client.type == "producer")
-      all.push_back(
-          {"millrace_kafka_queue_messages", number(client.messages_queued), {{"client", client.client_id}}});
+    queued += client.messages_queued;
     for (const auto& broker : client.brokers) {
-      const telemetry::Labels labels = {{"broker", std::to_string(broker.id)}, {"client", client.client_id}};
-      all.push_back({"millrace_kafka_broker_connected", broker.is_up ? 1.0 : 0.0, labels});
-      all.push_back(
-          {"millrace_kafka_broker_rtt_seconds", static_cast<double>(broker.round_trip_us_p99) / 1e6, labels});
-      all.push_back({"millrace_kafka_request_errors_total",
-                     number(broker.send_errors + broker.receive_errors + broker.timeouts), labels});
+      Broker& sum = brokers[{client.type, broker.id}];
+      sum.is_up = sum.is_up || broker.is_up;
+      sum.round_trip_us = std::max(sum.round_trip_us, broker.round_trip_us_p99);
+      sum.errors += broker.send_errors + broker.receive_errors + broker.timeouts;
     }
+  }
+  all.push_back({"millrace_kafka_queue_messages", number(queued)});
+  for (const auto& [key, broker] : brokers) {
+    const telemetry::Labels labels = {{"broker", std::to_string(key.second)}, {"client", key.first}};
+    all.push_back({"millrace_kafka_broker_connected", broker.is_up ? 1.0 : 0.0, labels});
+    all.push_back({"millrace_kafka_broker_rtt_seconds", number(broker.round_trip_us) / 1e6, labels});
+    all.push_back({"millrace_kafka_request_errors_total", number(broker.errors), labels});
   }
 }
 
