@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads the #include lines under src/ and fails on an dependency between modules that is not allowed.
+"""Reads the #include lines under src/ and fails on a dependency between modules that is not allowed.
 
 Usage: includes.py REPOSITORY
 

@@ -21,7 +21,7 @@ struct UpOptions {
 
 /// All roles in one process, with the embedded servers started and supervised. Ends by `stop`, after
 /// draining. Errors: kConflict (port taken, data directory in use), kNotFound (a program is missing),
-/// kInvalid, kUnavailable, kFatal (a stage refuses to go on).
+/// kInvalid, kUnavailable, kFatal.
 [[nodiscard]] base::Result<void> run_up(const Settings& settings, const UpOptions& options,
                                         base::StopSignal& stop);
 
@@ -29,7 +29,7 @@ struct UpOptions {
 [[nodiscard]] base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop);
 
 /// One stage ("relay", "transform", "sink") on an event log that several processes share, until `stop`.
-/// Errors: kInvalid with the embedded log, kUnavailable, kFatal (the stage refuses to go on).
+/// A stage that fails is tried again now and then. Errors: kInvalid with the embedded log, kUnavailable, kFatal.
 [[nodiscard]] base::Result<void> run_stage(const Settings& settings, const std::string& role,
                                            base::StopSignal& stop);
 

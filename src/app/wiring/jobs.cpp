@@ -2,8 +2,8 @@
 
 #include <embedded/kWarehouseSchema.h>
 
+#include "app/wiring/pipeline.h"
 #include "app/wiring/warehouse_schema.h"
-#include "base/exceptions.h"
 
 namespace millrace::app {
 namespace {
