@@ -119,9 +119,10 @@ base::Result<ordering::PlaceOrder> parse_place_order(std::string_view body, std:
   return order;
 }
 
-base::Result<PaymentRequest> parse_payment(std::string_view body) {
+base::Result<ordering::SettlePayment> parse_payment(std::string_view body, std::string traceparent) {
   MILLRACE_TRY_ASSIGN(const json::object object, parse_object(body));
-  PaymentRequest payment;
+  ordering::SettlePayment payment;
+  payment.traceparent = std::move(traceparent);
   MILLRACE_TRY_ASSIGN(std::string order_id, id_of(object, "orderId"));
   payment.order_id = domain::OrderId(std::move(order_id));
   MILLRACE_TRY_ASSIGN(const auto status, optional_word(object, "status", &domain::parse_payment_status));
@@ -131,33 +132,6 @@ base::Result<PaymentRequest> parse_payment(std::string_view body) {
   MILLRACE_TRY_ASSIGN(payment.amount, optional_money(object, "amount", 2));
   MILLRACE_TRY_ASSIGN(payment.method, optional_word(object, "method", &domain::parse_payment_method));
   return payment;
-}
-
-base::Result<ordering::ChangeOrder> payment_command(const PaymentRequest& payment,
-                                                    const domain::OrderImage& order) {
-  using domain::OrderStatus;
-  using domain::PaymentStatus;
-  if (payment.amount && *payment.amount != order.total_amount)
-    return base::invalid(fmt::format("'amount' must be the order's total, {}", order.total_amount.text2()));
-  if (payment.method && *payment.method != order.payment_method)
-    return base::conflict(
-        fmt::format("the order is to be paid by {}", domain::to_string(order.payment_method)));
-  if (order.status == OrderStatus::kCancelled || order.status == OrderStatus::kRefunded)
-    return base::conflict(fmt::format("the order is {} and cannot be paid", domain::to_string(order.status)));
-  if (order.payment_status == PaymentStatus::kCompleted || order.payment_status == PaymentStatus::kRefunded)
-    return base::conflict(
-        fmt::format("the order's payment is {} already", domain::to_string(order.payment_status)));
-
-  const bool awaits_payment =
-      order.status == OrderStatus::kPending || order.status == OrderStatus::kPaymentProcessing;
-  ordering::ChangeOrder command;
-  command.order_id = order.order_id;
-  command.payment_status = payment.status;
-  command.status = payment.status == PaymentStatus::kCompleted && awaits_payment
-                       ? OrderStatus::kPaymentConfirmed
-                       : order.status;
-  command.expected_status = order.status;
-  return command;
 }
 
 base::Result<ordering::SetStock> parse_set_stock(std::string_view product_id, std::string_view body) {

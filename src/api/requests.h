@@ -20,13 +20,6 @@ inline constexpr std::size_t kEmailBytesMax = 255;
 inline constexpr std::size_t kCategoryBytesMax = 100;
 inline constexpr std::int64_t kStockMax = 1'000'000'000;
 
-struct PaymentRequest {
-  domain::OrderId order_id;
-  domain::PaymentStatus status = domain::PaymentStatus::kCompleted;  ///< COMPLETED or FAILED.
-  std::optional<domain::Money> amount;          ///< If given, it must be the order's total.
-  std::optional<domain::PaymentMethod> method;  ///< If given, it must be the order's.
-};
-
 // Errors of all of these: kInvalid. Unknown members and parameters are ignored, members that are null count
 // as absent.
 
@@ -35,13 +28,8 @@ struct PaymentRequest {
                                                                    std::string traceparent);
 
 /// {orderId, status?, amount?, method?}
-[[nodiscard]] base::Result<PaymentRequest> parse_payment(std::string_view body);
-
-/// What a payment does to the order as it was read. Completed: an order that awaits payment becomes
-/// PAYMENT_CONFIRMED, one that is already on its way keeps its status. Failed: the order keeps its status.
-/// Errors: kInvalid (not the order's amount), kConflict (paid already, cancelled, another method).
-[[nodiscard]] base::Result<ordering::ChangeOrder> payment_command(const PaymentRequest& payment,
-                                                                  const domain::OrderImage& order);
+[[nodiscard]] base::Result<ordering::SettlePayment> parse_payment(std::string_view body,
+                                                                  std::string traceparent);
 
 /// {quantity}
 [[nodiscard]] base::Result<ordering::SetStock> parse_set_stock(std::string_view product_id,

@@ -5,6 +5,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/exceptions.h"
+
 namespace millrace::api {
 
 WorkerPool::WorkerPool(std::size_t threads, std::size_t jobs_max) : jobs_(jobs_max) {
@@ -24,11 +26,8 @@ bool WorkerPool::submit(Job job) {
 void WorkerPool::run() {
   while (!jobs_.drained())
     for (const Job& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) {
-      try {
-        job();
-      } catch (const std::exception& failure) {
-        spdlog::error("a job of the API ended with an exception: {}", failure.what());
-      }
+      const auto thrown = base::exception_of(job);
+      if (thrown) spdlog::error("a job of the API ended with an exception: {}", *thrown);
     }
 }
 

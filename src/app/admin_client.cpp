@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::app {
 namespace {
@@ -54,8 +55,7 @@ std::string admin_id() {
 
 AdminClient::AdminClient(const Settings& settings, std::chrono::milliseconds call_timeout)
     : settings_(settings),
-      url_(fmt::format("http://{}:{}", settings.api_host == "0.0.0.0" ? "127.0.0.1" : settings.api_host,
-                       settings.api_port)),
+      url_(base::http_url(base::connect_host(settings.api_host), settings.api_port)),
       admin_id_(admin_id()),
       call_timeout_(call_timeout),
       client_({.connections_max = 1, .ca_file = {}}) {}

@@ -10,6 +10,7 @@
 #include "adapters/mysql/mysql_sql_reader.h"
 #include "app/neighbours.h"
 #include "app/warehouse_schema.h"
+#include "base/url.h"
 #include "ordering/order_service.h"
 #include "tools/backfill.h"
 #include "tools/import_online_retail.h"
@@ -124,7 +125,7 @@ base::Result<void> run_load_command(const Settings& settings, const LoadCommand&
     MILLRACE_TRY_ASSIGN(neighbours, make_neighbours(settings));
   }
   tools::LoadOptions options = command.load;
-  options.api_url = fmt::format("http://{}:{}", settings.api_host, settings.api_port);
+  options.api_url = base::http_url(base::connect_host(settings.api_host), settings.api_port);
   adapters::curl::CurlHttpClient client({.connections_max = options.workers + 1, .ca_file = {}});
   MILLRACE_TRY_ASSIGN(
       const auto report,

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "app/commands.h"
+#include "base/url.h"
 
 namespace millrace::app {
 
@@ -29,7 +30,7 @@ base::Result<void> Connect::serve() {
     rest_ = std::make_unique<connect::Rest>(
         *control_, connect::RestOptions{
                        .version = kVersion,
-                       .worker_id = fmt::format("{}:{}", settings_.connect_host, settings_.connect_port)});
+                       .worker_id = base::host_and_port(settings_.connect_host, settings_.connect_port)});
   adapters::http::HttpServerOptions options;
   options.host = settings_.connect_host;
   options.port = static_cast<std::uint16_t>(settings_.connect_port);
@@ -44,7 +45,8 @@ base::Result<void> Connect::serve() {
         fmt::format("{} (Kafka Connect's REST interface, setting connect.port)", server.error().message),
         server.error().vendor_code);
   server_ = std::move(*server);
-  spdlog::info("Kafka Connect's REST interface on http://{}:{}", settings_.connect_host, server_->port());
+  spdlog::info("Kafka Connect's REST interface on {}",
+               base::http_url(settings_.connect_host, server_->port()));
   return {};
 }
 

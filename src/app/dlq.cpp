@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "letters/letter.h"
 
 namespace millrace::app {

@@ -4,6 +4,7 @@
 
 #include "app/pipeline.h"
 #include "app/warehouse_schema.h"
+#include "base/exceptions.h"
 
 namespace millrace::app {
 namespace {
@@ -65,7 +66,8 @@ base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Neighb
   made->service_ = std::make_unique<jobs::JobService>(*neighbours.job_store, job_checks(),
                                                       [runner = made->runner_.get()] { runner->wake(); });
   made->thread_ = std::thread([jobs = made.get(), on_refusal = std::move(on_refusal)] {
-    if (const auto ended = jobs->runner_->run(jobs->stop_); !ended) on_refusal(ended.error());
+    const auto ended = base::without_exceptions([jobs] { return jobs->runner_->run(jobs->stop_); });
+    if (!ended) on_refusal(ended.error());
   });
   if (has_to_hold) made->watch_ = std::thread([jobs = made.get()] { jobs->watch(); });
   return made;

@@ -12,6 +12,7 @@
 #include "app/log_tables.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "inspect/messages.h"
 
 namespace millrace::app {

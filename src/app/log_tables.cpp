@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::app {
 namespace {
@@ -201,7 +202,7 @@ base::Result<std::string> cluster_table(std::string_view json) {
     if (flag(*broker, "up")) ++up;
     const std::string state = flag(*broker, "up") ? "up" : "AWAY";
     rows.push_back({plain(number(*broker, "id")),
-                    host.empty() ? "-" : (port ? fmt::format("{}:{}", host, *port) : "in the process"),
+                    host.empty() ? "-" : (port ? base::host_and_port(host, *port) : "in the process"),
                     rack.empty() ? "-" : rack, state});
   }
   return fmt::format(

@@ -15,6 +15,7 @@
 #include "app/secret_files.h"
 #include "base/redaction.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "web/access.h"
 
 namespace millrace::app {
@@ -458,14 +459,15 @@ std::string example_file() {
 
 std::string mysql_url(const Settings& settings) {
   if (!settings.mysql_url.empty()) return settings.mysql_url;
-  return fmt::format("mysql://{}:{}@{}:{}/{}", base::percent_encoded(settings.mysql_user),
-                     base::percent_encoded(settings.mysql_password), settings.mysql_host, settings.mysql_port,
+  return fmt::format("mysql://{}:{}@{}/{}", base::percent_encoded(settings.mysql_user),
+                     base::percent_encoded(settings.mysql_password),
+                     base::host_and_port(settings.mysql_host, settings.mysql_port),
                      base::percent_encoded(settings.mysql_database));
 }
 
 std::string clickhouse_url(const Settings& settings) {
   if (!settings.clickhouse_url.empty()) return settings.clickhouse_url;
-  return fmt::format("http://{}:{}", settings.clickhouse_host, settings.clickhouse_port);
+  return base::http_url(settings.clickhouse_host, settings.clickhouse_port);
 }
 
 }  // namespace millrace::app

@@ -6,8 +6,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "base/exceptions.h"
 #include "base/json.h"
 
 namespace millrace::app {
@@ -181,7 +183,8 @@ void StatusKeeper::write() {
 ServiceWatch::ServiceWatch(StatusKeeper& keeper, std::function<std::vector<ServiceEntry>()> look) {
   thread_ = std::thread([this, &keeper, look = std::move(look)] {
     do {
-      keeper.set_services(look());
+      if (const auto thrown = base::exception_of([&] { keeper.set_services(look()); }))
+        spdlog::error("the state of the services could not be written: an exception: {}", *thrown);
     } while (!stop_.wait_for(kLookInterval));
   });
 }

@@ -9,6 +9,7 @@
 #include "adapters/mysql/mysql_sql_reader.h"
 #include "adapters/system/memory.h"
 #include "adapters/system/priority.h"
+#include "base/exceptions.h"
 #include "verify/verify.h"
 
 namespace millrace::app {
@@ -58,11 +59,14 @@ void VerifySchedule::run() {
   const adapters::mysql::InterruptScope interrupt(stop_);
   auto pause = std::min(settings_.verify_interval, kFirstRunAfterMost);
   while (!stop_.wait_for(pause)) {
-    const bool is_mine = has_lock();
-    if (is_mine) {
+    bool is_mine = false;
+    const auto thrown = base::exception_of([&] {
+      is_mine = has_lock();
+      if (!is_mine) return;
       verify_once();
       adapters::system::release_free_memory();
-    }
+    });
+    if (thrown) spdlog::error("verify: an exception: {}", *thrown);
     pause = is_mine ? settings_.verify_interval : std::min(settings_.verify_interval, kFirstRunAfterMost);
   }
   lock_.reset();

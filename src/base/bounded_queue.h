@@ -1,6 +1,7 @@
 // A queue with a bound between threads.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -18,20 +19,6 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(std::size_t items_max) : items_max_(items_max) {}
 
-  /// False if the queue stayed full until the deadline or is closed; `item` is untouched then.
-  bool push(T&& item, Deadline deadline) {
-    {
-      std::unique_lock lock(mutex_);
-      if (!room_.wait_until(lock, deadline.moment(),
-                            [this] { return closed_ || items_.size() < items_max_; }))
-        return false;
-      if (closed_) return false;
-      items_.push_back(std::move(item));
-    }
-    filled_.notify_one();
-    return true;
-  }
-
   /// False at once if the queue is full or closed; `item` is untouched then.
   bool try_push(T&& item) {
     {
@@ -47,15 +34,14 @@ class BoundedQueue {
   /// came, or the queue is closed and drained.
   std::vector<T> pop_some(std::size_t count_max, Deadline deadline) {
     std::vector<T> taken;
-    {
-      std::unique_lock lock(mutex_);
-      filled_.wait_until(lock, deadline.moment(), [this] { return closed_ || !items_.empty(); });
-      while (!items_.empty() && taken.size() < count_max) {
-        taken.push_back(std::move(items_.front()));
-        items_.pop_front();
-      }
+    std::unique_lock lock(mutex_);
+    filled_.wait_until(lock, deadline.moment(), [this] { return closed_ || !items_.empty(); });
+    // Before anything is taken, so that nothing is lost if there is no memory.
+    taken.reserve(std::min(items_.size(), count_max));
+    while (!items_.empty() && taken.size() < count_max) {
+      taken.push_back(std::move(items_.front()));
+      items_.pop_front();
     }
-    room_.notify_all();
     return taken;
   }
 
@@ -65,7 +51,6 @@ class BoundedQueue {
       closed_ = true;
     }
     filled_.notify_all();
-    room_.notify_all();
   }
 
   [[nodiscard]] bool drained() const {
@@ -81,7 +66,6 @@ class BoundedQueue {
   const std::size_t items_max_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
-  std::condition_variable room_;
   std::deque<T> items_;  // guarded by mutex_
   bool closed_ = false;  // guarded by mutex_
 };

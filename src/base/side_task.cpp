@@ -2,11 +2,13 @@
 
 #include <utility>
 
+#include "base/exceptions.h"
 #include "base/runtime.h"
 
 namespace millrace::base {
 
-SideTask::SideTask(std::function<Result<void>()> work) {
+SideTask::SideTask(std::function<Result<void>()> given) {
+  auto work = [given = std::move(given)] { return without_exceptions(given); };
   if (replaced_runtime == nullptr) {
     future_ = std::async(std::launch::async, std::move(work));
     return;

@@ -21,7 +21,7 @@ class SideTask {
 
   [[nodiscard]] bool ended() const;
   void wait() const;
-  /// What `work` returned, once it has; may be asked for once.
+  /// What `work` returned, once it has; kFatal if it threw. May be asked for once.
   [[nodiscard]] Result<void> outcome();
 
  private:

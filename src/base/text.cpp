@@ -80,23 +80,6 @@ std::string printable(std::string_view text, std::size_t length_max) {
   return shown;
 }
 
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kPlain = "-_.~";
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(text.size() + 16);
-  for (const char c : text) {
-    const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (letter_or_digit || kPlain.find(c) != std::string_view::npos) {
-      encoded += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      encoded += {'%', kDigits[byte >> 4u], kDigits[byte & 0xfu]};
-    }
-  }
-  return encoded;
-}
-
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const std::size_t length = character_length(text);

@@ -29,9 +29,6 @@ template <std::integral Number>
 /// characters and bytes that are not UTF-8 as '?'.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t length_max);
 
-/// For a part of a URL: all bytes but letters, digits and "-_.~" as %XX (RFC 3986).
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 /// True if the bytes are well-formed UTF-8.
 [[nodiscard]] bool is_utf8(std::string_view text);
 

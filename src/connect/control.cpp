@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exceptions.h"
 #include "base/outage_notes.h"
 
 namespace millrace::connect {
@@ -29,16 +30,13 @@ Control::~Control() {
 void Control::look() {
   base::OutageNotes outage;
   do {
-    const auto connector = [&]() -> base::Result<Connector> {
+    base::Result<Connector> connector = base::unavailable("not read yet");
+    const auto thrown = base::exception_of([&] {
       const std::lock_guard one_at_a_time(commands_);
-      try {
-        auto read = registry_.read(soon());
-        if (read) take(*read);
-        return read;
-      } catch (const std::exception& failure) {
-        return base::unavailable(fmt::format("an exception: {}", failure.what()));
-      }
-    }();
+      connector = registry_.read(soon());
+      if (connector) take(*connector);
+    });
+    if (thrown) connector = base::unavailable(fmt::format("an exception: {}", *thrown));
     if (connector) {
       outage.over();
     } else if (outage.worth_a_line(connector.error())) {

@@ -1,6 +1,7 @@
 #include "connect/rest.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -9,16 +10,18 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exceptions.h"
 #include "base/json.h"
 #include "base/request_id.h"
 #include "base/text.h"
+#include "web/router.h"
 
 namespace millrace::connect {
 namespace {
 
 // Statuses and shapes are those of Kafka Connect 4.3.1: org.apache.kafka.connect.runtime.rest, resources and
 // entities.
-constexpr std::size_t kWaitingMost = 64;
+constexpr std::size_t kWaitingMax = 64;
 constexpr std::string_view kRequestId = "x-request-id";
 constexpr int kOk = 200;
 constexpr int kCreated = 201;
@@ -80,6 +83,20 @@ HttpResponse connector_not_found(std::string_view name) {
   return error_response(404, fmt::format("Connector {} not found", base::printable(name, 100)));
 }
 
+/// A path below /connectors/{name} with another name than the only one there is.
+bool names_another(const HttpRequest& request) {
+  return request.path.size() >= 2 && request.path[0] == "connectors" && request.path[1] != kConnectorName;
+}
+
+/// A path below /connectors/{name}/tasks/{task}: there is the task 0.
+bool names_the_task(const HttpRequest& request) {
+  return request.path[3] == "0";
+}
+HttpResponse no_task(const HttpRequest& request) {
+  return error_response(404, fmt::format("No status found for task {}-{}", kConnectorName,
+                                         base::printable(request.path[3], 20)));
+}
+
 HttpResponse invalid_config(const std::vector<ConfigProblem>& problems) {
   std::string message = fmt::format(
       "Connector configuration is invalid and contains the following {} error(s):", problems.size());
@@ -139,15 +156,12 @@ HttpResponse refusal(int status, std::string_view message) {
 }
 
 Rest::Rest(Control& control, RestOptions options)
-    : control_(control), options_(std::move(options)), jobs_(kWaitingMost) {
+    : control_(control), options_(std::move(options)), jobs_(kWaitingMax) {
   thread_ = std::thread([this] {
     while (!jobs_.drained())
       for (const auto& job : jobs_.pop_some(1, base::Deadline::in(std::chrono::seconds(60)))) {
-        try {
-          job();
-        } catch (const std::exception& failure) {
-          spdlog::error("connect: a request ended with an exception: {}", failure.what());
-        }
+        const auto thrown = base::exception_of(job);
+        if (thrown) spdlog::error("connect: a request is left without an answer: {}", *thrown);
       }
   });
 }
@@ -168,103 +182,120 @@ void Rest::handle(HttpRequest request, ports::HttpReply given) {
   // Shared, because a full queue gives it back.
   const auto call =
       std::make_shared<std::pair<HttpRequest, ports::HttpReply>>(std::move(request), std::move(reply));
-  const auto job = [this, call] {
-    try {
-      call->second(answer(call->first));
-    } catch (const std::exception& failure) {
-      spdlog::error("connect: an exception: {} (request {})", failure.what(),
-                    call->first.header(kRequestId).value_or("-"));
-      call->second(error_response(500, "the server failed to answer this; its log says more"));
-    }
+  auto job = [this, call] {
+    const auto thrown = base::exception_of([&] { call->second(answer(call->first)); });
+    if (!thrown) return;
+    spdlog::error("connect: an exception: {} (request {})", *thrown,
+                  call->first.header(kRequestId).value_or("-"));
+    call->second(error_response(500, "the server failed to answer this; its log says more"));
   };
-  if (!jobs_.try_push(job)) call->second(error_response(503, "too many requests are waiting; try again"));
+  if (!jobs_.try_push(std::move(job)))
+    call->second(error_response(503, "too many requests are waiting; try again"));
 }
 
 HttpResponse Rest::answer(const HttpRequest& request) {
-  const auto& path = request.path;
-  const std::string& method = request.method;
-  const auto only = [&](std::string_view allowed, const auto& then) {
-    return method == allowed ? then() : error_response(405, "HTTP 405 Method Not Allowed");
+  static constexpr std::array kRoutes{
+      Route{"GET", "/", &Rest::show_version},
+      Route{"GET", "/connector-plugins", &Rest::list_plugins},
+      Route{"PUT", "/connector-plugins/{class}/config/validate", &Rest::validate},
+      Route{"GET", "/connectors", &Rest::list_connectors},
+      Route{"POST", "/connectors", &Rest::create},
+      Route{"GET", "/connectors/{name}", &Rest::show_info},
+      Route{"DELETE", "/connectors/{name}", &Rest::remove},
+      Route{"GET", "/connectors/{name}/config", &Rest::show_config},
+      Route{"PUT", "/connectors/{name}/config", &Rest::put_config},
+      Route{"GET", "/connectors/{name}/status", &Rest::show_status},
+      Route{"GET", "/connectors/{name}/tasks", &Rest::list_tasks},
+      Route{"GET", "/connectors/{name}/topics", &Rest::list_topics},
+      Route{"PUT", "/connectors/{name}/pause", &Rest::pause},
+      Route{"PUT", "/connectors/{name}/resume", &Rest::resume},
+      Route{"PUT", "/connectors/{name}/stop", &Rest::stop},
+      Route{"POST", "/connectors/{name}/restart", &Rest::restart},
+      Route{"GET", "/connectors/{name}/tasks/{task}/status", &Rest::show_task},
+      Route{"POST", "/connectors/{name}/tasks/{task}/restart", &Rest::restart_task},
   };
-  if (path.empty())
-    return only("GET", [&] {
-      std::string body;
-      base::JsonWriter(body)
-          .begin_object()
-          .key("version")
-          .string(options_.version)
-          .key("commit")
-          .string("millrace")
-          .key("kafka_cluster_id")
-          .null()
-          .end_object();
-      return json_response(std::move(body));
-    });
-  if (path[0] == "connector-plugins") {
-    if (path.size() == 1)
-      return only("GET", [] {
-        std::string body;
-        base::JsonWriter json(body);
-        json.begin_array().begin_object().key("class").string(kConnectorClass).key("type").string("sink");
-        json.key("version").string("undefined").end_object().end_array();
-        return json_response(std::move(body));
-      });
-    if (path.size() == 4 && path[2] == "config" && path[3] == "validate")
-      return only("PUT", [&] { return validate(request); });
-    return not_found();
-  }
-  if (path[0] != "connectors") return not_found();
-  if (path.size() == 1)
-    return method == "POST" ? create(request) : only("GET", [&] { return connectors(request); });
-  const std::string& name = path[1];
-  const std::string_view what = path.size() > 2 ? std::string_view(path[2]) : std::string_view();
-  if (path.size() == 3 && what == "config" && method == "PUT") return put_config(request);
-  if (name != kConnectorName) return connector_not_found(name);
-
-  const auto shown = [&](const std::function<std::string(const Connector&)>& shape) {
-    return only("GET", [&] {
-      const auto connector = control_.connector();
-      return connector ? json_response(shape(*connector)) : error_response(request, connector.error());
-    });
-  };
-  const auto told = [&](std::string_view allowed, int status,
-                        const std::function<base::Result<void>()>& command) {
-    return only(allowed, [&] {
-      const auto done = command();
-      return done ? empty_response(status) : error_response(request, done.error());
-    });
-  };
-  const auto target = [this](TargetState state) {
-    return [this, state] { return control_.set_target(state); };
-  };
-  if (path.size() == 2)
-    return method == "DELETE" ? told("DELETE", kNoContent, target(TargetState::kDeleted)) : shown(info_json);
-  if (path.size() == 3) {
-    if (what == "config")
-      return shown([](const Connector& connector) { return config_json(connector.config); });
-    if (what == "status") return shown([this](const Connector& connector) { return status_json(connector); });
-    if (what == "tasks") return shown(tasks_json);
-    if (what == "topics")
-      return shown([](const Connector&) {
-        return fmt::format(R"({{"{}":{{"topics":["{}"]}}}})", kConnectorName, kTopic);
-      });
-    if (what == "pause") return told("PUT", kAccepted, target(TargetState::kPaused));
-    if (what == "resume") return told("PUT", kAccepted, target(TargetState::kRunning));
-    if (what == "stop") return told("PUT", kNoContent, target(TargetState::kStopped));
-    if (what == "restart") return only("POST", [&] { return restart(request); });
-  }
-  if (path.size() == 5 && what == "tasks") {
-    if (path[3] != "0")
-      return error_response(
-          404, fmt::format("No status found for task {}-{}", kConnectorName, base::printable(path[3], 20)));
-    if (path[4] == "status")
-      return shown([this](const Connector& connector) { return task_json(connector); });
-    if (path[4] == "restart") return told("POST", kNoContent, [this] { return control_.restart(); });
-  }
-  return not_found();
+  const auto match = web::find_route(std::span<const Route>(kRoutes), request.method, request.path);
+  // A configuration may name a connector that is not there yet.
+  const bool may_be_new = match.route != nullptr && match.route->handler == &Rest::put_config;
+  HttpResponse response;
+  if (names_another(request) && !may_be_new)
+    response = connector_not_found(request.path[1]);
+  else if (match.route != nullptr)
+    response = (this->*match.route->handler)(request);
+  else
+    response = match.allowed.empty() ? not_found() : error_response(405, "HTTP 405 Method Not Allowed");
+  if (match.route != nullptr) response.route = match.route->pattern;
+  return response;
 }
 
-HttpResponse Rest::connectors(const HttpRequest& request) {
+HttpResponse Rest::show_version(const HttpRequest& /*request*/) {
+  std::string body;
+  base::JsonWriter json(body);
+  json.begin_object().key("version").string(options_.version).key("commit").string("millrace");
+  json.key("kafka_cluster_id").null().end_object();
+  return json_response(std::move(body));
+}
+
+HttpResponse Rest::list_plugins(const HttpRequest& /*request*/) {
+  std::string body;
+  base::JsonWriter json(body);
+  json.begin_array().begin_object().key("class").string(kConnectorClass).key("type").string("sink");
+  json.key("version").string("undefined").end_object().end_array();
+  return json_response(std::move(body));
+}
+
+/// What `shape` makes of the connector.
+template <class Shape>
+HttpResponse Rest::shown(const HttpRequest& request, Shape shape) {
+  const auto connector = control_.connector();
+  return connector ? json_response(shape(*connector)) : error_response(request, connector.error());
+}
+
+HttpResponse Rest::show_info(const HttpRequest& request) {
+  return shown(request, info_json);
+}
+HttpResponse Rest::show_config(const HttpRequest& request) {
+  return shown(request, [](const Connector& connector) { return config_json(connector.config); });
+}
+HttpResponse Rest::show_status(const HttpRequest& request) {
+  return shown(request, [this](const Connector& connector) { return status_json(connector); });
+}
+HttpResponse Rest::list_tasks(const HttpRequest& request) {
+  return shown(request, tasks_json);
+}
+HttpResponse Rest::list_topics(const HttpRequest& request) {
+  return shown(request, [](const Connector&) {
+    return fmt::format(R"({{"{}":{{"topics":["{}"]}}}})", kConnectorName, kTopic);
+  });
+}
+HttpResponse Rest::show_task(const HttpRequest& request) {
+  if (!names_the_task(request)) return no_task(request);
+  return shown(request, [this](const Connector& connector) { return task_json(connector); });
+}
+
+HttpResponse Rest::set_target(const HttpRequest& request, TargetState target, int status) {
+  const auto done = control_.set_target(target);
+  return done ? empty_response(status) : error_response(request, done.error());
+}
+HttpResponse Rest::remove(const HttpRequest& request) {
+  return set_target(request, TargetState::kDeleted, kNoContent);
+}
+HttpResponse Rest::pause(const HttpRequest& request) {
+  return set_target(request, TargetState::kPaused, kAccepted);
+}
+HttpResponse Rest::resume(const HttpRequest& request) {
+  return set_target(request, TargetState::kRunning, kAccepted);
+}
+HttpResponse Rest::stop(const HttpRequest& request) {
+  return set_target(request, TargetState::kStopped, kNoContent);
+}
+HttpResponse Rest::restart_task(const HttpRequest& request) {
+  if (!names_the_task(request)) return no_task(request);
+  const auto done = control_.restart();
+  return done ? empty_response(kNoContent) : error_response(request, done.error());
+}
+
+HttpResponse Rest::list_connectors(const HttpRequest& request) {
   const auto connector = control_.connector();
   if (!connector && connector.error().kind != base::ErrorKind::kNotFound)
     return error_response(request, connector.error());
@@ -328,7 +359,7 @@ HttpResponse Rest::restart(const HttpRequest& request) {
                    : error_response(request, connector.error());
 }
 
-HttpResponse Rest::validate(const HttpRequest& request) const {
+HttpResponse Rest::validate(const HttpRequest& request) {
   const auto config = parse_config(request.body);
   if (!config) return error_response(request, config.error());
   const auto problems = problems_of(*config);

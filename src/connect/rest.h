@@ -35,11 +35,36 @@ class Rest : public ports::HttpHandler {
   [[nodiscard]] ports::HttpResponse answer(const ports::HttpRequest& request);
 
  private:
-  [[nodiscard]] ports::HttpResponse connectors(const ports::HttpRequest& request);
+  /// A row of the table of routes.
+  struct Route {
+    std::string_view verb;
+    std::string_view pattern;
+    ports::HttpResponse (Rest::*handler)(const ports::HttpRequest&);
+  };
+
+  [[nodiscard]] ports::HttpResponse show_version(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse list_plugins(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse validate(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse list_connectors(const ports::HttpRequest& request);
   [[nodiscard]] ports::HttpResponse create(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse show_info(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse remove(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse show_config(const ports::HttpRequest& request);
   [[nodiscard]] ports::HttpResponse put_config(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse show_status(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse list_tasks(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse list_topics(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse pause(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse resume(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse stop(const ports::HttpRequest& request);
   [[nodiscard]] ports::HttpResponse restart(const ports::HttpRequest& request);
-  [[nodiscard]] ports::HttpResponse validate(const ports::HttpRequest& request) const;
+  [[nodiscard]] ports::HttpResponse show_task(const ports::HttpRequest& request);
+  [[nodiscard]] ports::HttpResponse restart_task(const ports::HttpRequest& request);
+
+  template <class Shape>
+  [[nodiscard]] ports::HttpResponse shown(const ports::HttpRequest& request, Shape shape);
+  [[nodiscard]] ports::HttpResponse set_target(const ports::HttpRequest& request, TargetState target,
+                                               int status);
   [[nodiscard]] std::string status_json(const Connector& connector) const;
   [[nodiscard]] std::string task_json(const Connector& connector) const;
 

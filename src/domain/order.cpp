@@ -81,6 +81,12 @@ bool counts_as_sale(OrderStatus status) {
   return status != OrderStatus::kCancelled && status != OrderStatus::kRefunded;
 }
 
+bool may_become(PaymentStatus from, PaymentStatus to) {
+  if (from == to) return true;
+  if (from == PaymentStatus::kCompleted) return to == PaymentStatus::kRefunded;
+  return from != PaymentStatus::kRefunded;
+}
+
 std::int64_t OrderImage::items_count() const {
   std::int64_t count = 0;
   for (const OrderLine& line : lines) count += line.quantity;

@@ -44,6 +44,10 @@ enum class PaymentMethod { kCreditCard, kDebitCard, kBankTransfer, kPaypal, kCas
 /// Cancelled and refunded orders are no sales; the status, user and product views still show them.
 [[nodiscard]] bool counts_as_sale(OrderStatus status);
 
+/// A payment that is COMPLETED can only become REFUNDED, and one that is REFUNDED stays so; any other may
+/// become what it is told. True also for a status that stays as it is.
+[[nodiscard]] bool may_become(PaymentStatus from, PaymentStatus to);
+
 /// One line of an order; name and price as they were when the order was made.
 struct OrderLine {
   ProductId product_id;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exceptions.h"
 #include "base/text.h"
 
 namespace millrace::inspect {
@@ -20,7 +21,8 @@ LogView::LogView(std::string kind, ports::EventLog& log, ports::LogInspector& in
     : kind_(std::move(kind)), log_(log), inspector_(inspector), clock_(clock), options_(options) {
   sampler_ = std::thread([this] {
     do {
-      sample();
+      if (const auto thrown = base::exception_of([this] { sample(); }))
+        spdlog::error("the lag of the consumer groups is not known: an exception: {}", *thrown);
     } while (!stop_.wait_for(options_.sample_interval));
   });
 }

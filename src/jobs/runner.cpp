@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/backoff.h"
+#include "base/exceptions.h"
 
 namespace millrace::jobs {
 namespace {
@@ -106,7 +107,9 @@ base::Result<void> Runner::execute(ports::JobLease& lease, const ports::Job& giv
     LiveAttempt attempt(lease, job, options_);
     attempt.is_too_late_to_cancel = is_too_late_to_cancel;
     base::Result<std::string> outcome = base::unavailable("not run");
-    MILLRACE_TRY(beside_reports(attempt, stop, [&] { outcome = handler.run(job, attempt); }));
+    MILLRACE_TRY(beside_reports(attempt, stop, [&] {
+      outcome = base::without_exceptions([&] { return handler.run(job, attempt); });
+    }));
     if (attempt.checkpoint() != job.checkpoint) pauses.reset();
     job.checkpoint = attempt.checkpoint();
     job.progress = attempt.line();

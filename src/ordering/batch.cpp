@@ -7,87 +7,12 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "ordering/command_checks.h"
 
 namespace millrace::ordering {
 namespace {
 
-constexpr std::int64_t kStockMax = 1'000'000'000'000;  // far from where sums of reservations could overflow
 constexpr std::string_view kBackfillAdminId = "backfill";  // who deleted an order is not known afterwards
-constexpr std::size_t kAddressLengthMax = 1'000;           // characters of orders.shipping_address
-
-base::Result<void> check_id(std::string_view what, const std::string& id) {
-  if (!id.empty() && id.size() <= domain::kIdLengthMax && base::is_utf8(id)) return {};
-  return base::invalid(fmt::format("{} must be text of 1 to {} bytes", what, domain::kIdLengthMax));
-}
-
-base::Result<void> check_quantity(std::size_t line, std::int64_t quantity) {
-  if (quantity >= 1 && quantity <= domain::kLineQuantityMax) return {};
-  return base::invalid(fmt::format("the quantity of line {} must be from 1 to {}, not {}", line + 1,
-                                   domain::kLineQuantityMax, quantity));
-}
-
-base::Result<void> check_line_count(std::size_t lines) {
-  if (lines >= 1 && lines <= domain::kOrderLinesMax) return {};
-  return base::invalid(
-      fmt::format("an order must have 1 to {} lines, not {}", domain::kOrderLinesMax, lines));
-}
-
-base::Result<void> check_address(const std::string& address) {
-  // Bytes that start a character, as the column counts characters.
-  const auto characters =
-      std::ranges::count_if(address, [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; });
-  if (base::is_utf8(address) && static_cast<std::size_t>(characters) <= kAddressLengthMax) return {};
-  return base::invalid(
-      fmt::format("the shipping address must be text of at most {} characters", kAddressLengthMax));
-}
-
-base::Result<void> check(const PlaceOrder& place) {
-  MILLRACE_TRY(check_id("the user id", place.user_id.value()));
-  MILLRACE_TRY(check_line_count(place.items.size()));
-  for (std::size_t i = 0; i < place.items.size(); ++i) {
-    MILLRACE_TRY(
-        check_id(fmt::format("the product id of line {}", i + 1), place.items[i].product_id.value()));
-    MILLRACE_TRY(check_quantity(i, place.items[i].quantity));
-  }
-  return check_address(place.shipping_address);
-}
-
-base::Result<void> check(const RecordOrder& record) {
-  const domain::OrderImage& image = record.order.image;
-  MILLRACE_TRY(check_id("the order id", image.order_id.value()));
-  MILLRACE_TRY(check_id("the user id", image.user_id.value()));
-  if (record.user.id != image.user_id)
-    return base::invalid("the recorded order is of another user than the one given with it");
-  if (record.order.deleted_at)
-    return base::invalid("an order is recorded as it was made; delete it by a command of its own");
-  MILLRACE_TRY(check_line_count(image.lines.size()));
-  for (std::size_t i = 0; i < image.lines.size(); ++i) {
-    MILLRACE_TRY(
-        check_id(fmt::format("the product id of line {}", i + 1), image.lines[i].product_id.value()));
-    MILLRACE_TRY(check_quantity(i, image.lines[i].quantity));
-  }
-  return check_address(record.order.shipping_address);
-}
-
-base::Result<void> check(const ChangeOrder& change) {
-  return check_id("the order id", change.order_id.value());
-}
-
-base::Result<void> check(const DeleteOrder& remove) {
-  if (remove.admin_id.empty())
-    return base::invalid("deleting an order needs the id of the admin who does it");
-  return check_id("the order id", remove.order_id.value());
-}
-
-base::Result<void> check(const AnnounceOrder& announce) {
-  return check_id("the order id", announce.order_id.value());
-}
-
-base::Result<void> check(const SetStock& set) {
-  if (set.quantity < 0 || set.quantity > kStockMax)
-    return base::invalid(fmt::format("the quantity in stock must be from 0 to {}", kStockMax));
-  return check_id("the product id", set.product_id.value());
-}
 
 /// Locks the orders. Those that no event has told of yet may come from a program that does not copy names
 /// into them: they are completed first.
@@ -123,6 +48,22 @@ base::Result<void> check_expected(const ChangeOrder& change, const domain::Order
                                     domain::to_string(*change.expected_status)));
 }
 
+/// An order that is not deleted takes payments while it is a sale; an amount and a method must be its own.
+base::Result<void> check_payment(const SettlePayment& payment, const domain::OrderImage& image) {
+  if (payment.amount && *payment.amount != image.total_amount)
+    return base::invalid(fmt::format("the amount must be the order's total, {}", image.total_amount.text2()));
+  if (payment.method && *payment.method != image.payment_method)
+    return base::conflict(
+        fmt::format("the order is to be paid by {}", domain::to_string(image.payment_method)));
+  if (!domain::counts_as_sale(image.status))
+    return base::conflict(fmt::format("the order is {} and cannot be paid", domain::to_string(image.status)));
+  if (image.payment_status == domain::PaymentStatus::kCompleted ||
+      image.payment_status == domain::PaymentStatus::kRefunded)
+    return base::conflict(
+        fmt::format("the order's payment is {} already", domain::to_string(image.payment_status)));
+  return {};
+}
+
 base::Result<domain::Money> exact_total(const std::vector<domain::OrderLine>& lines) {
   // Wider than Money, whose product of a large price and a large quantity could pass its range.
   __extension__ __int128 units = 0;
@@ -137,8 +78,7 @@ base::Result<domain::Money> exact_total(const std::vector<domain::OrderLine>& li
 
 Batch::Batch(std::span<Job* const> jobs) : jobs_(jobs), results_(jobs.size()) {
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    base::Result<void> checked =
-        std::visit([](const auto& command) { return check(command); }, jobs[i]->command);
+    base::Result<void> checked = check(jobs[i]->command);
     if (!checked) results_[i] = std::unexpected(std::move(checked).error());
   }
 }
@@ -302,17 +242,47 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change
     return Outcome{.order = held.order, .changed = false};
   }
   MILLRACE_TRY(check_expected(change, image));
+  return this->change(held, change.status, payment_status, change.traceparent, now);
+}
+
+base::Result<Outcome> Batch::carry_out(const Job& job, const SettlePayment& payment, base::UtcTime now) {
+  const auto found = orders_.find(payment.order_id);
+  // To whoever pays, a deleted order is not there, as for reads.
+  if (found == orders_.end() || found->second.order.deleted_at)
+    return base::not_found(fmt::format("order '{}' is not known", shown(payment.order_id.value())));
+  Held& held = found->second;
+  const domain::OrderImage& image = held.order.image;
+  if (job.version_maybe_committed == held.order.version) return Outcome{.order = held.order};
+  MILLRACE_TRY(check_payment(payment, image));
+  if (image.payment_status == payment.status) return Outcome{.order = held.order, .changed = false};
+  const bool awaits_payment = image.status == domain::OrderStatus::kPending ||
+                              image.status == domain::OrderStatus::kPaymentProcessing;
+  const bool confirms = awaits_payment && payment.status == domain::PaymentStatus::kCompleted;
+  return change(held, confirms ? domain::OrderStatus::kPaymentConfirmed : image.status, payment.status,
+                payment.traceparent, now);
+}
+
+/// Writes the states and their event. Every change of an order's status or payment goes through here, with
+/// the order's row locked.
+base::Result<Outcome> Batch::change(Held& held, domain::OrderStatus status,
+                                    domain::PaymentStatus payment_status, const std::string& traceparent,
+                                    base::UtcTime now) {
+  domain::OrderImage& image = held.order.image;
   // Its stock may be promised to others by now.
-  if (!domain::counts_as_sale(image.status) && domain::counts_as_sale(change.status))
+  if (!domain::counts_as_sale(image.status) && domain::counts_as_sale(status))
     return base::conflict(fmt::format("order {} is {} and cannot become {}: place a new one",
-                                      shown(change.order_id.value()), domain::to_string(image.status),
-                                      domain::to_string(change.status)));
+                                      shown(image.order_id.value()), domain::to_string(image.status),
+                                      domain::to_string(status)));
+  if (!domain::may_become(image.payment_status, payment_status))
+    return base::conflict(fmt::format("the payment of order {} is {} and cannot become {}",
+                                      shown(image.order_id.value()), domain::to_string(image.payment_status),
+                                      domain::to_string(payment_status)));
 
   MILLRACE_TRY(announce(held, now));
   domain::OrderEvent event;
   event.type = domain::OrderEventType::kStatusChanged;
   event.before = image;
-  image.status = change.status;
+  image.status = status;
   image.payment_status = payment_status;
   if (!domain::counts_as_sale(image.status)) give_back_stock(held.order);
   held.order.version = domain::next_version(held.order.version, now);
@@ -321,7 +291,7 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change
   event.version = held.order.version;
   event.occurred_at = now;
   event.after = image;
-  event.traceparent = change.traceparent;
+  event.traceparent = traceparent;
   add_event(std::move(event), now);
   return Outcome{.order = held.order};
 }

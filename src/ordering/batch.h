@@ -10,25 +10,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/deadline.h"
 #include "base/result.h"
 #include "base/utc_time.h"
 #include "domain/order_event.h"
-#include "ordering/order_service.h"
+#include "ordering/job.h"
 #include "ports/order_store.h"
 
 namespace millrace::ordering {
-
-/// A command on its way from submit to outcome.
-struct Job {
-  Command command;
-  OnDone done;
-  base::Deadline deadline;
-  domain::OrderId order_id;  ///< For PlaceOrder made before the first attempt, so that a repeat can see
-                             ///< whether it is there.
-  /// Set when the answer of a commit was lost: the version that the order has if it was committed after all.
-  std::optional<std::uint64_t> version_maybe_committed;
-};
 
 /// One attempt at one batch: load, decide, write, in this order, in one transaction. Commands take effect one
 /// after the other; one that cannot be carried out leaves the others alone.
@@ -62,6 +50,7 @@ class Batch {
   base::Result<Outcome> carry_out(const Job& job, const PlaceOrder& place, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const RecordOrder& record, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now);
+  base::Result<Outcome> carry_out(const Job& job, const SettlePayment& payment, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const AnnounceOrder& announce, base::UtcTime now);
   base::Result<Outcome> carry_out(const Job& job, const SetStock& set, base::UtcTime now);
@@ -69,6 +58,8 @@ class Batch {
   base::Result<std::vector<domain::OrderLine>> price(const PlaceOrder& place) const;
   base::Result<void> reserve(const PlaceOrder& place);
   base::Result<void> announce(Held& held, base::UtcTime now);
+  base::Result<Outcome> change(Held& held, domain::OrderStatus status, domain::PaymentStatus payment_status,
+                               const std::string& traceparent, base::UtcTime now);
   void give_back_stock(ports::StoredOrder& order);
   void add_order(ports::StoredOrder order, const std::string& traceparent, base::UtcTime now);
   void add_event(domain::OrderEvent event, base::UtcTime now);

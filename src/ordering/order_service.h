@@ -44,7 +44,7 @@ struct RecordOrder {
 };
 
 /// Sets the status, and the payment's status with it. A state that is already so changes nothing and sends no
-/// event.
+/// event. kConflict for a payment that domain::may_become does not allow.
 struct ChangeOrder {
   domain::OrderId order_id;
   domain::OrderStatus status = domain::OrderStatus::kPending;
@@ -52,6 +52,17 @@ struct ChangeOrder {
   std::string traceparent = {};
   /// If given and the order has another status: kConflict.
   std::optional<domain::OrderStatus> expected_status = std::nullopt;
+};
+
+/// What came of a payment: decided on the order as it stands under its row lock, never on an earlier read.
+/// Completed: an order that awaits payment becomes PAYMENT_CONFIRMED, one that is on its way keeps its
+/// status. Failed: the order keeps its status. A payment that failed already and fails again changes nothing.
+struct SettlePayment {
+  domain::OrderId order_id;
+  domain::PaymentStatus status = domain::PaymentStatus::kCompleted;  ///< COMPLETED or FAILED.
+  std::optional<domain::Money> amount = std::nullopt;  ///< If given and not the order's total: kInvalid.
+  std::optional<domain::PaymentMethod> method = std::nullopt;  ///< If given and not the order's: kConflict.
+  std::string traceparent = {};
 };
 
 /// Soft delete; reserved stock is given back. An order that is deleted already stays so and sends no event.
@@ -73,7 +84,8 @@ struct SetStock {
   std::int64_t quantity = 0;  ///< 0 or more.
 };
 
-using Command = std::variant<PlaceOrder, RecordOrder, ChangeOrder, DeleteOrder, AnnounceOrder, SetStock>;
+using Command =
+    std::variant<PlaceOrder, RecordOrder, ChangeOrder, SettlePayment, DeleteOrder, AnnounceOrder, SetStock>;
 
 struct Outcome {
   ports::StoredOrder order;  ///< As it is after the command; empty for SetStock.

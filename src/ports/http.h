@@ -31,6 +31,9 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+  /// The pattern of the route that answered, for measurements: "/api/orders/{id}". Empty: no route. Never
+  /// sent; the text lives as long as the program.
+  std::string_view route = {};
 };
 
 /// "Not Found" for 404; "Unknown" for a status that HTTP does not define.

@@ -21,7 +21,6 @@ struct OutboxRow {
   std::string aggregate_type;  ///< "Order": topic order.events.
   std::string event_type;
   std::string payload;  ///< JSON.
-  std::int32_t retry_count = 0;
   base::UtcTime created_at;
 };
 

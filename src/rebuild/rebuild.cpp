@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/exceptions.h"
 #include "base/uuid.h"
 #include "sink/snapshot_loader.h"
 
@@ -216,7 +217,7 @@ base::Result<void> Rebuild::catch_up(const State& state, jobs::Attempt& attempt)
   base::StopSignal ended;
   base::Result<void> outcome = {};
   std::thread thread([&] {
-    outcome = shadow.run(stop);
+    outcome = base::without_exceptions([&] { return shadow.run(stop); });
     ended.request();
   });
   const auto caught_up = wait_until_caught_up(state, tables, attempt, ended);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/url.h"
 #include "supervise/directory_lock.h"
 #include "supervise/program.h"
 #include "supervise/secret_file.h"
@@ -96,8 +97,8 @@ class PrivateWarehouse::Impl {
     service.before_start = [this] { return check_port(); };
     service.probe = [host = options_.host,
                      port = options_.port](base::Deadline deadline) -> base::Result<void> {
-      const std::string request =
-          fmt::format("GET /ping HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n", host, port);
+      const std::string request = fmt::format("GET /ping HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                                              base::host_and_port(host, port));
       MILLRACE_TRY_ASSIGN(const std::string answer, first_answer(host, port, request, deadline));
       if (answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.0 200")) return {};
       return base::unavailable("the warehouse does not answer GET /ping with 200");

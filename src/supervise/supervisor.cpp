@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/backoff.h"
+#include "base/exceptions.h"
 #include "supervise/log_file.h"
 
 namespace millrace::supervise {
@@ -84,7 +85,7 @@ void Supervisor::work() {
   base::Backoff backoff(kPauseFirst, kPauseLongest);
   while (!stop_.requested()) {
     served_since_.reset();
-    const base::Result<void> run = run_once();
+    const base::Result<void> run = base::without_exceptions([this] { return run_once(); });
     if (stop_.requested()) break;
     {
       const std::lock_guard lock(mutex_);

@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/url.h"
+
 namespace millrace::supervise {
 namespace {
 
@@ -83,7 +85,9 @@ base::Result<void> check_port_free(const std::string& host, std::uint16_t port) 
 base::Result<std::string> first_answer(const std::string& host, std::uint16_t port, std::string_view request,
                                        base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const sockaddr_in address, address_of(host, port));
-  const auto silent = [&] { return base::unavailable(fmt::format("{}:{} does not answer", host, port)); };
+  const auto silent = [&] {
+    return base::unavailable(fmt::format("{} does not answer", base::host_and_port(host, port)));
+  };
   const Socket socket(AF_INET);
   if (::connect(socket.file(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno != EINPROGRESS || !wait_for(socket.file(), POLLOUT, deadline)) return silent();

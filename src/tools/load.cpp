@@ -17,6 +17,7 @@
 #include "base/backoff.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "tools/visible_orders.h"
 
 namespace millrace::tools {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/url.h"
 #include "warehouse/error_code.h"
 #include "web/access.h"
 
@@ -27,13 +28,6 @@ constexpr std::size_t kHeaderBytesMax = 16u << 10;
 constexpr std::chrono::milliseconds kDiscardTimeout{5'000};
 /// How often a wait looks whether it has to end for the sake of others.
 constexpr std::chrono::milliseconds kLookAround{100};
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 std::string_view reason(int status) {
   const auto known = http::int_to_status(static_cast<unsigned>(status));
@@ -55,22 +49,14 @@ base::Result<HttpRequest> read_url(web::RequestHead head) {
   };
   const std::string_view target = request.target;
   const auto question = std::min(target.find('?'), target.size());
-  auto path = url_decoded(target.substr(0, question));
+  // Bytes as they come: a statement in the address may hold any, line feeds included.
+  auto path = base::percent_decoded(target.substr(0, question), true);
   if (!path) return bad_url(path.error());
   request.path = std::move(*path);
-  std::string_view query = target.substr(std::min(question + 1, target.size()));
-  while (!query.empty()) {
-    const auto ampersand = query.find('&');
-    const std::string_view pair = query.substr(0, ampersand);
-    const auto equals = pair.find('=');
-    auto name = url_decoded(pair.substr(0, equals));
-    auto value = url_decoded(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
-    if (!name) return bad_url(name.error());
-    if (!value) return bad_url(value.error());
-    if (!name->empty()) request.parameters.emplace_back(std::move(*name), std::move(*value));
-    if (ampersand == std::string_view::npos) break;
-    query.remove_prefix(ampersand + 1);
-  }
+  auto parameters = base::parse_query(target.substr(std::min(question + 1, target.size())));
+  if (!parameters) return bad_url(parameters.error());
+  request.parameters = std::move(*parameters);
+  std::erase_if(request.parameters, [](const auto& parameter) { return parameter.first.empty(); });
   return request;
 }
 
@@ -90,26 +76,6 @@ const std::string* HttpRequest::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters)
     if (key == name) return &value;
   return nullptr;
-}
-
-base::Result<std::string> url_decoded(std::string_view text) {
-  std::string plain;
-  plain.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
-      plain += ' ';
-    } else if (text[i] == '%') {
-      const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-      if (high < 0 || low < 0)
-        return base::invalid("the URL has a broken %-escape; write %25 for a percent sign");
-      plain += static_cast<char>(high * 16 + low);
-      i += 2;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
 }
 
 HttpConnection::HttpConnection(int socket, const HttpLimits& limits)

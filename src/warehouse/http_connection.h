@@ -48,9 +48,6 @@ class NetworkWait {
   [[nodiscard]] virtual bool end(std::uint64_t bytes) = 0;
 };
 
-/// "a%20b+c" → "a b c". Errors: kInvalid (a broken escape).
-[[nodiscard]] base::Result<std::string> url_decoded(std::string_view text);
-
 /// One caller, but for `peer_gone` and `end_idle_wait`, which any thread may call while the object lives.
 class HttpConnection final : public ByteSource {
  public:

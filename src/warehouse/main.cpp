@@ -21,6 +21,7 @@
 
 #include "base/environment.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "confinement/confinement.h"
 #include "warehouse/engine.h"
 #include "warehouse/engine_files.h"
@@ -267,7 +268,7 @@ int main(int argc, char** argv) {
   }
   log_confinement(*confined);
   spdlog::info("engine {} with {}", (*engine)->version(), options.engine.path);
-  fmt::print("ready on http://{}:{}\n", options.server.host, *port);
+  fmt::print("ready on {}\n", base::http_url(options.server.host, *port));
   std::fflush(stdout);
 
   int received = 0;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/url.h"
 #include "warehouse/error_code.h"
 
 namespace millrace::warehouse {
@@ -26,8 +27,8 @@ Server::~Server() {
 
 base::Error Server::port_taken() const {
   return {base::ErrorKind::kConflict,
-          fmt::format("cannot listen on {}:{}: {}; stop what uses the port or choose another with --port",
-                      options_.host, options_.port, std::strerror(errno))};
+          fmt::format("cannot listen on {}: {}; stop what uses the port or choose another with --port",
+                      base::host_and_port(options_.host, options_.port), std::strerror(errno))};
 }
 
 base::Result<std::uint16_t> Server::bind() {

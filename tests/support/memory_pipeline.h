@@ -57,8 +57,7 @@ class MemoryOutbox final : public ports::Outbox {
                     const std::string& payload) {
     const std::lock_guard lock(mutex_);
     const auto id = static_cast<std::uint64_t>(rows_.size() + 1);
-    rows_.push_back(
-        {{id, aggregate_id, "Order", event_type, payload, 0, base::utc_from_ms(1)}, false, false});
+    rows_.push_back({{id, aggregate_id, "Order", event_type, payload, base::utc_from_ms(1)}, false, false});
     return id;
   }
   /// A row whose transaction is slow: nobody sees it before it is committed.

@@ -8,6 +8,7 @@
 
 #include "base/redaction.h"
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::adapters::clickhouse {
 namespace {

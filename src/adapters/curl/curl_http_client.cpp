@@ -65,7 +65,7 @@ CurlHttpClient::~CurlHttpClient() {
 
 base::Result<ports::HttpResponse> CurlHttpClient::send(const ports::HttpCall& call, const BodySink& sink,
                                                        base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(CURL* const handle, take(deadline));
+  MILLRACE_TRY_ASSIGN(CURL* const handle, acquire(deadline));
   std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(nullptr, &curl_slist_free_all);
   // Without a pause for "100 Continue" before larger bodies.
   headers.reset(curl_slist_append(headers.release(), "Expect:"));
@@ -95,7 +95,7 @@ base::Result<ports::HttpResponse> CurlHttpClient::send(const ports::HttpCall& ca
   const CURLcode outcome = curl_easy_perform(handle);
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  give_back(handle, outcome == CURLE_OK && transfer.head_complete);
+  release(handle, outcome == CURLE_OK && transfer.head_complete);
 
   if (transfer.sink_error) return std::unexpected(std::move(*transfer.sink_error));
   if (outcome != CURLE_OK) return base::unavailable(curl_easy_strerror(outcome), static_cast<int>(outcome));
@@ -106,7 +106,7 @@ base::Result<ports::HttpResponse> CurlHttpClient::send(const ports::HttpCall& ca
   return std::move(transfer.response);
 }
 
-base::Result<void*> CurlHttpClient::take(base::Deadline deadline) {
+base::Result<void*> CurlHttpClient::acquire(base::Deadline deadline) {
   std::unique_lock lock(mutex_);
   if (!freed_.wait_until(lock, deadline.moment(), [this] { return in_use_ < options_.connections_max; }))
     return base::unavailable("all connections are busy");
@@ -123,7 +123,7 @@ base::Result<void*> CurlHttpClient::take(base::Deadline deadline) {
   return base::unavailable("libcurl could not start a request");
 }
 
-void CurlHttpClient::give_back(void* handle, bool healthy) {
+void CurlHttpClient::release(void* handle, bool healthy) {
   {
     const std::lock_guard lock(mutex_);
     --in_use_;

@@ -27,8 +27,8 @@ class CurlHttpClient final : public ports::HttpClient {
                                          base::Deadline deadline) override;
 
  private:
-  [[nodiscard]] base::Result<void*> take(base::Deadline deadline);
-  void give_back(void* handle, bool healthy);
+  [[nodiscard]] base::Result<void*> acquire(base::Deadline deadline);
+  void release(void* handle, bool healthy);
 
   const Options options_;
   std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/deadline.h"
 #include "base/result.h"
@@ -13,6 +14,17 @@
 #include "web/access.h"
 
 namespace millrace::adapters::http {
+
+class Listener;
+
+/// One answer, for measurements. The texts are valid during the call only, but for `route`.
+struct Answered {
+  std::string_view route;  ///< Its pattern, such as "/api/orders/{id}"; empty: the request reached none.
+  std::string_view verb;   ///< "GET" and so on; empty: the request's head could not be read.
+  int status = 0;
+  /// From the request's last byte to the answer's first: without the time that the client takes.
+  std::chrono::nanoseconds duration{};
+};
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  ///< An IP address, or "localhost".
@@ -32,6 +44,8 @@ struct HttpServerOptions {
   /// How a request is refused that came from a web page (403), for another host (421) or without JSON (415).
   std::function<ports::HttpResponse(int status, std::string_view detail)> refuse =
       [](int status, std::string_view detail) { return ports::problem_response(status, detail); };
+  /// Called once for each answer, refusals included, on an I/O thread before it is written: must not block.
+  std::function<void(const Answered&)> on_answered = {};
 };
 
 /// Serves HTTP/1.0 and 1.1 with keep-alive; pipelined requests of a connection are handled one after the
@@ -59,9 +73,8 @@ class HttpServer {
   bool stop(base::Deadline deadline);
 
  private:
-  class Core;
-  explicit HttpServer(std::shared_ptr<Core> core);
-  std::shared_ptr<Core> core_;
+  explicit HttpServer(std::shared_ptr<Listener> listener);
+  std::shared_ptr<Listener> listener_;
 };
 
 }  // namespace millrace::adapters::http

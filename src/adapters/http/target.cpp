@@ -2,19 +2,11 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::adapters::http {
 namespace {
-
-int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -27,31 +19,14 @@ std::string_view without_scheme_and_host(std::string_view target) {
   return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
 }
 
-}  // namespace
-
-base::Result<std::string> percent_decode(std::string_view text, bool plus_is_blank) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '%') {
-      const int high = i + 1 < text.size() ? digit_of(text[i + 1]) : -1;
-      const int low = i + 2 < text.size() ? digit_of(text[i + 2]) : -1;
-      if (high < 0 || low < 0)
-        return base::invalid(
-            "the address has a '%' that two hexadecimal digits do not follow; write '%25' for a percent "
-            "sign");
-      c = static_cast<char>(high * 16 + low);
-      i += 2;
-    } else if (c == '+' && plus_is_blank) {
-      c = ' ';
-    }
-    if (is_control(c)) return base::invalid("the address holds a control character");
-    out += c;
-  }
-  if (!base::is_utf8(out)) return base::invalid("the address is not UTF-8 after its %-escapes are decoded");
-  return out;
+/// What an address may hold after its escapes are decoded.
+base::Result<void> check_text(std::string_view text) {
+  if (std::ranges::any_of(text, is_control)) return base::invalid("the address holds a control character");
+  if (!base::is_utf8(text)) return base::invalid("the address is not UTF-8 after its %-escapes are decoded");
+  return {};
 }
+
+}  // namespace
 
 base::Result<Target> parse_target(std::string_view target) {
   Target parsed;
@@ -67,28 +42,18 @@ base::Result<Target> parse_target(std::string_view target) {
   if (!path.empty()) path.remove_prefix(1);
   while (!path.empty()) {
     const std::size_t slash = path.find('/');
-    MILLRACE_TRY_ASSIGN(std::string segment, percent_decode(path.substr(0, slash), false));
+    MILLRACE_TRY_ASSIGN(std::string segment, base::percent_decoded(path.substr(0, slash), false));
+    MILLRACE_TRY(check_text(segment));
     parsed.path.push_back(std::move(segment));
     if (slash == std::string_view::npos) break;
     path.remove_prefix(slash + 1);
   }
 
   if (question == std::string_view::npos) return parsed;
-  std::string_view query = rest.substr(question + 1);
-  while (!query.empty()) {
-    const std::size_t end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    if (!pair.empty()) {
-      const std::size_t equals = pair.find('=');
-      MILLRACE_TRY_ASSIGN(std::string name, percent_decode(pair.substr(0, equals), true));
-      std::string value;
-      if (equals != std::string_view::npos) {
-        MILLRACE_TRY_ASSIGN(value, percent_decode(pair.substr(equals + 1), true));
-      }
-      parsed.query.emplace_back(std::move(name), std::move(value));
-    }
-    if (end == std::string_view::npos) break;
-    query.remove_prefix(end + 1);
+  MILLRACE_TRY_ASSIGN(parsed.query, base::parse_query(rest.substr(question + 1)));
+  for (const auto& [name, value] : parsed.query) {
+    MILLRACE_TRY(check_text(name));
+    MILLRACE_TRY(check_text(value));
   }
   return parsed;
 }

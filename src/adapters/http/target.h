@@ -15,11 +15,9 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> query;  ///< In the order of the target; '+' means a blank.
 };
 
-/// Replaces %XX by its byte. Errors: kInvalid (half an escape, control characters, not UTF-8 afterwards).
-[[nodiscard]] base::Result<std::string> percent_decode(std::string_view text, bool plus_is_blank);
-
 /// Takes the origin form, the absolute form ("http://host/path") and "*" (an empty path). An encoded slash
-/// (%2F) stays inside its segment. Errors: kInvalid.
+/// (%2F) stays inside its segment. Errors: kInvalid (half an escape, control characters, not UTF-8 after
+/// decoding).
 [[nodiscard]] base::Result<Target> parse_target(std::string_view target);
 
 }  // namespace millrace::adapters::http

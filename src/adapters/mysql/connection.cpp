@@ -1,6 +1,7 @@
 #include "adapters/mysql/connection.h"
 
 #include <cerrno>
+#include <charconv>
 #include <list>
 #include <mutex>
 #include <unordered_map>
@@ -83,24 +84,59 @@ void start_library() {
   std::call_once(once, [] { mysql_library_init(0, nullptr, nullptr); });
 }
 
+bool is_integer_type(enum_field_types type) {
+  return type == MYSQL_TYPE_TINY || type == MYSQL_TYPE_SHORT || type == MYSQL_TYPE_INT24 ||
+         type == MYSQL_TYPE_LONG || type == MYSQL_TYPE_LONGLONG;
+}
+
+/// Integer columns are read as they come over the wire, all others as text.
 struct ResultBuffers {
   std::vector<std::vector<char>> bytes;
+  std::vector<std::int64_t> numbers;
+  std::vector<char> is_integer;
   std::vector<unsigned long> lengths;
   std::vector<my_bool> nulls;
   std::vector<MYSQL_BIND> binds;
 
-  void shape(std::size_t columns) {
-    if (binds.size() == columns) return;
+  /// False: the server's description of the columns cannot be had.
+  bool shape(MYSQL_STMT* statement, std::size_t columns) {
+    if (binds.size() == columns) return true;
+    const std::unique_ptr<MYSQL_RES, decltype(&mysql_free_result)> described(
+        mysql_stmt_result_metadata(statement), &mysql_free_result);
+    if (described == nullptr) return false;
+    const MYSQL_FIELD* const fields = mysql_fetch_fields(described.get());
+    numbers.assign(columns, 0);
+    is_integer.assign(columns, 0);
     bytes.assign(columns, std::vector<char>(kFieldBytesFirst));
     lengths.assign(columns, 0);
     nulls.assign(columns, 0);
     binds.assign(columns, MYSQL_BIND{});
-    for (std::size_t i = 0; i < columns; ++i) point(i);
+    for (std::size_t i = 0; i < columns; ++i) {
+      is_integer[i] = is_integer_type(fields[i].type) ? 1 : 0;
+      binds[i].is_unsigned = (fields[i].flags & UNSIGNED_FLAG) != 0 ? 1 : 0;
+      point(i);
+    }
+    return true;
+  }
+  /// The number that was read into column i, with its text.
+  Field integer(std::size_t i) {
+    static_assert(kFieldBytesFirst >= 20, "the digits of any number fit");
+    const bool is_unsigned = binds[i].is_unsigned != 0;
+    char* const first = bytes[i].data();
+    char* const last = first + bytes[i].size();
+    const auto written = is_unsigned ? std::to_chars(first, last, static_cast<std::uint64_t>(numbers[i]))
+                                     : std::to_chars(first, last, numbers[i]);
+    return {std::string_view(first, written.ptr), numbers[i], is_unsigned};
   }
   void point(std::size_t i) {
-    binds[i].buffer_type = MYSQL_TYPE_STRING;
-    binds[i].buffer = bytes[i].data();
-    binds[i].buffer_length = static_cast<unsigned long>(bytes[i].size());
+    if (is_integer[i] != 0) {
+      binds[i].buffer_type = MYSQL_TYPE_LONGLONG;
+      binds[i].buffer = &numbers[i];
+    } else {
+      binds[i].buffer_type = MYSQL_TYPE_STRING;
+      binds[i].buffer = bytes[i].data();
+      binds[i].buffer_length = static_cast<unsigned long>(bytes[i].size());
+    }
     binds[i].length = &lengths[i];
     binds[i].is_null = &nulls[i];
   }
@@ -178,10 +214,10 @@ class Connection::Impl {
       return base::fatal(fmt::format("the statement returns no rows: {}", shortened(sql)));
     }
     ResultBuffers& result = prepared->result;
-    result.shape(columns);
+    if (!result.shape(statement, columns)) return failed(*prepared);
     if (mysql_stmt_bind_result(statement, result.binds.data()) != 0) return failed(*prepared);
 
-    std::vector<std::optional<std::string_view>> row(columns);
+    std::vector<Field> row(columns);
     while (true) {
       const int fetched = mysql_stmt_fetch(statement);
       if (fetched == MYSQL_NO_DATA) break;
@@ -316,13 +352,17 @@ class Connection::Impl {
     slot.length_value = slot.buffer_length;
   }
 
-  base::Result<void> read_row(Prepared& prepared, std::vector<std::optional<std::string_view>>& row) {
+  base::Result<void> read_row(Prepared& prepared, std::vector<Field>& row) {
     MYSQL_STMT* const statement = prepared.statement.get();
     ResultBuffers& result = prepared.result;
     bool moved = false;
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (result.nulls[i] != 0) {
-        row[i] = std::nullopt;
+        row[i] = Field();
+        continue;
+      }
+      if (result.is_integer[i] != 0) {
+        row[i] = result.integer(i);
         continue;
       }
       if (result.lengths[i] > result.bytes[i].size()) {
@@ -333,7 +373,7 @@ class Connection::Impl {
           return failed(prepared);
         moved = true;
       }
-      row[i] = std::string_view(result.bytes[i].data(), result.lengths[i]);
+      row[i] = Field(std::string_view(result.bytes[i].data(), result.lengths[i]));
     }
     if (moved && mysql_stmt_bind_result(statement, result.binds.data()) != 0) return failed(prepared);
     return {};

@@ -1,6 +1,7 @@
 // One connection to a MySQL or MariaDB server: prepared statements under deadlines.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,12 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "adapters/mysql/server_address.h"
 #include "base/deadline.h"
 #include "base/result.h"
 #include "base/stop.h"
+#include "base/text.h"
 
 namespace millrace::adapters::mysql {
 
@@ -21,8 +24,36 @@ namespace millrace::adapters::mysql {
 /// view).
 using Value = std::variant<std::monostate, std::int64_t, std::uint64_t, std::string_view, std::string>;
 
-/// One row; a field is its text form, or nothing for NULL. Valid during the callback only.
-using Row = std::span<const std::optional<std::string_view>>;
+/// One field: its text, or nothing for NULL. An integer column comes as a number and has its text besides.
+class Field : public std::optional<std::string_view> {
+ public:
+  Field() = default;
+  explicit Field(std::string_view text) : std::optional<std::string_view>(text) {}
+  Field(std::string_view text, std::int64_t number, bool is_unsigned)
+      : std::optional<std::string_view>(text),
+        number_(number),
+        is_integer_(true),
+        is_unsigned_(is_unsigned) {}
+
+  /// The number, of a column of any kind; nothing for NULL, for what is no number and for what does not fit.
+  template <std::integral Number>
+  [[nodiscard]] std::optional<Number> integer() const {
+    if (!is_integer_) return *this ? base::parse_int<Number>(**this) : std::nullopt;
+    if (is_unsigned_) {
+      const auto natural = static_cast<std::uint64_t>(number_);
+      return std::in_range<Number>(natural) ? std::optional(static_cast<Number>(natural)) : std::nullopt;
+    }
+    return std::in_range<Number>(number_) ? std::optional(static_cast<Number>(number_)) : std::nullopt;
+  }
+
+ private:
+  std::int64_t number_ = 0;  // its bits, if the column is unsigned
+  bool is_integer_ = false;
+  bool is_unsigned_ = false;
+};
+
+/// One row. Valid during the callback only.
+using Row = std::span<const Field>;
 using OnRow = std::function<base::Result<void>(Row)>;
 
 /// While one lives, every wait of its thread for a server ends when a stop is requested, as if its deadline

@@ -41,7 +41,7 @@ base::Result<std::map<int, Recorded>> recorded_migrations(Connection& connection
   MILLRACE_TRY(connection.query(
       "SELECT version, name, checksum FROM schema_migrations", {},
       [&](Row row) -> base::Result<void> {
-        recorded[base::parse_int<int>(*row[0]).value_or(0)] = {std::string(*row[1]), std::string(*row[2])};
+        recorded[row[0].integer<int>().value_or(0)] = {std::string(*row[1]), std::string(*row[2])};
         return {};
       },
       deadline));

@@ -28,7 +28,7 @@ base::Result<ports::JobState> state_of(std::string_view text) {
 
 base::Result<ports::Job> read_job(Row row) {
   ports::Job job;
-  job.id = base::parse_int<std::uint64_t>(row[0].value_or("")).value_or(0);
+  job.id = row[0].integer<std::uint64_t>().value_or(0);
   job.kind = row[1].value_or("");
   job.parameters = row[2].value_or("");
   MILLRACE_TRY_ASSIGN(job.state, state_of(row[3].value_or("")));
@@ -138,7 +138,7 @@ MysqlJobStore::~MysqlJobStore() = default;
 
 base::Result<ports::Job> MysqlJobStore::submit(const std::string& kind, const std::string& parameters,
                                                base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value values[] = {std::string_view(kind), std::string_view(parameters)};
   const auto added = connection->execute("INSERT INTO jobs (kind, parameters, checkpoint) VALUES (?, ?, '')",
                                          values, deadline);
@@ -156,18 +156,18 @@ base::Result<ports::Job> MysqlJobStore::submit(const std::string& kind, const st
 }
 
 base::Result<ports::Job> MysqlJobStore::job(std::uint64_t id, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   return select_job(*connection, id, deadline);
 }
 
 base::Result<std::vector<ports::Job>> MysqlJobStore::jobs(std::size_t count_max, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value limit = std::uint64_t{count_max};
   return select_jobs(*connection, "ORDER BY id DESC LIMIT ?", {&limit, 1}, deadline);
 }
 
 base::Result<ports::Job> MysqlJobStore::request_cancel(std::uint64_t id, base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value key = id;
   MILLRACE_TRY_ASSIGN(const std::uint64_t matched,
                       connection->execute("UPDATE jobs SET cancel_requested = 1 WHERE id = ? AND slot = 1",

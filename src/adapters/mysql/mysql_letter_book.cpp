@@ -23,8 +23,8 @@ base::Result<ports::HandledLetter> read_handled(Row row) {
   ports::HandledLetter letter;
   letter.place.topic = row[0].value_or("");
   letter.place.incarnation = row[1].value_or("");
-  const auto partition = base::parse_int<std::int32_t>(row[2].value_or(""));
-  const auto offset = base::parse_int<std::int64_t>(row[3].value_or(""));
+  const auto partition = row[2].integer<std::int32_t>();
+  const auto offset = row[3].integer<std::int64_t>();
   if (!partition || !offset)
     return base::fatal("dead_letters holds no number where one must be: check its schema");
   letter.place.partition = *partition;
@@ -32,7 +32,7 @@ base::Result<ports::HandledLetter> read_handled(Row row) {
   letter.action = row[4] == kReplayed ? ports::LetterAction::kReplayed : ports::LetterAction::kDropped;
   letter.by = row[5].value_or("");
   letter.note = row[6].value_or("");
-  if (row[7]) letter.event_id = base::parse_int<std::uint64_t>(*row[7]);
+  if (row[7]) letter.event_id = row[7].integer<std::uint64_t>();
   MILLRACE_TRY_ASSIGN(letter.at, base::parse_utc(row[8].value_or("")));
   return letter;
 }
@@ -67,7 +67,7 @@ base::Result<void> write(Connection& connection, ports::HandledLetter& letter,
   MILLRACE_TRY(connection.query(
       "SELECT LAST_INSERT_ID()", {},
       [&](Row id) -> base::Result<void> {
-        letter.event_id = base::parse_int<std::uint64_t>(id[0].value_or(""));
+        letter.event_id = id[0].integer<std::uint64_t>();
         return {};
       },
       deadline));
@@ -96,7 +96,7 @@ MysqlLetterBook::~MysqlLetterBook() = default;
 base::Result<ports::HandledLetter> MysqlLetterBook::handle(const ports::HandledLetter& letter,
                                                            const std::optional<ports::NewOutboxRow>& event,
                                                            base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(PooledConnection connection, impl_->pool.acquire(deadline));
   ports::HandledLetter done = letter;
   MILLRACE_TRY(connection->command("START TRANSACTION", deadline));
   base::Result<void> written = write(*connection, done, event, deadline);
@@ -113,7 +113,7 @@ base::Result<std::vector<ports::HandledLetter>> MysqlLetterBook::handled(
     std::span<const ports::LetterPlace> places, base::Deadline deadline) {
   std::vector<ports::HandledLetter> found;
   if (places.empty()) return found;
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   for (std::size_t first = 0; first < places.size(); first += kPlacesPerLookup) {
     const auto part = places.subspan(first, std::min(kPlacesPerLookup, places.size() - first));
     std::string list;
@@ -144,14 +144,14 @@ base::Result<std::vector<ports::HandledLetter>> MysqlLetterBook::handled(
 base::Result<void> MysqlLetterBook::list_handled(
     const std::string& topic, const std::function<void(const ports::LetterPlace&)>& on_place,
     base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   const Value name = std::string_view(topic);
   return connection->query(
       "SELECT source_incarnation, source_partition, source_offset FROM dead_letters WHERE source_topic = ?",
       {&name, 1},
       [&](Row row) -> base::Result<void> {
-        const auto partition = base::parse_int<std::int32_t>(row[1].value_or(""));
-        const auto offset = base::parse_int<std::int64_t>(row[2].value_or(""));
+        const auto partition = row[1].integer<std::int32_t>();
+        const auto offset = row[2].integer<std::int64_t>();
         if (!partition || !offset)
           return base::fatal("dead_letters holds no number where one must be: check its schema");
         on_place({topic, std::string(row[0].value_or("")), *partition, *offset});
@@ -161,13 +161,12 @@ base::Result<void> MysqlLetterBook::list_handled(
 }
 
 base::Result<std::map<std::string, std::uint64_t>> MysqlLetterBook::handled_counts(base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   std::map<std::string, std::uint64_t> counts;
   MILLRACE_TRY(connection->query(
       "SELECT source_topic, COUNT(*) FROM dead_letters GROUP BY source_topic", {},
       [&](Row row) -> base::Result<void> {
-        counts[std::string(row[0].value_or(""))] =
-            base::parse_int<std::uint64_t>(row[1].value_or("")).value_or(0);
+        counts[std::string(row[0].value_or(""))] = row[1].integer<std::uint64_t>().value_or(0);
         return {};
       },
       deadline));

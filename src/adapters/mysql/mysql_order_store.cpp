@@ -93,7 +93,7 @@ base::Result<std::vector<const Item*>> missing_of(Connection& connection, std::s
 
 class Transaction final : public ports::OrderTransaction {
  public:
-  Transaction(Lent connection, base::Deadline deadline)
+  Transaction(PooledConnection connection, base::Deadline deadline)
       : connection_(std::move(connection)), deadline_(deadline) {}
 
   ~Transaction() override {
@@ -313,7 +313,7 @@ class Transaction final : public ports::OrderTransaction {
   }
 
  private:
-  Lent connection_;
+  PooledConnection connection_;
   base::Deadline deadline_;
   bool ended_ = false;
 };
@@ -339,7 +339,7 @@ class MysqlOrderStore::Impl {
   template <class Item>
   base::Result<std::vector<Item>> all(const std::string& sql, std::optional<Value> value,
                                       base::Result<Item> (*read)(Row), base::Deadline deadline) {
-    MILLRACE_TRY_ASSIGN(const Lent connection, pool.take(deadline));
+    MILLRACE_TRY_ASSIGN(const PooledConnection connection, pool.acquire(deadline));
     std::vector<Item> found;
     const std::span<const Value> values =
         value ? std::span<const Value>(&*value, 1) : std::span<const Value>();
@@ -350,7 +350,7 @@ class MysqlOrderStore::Impl {
   /// Orders with payments and lines; `values` fill the placeholders of `sql`.
   base::Result<std::vector<ports::StoredOrder>> orders(const std::string& sql, std::span<const Value> values,
                                                        base::Deadline deadline) {
-    MILLRACE_TRY_ASSIGN(const Lent connection, pool.take(deadline));
+    MILLRACE_TRY_ASSIGN(const PooledConnection connection, pool.acquire(deadline));
     std::vector<ports::StoredOrder> found;
     MILLRACE_TRY(connection->query(sql, values, [&](Row row) { return read_order(row, found); }, deadline));
     MILLRACE_TRY(read_lines(*connection, found, deadline));
@@ -365,7 +365,7 @@ MysqlOrderStore::MysqlOrderStore(ServerAddress address, OrderStoreOptions option
 MysqlOrderStore::~MysqlOrderStore() = default;
 
 base::Result<std::unique_ptr<ports::OrderTransaction>> MysqlOrderStore::begin(base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(PooledConnection connection, impl_->pool.acquire(deadline));
   MILLRACE_TRY(connection->command("START TRANSACTION", deadline));
   return std::make_unique<Transaction>(std::move(connection), deadline);
 }
@@ -400,7 +400,7 @@ base::Result<std::vector<ports::StoredOrder>> MysqlOrderStore::orders_of_user(co
 base::Result<std::vector<domain::OrderId>> MysqlOrderStore::unannounced_orders(const domain::OrderId& after,
                                                                                std::size_t count_max,
                                                                                base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   std::vector<domain::OrderId> found;
   const Value values[] = {id_text(after), std::uint64_t{count_max}};
   MILLRACE_TRY(connection->query(
@@ -414,12 +414,12 @@ base::Result<std::vector<domain::OrderId>> MysqlOrderStore::unannounced_orders(c
 }
 
 base::Result<std::uint64_t> MysqlOrderStore::count_unannounced(base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   std::uint64_t count = 0;
   MILLRACE_TRY(connection->query(
       "SELECT COUNT(*) FROM orders WHERE version = 0", {},
       [&](Row row) -> base::Result<void> {
-        count = base::parse_int<std::uint64_t>(*row[0]).value_or(0);
+        count = row[0].integer<std::uint64_t>().value_or(0);
         return {};
       },
       deadline));

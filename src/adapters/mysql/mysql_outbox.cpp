@@ -39,7 +39,7 @@ base::Result<Number> read_number(Connection& connection, std::string_view sql, s
   MILLRACE_TRY(connection.query(
       sql, values,
       [&](Row row) -> base::Result<void> {
-        number = base::parse_int<Number>(row[0].value_or("")).value_or(missing);
+        number = row[0].template integer<Number>().value_or(missing);
         return {};
       },
       deadline));
@@ -57,16 +57,14 @@ base::Result<bool> take_lock(Connection& connection, const std::string& database
 
 base::Result<ports::OutboxRow> read_outbox_row(Row row) {
   ports::OutboxRow read;
-  const auto id = base::parse_int<std::uint64_t>(row[0].value_or(""));
-  const auto retries = base::parse_int<std::int32_t>(row[5].value_or(""));
-  if (!id || !retries) return base::fatal("the outbox holds no number where one must be: check its schema");
+  const auto id = row[0].integer<std::uint64_t>();
+  if (!id) return base::fatal("the outbox holds no number where one must be: check its schema");
   read.id = *id;
   read.aggregate_id = row[1].value_or("");
   read.aggregate_type = row[2].value_or("");
   read.event_type = row[3].value_or("");
   read.payload = row[4].value_or("");
-  read.retry_count = *retries;
-  MILLRACE_TRY_ASSIGN(read.created_at, base::parse_utc(row[6].value_or("")));
+  MILLRACE_TRY_ASSIGN(read.created_at, base::parse_utc(row[5].value_or("")));
   return read;
 }
 
@@ -100,7 +98,7 @@ base::Result<std::map<std::string, ports::RelayedTopic>> common_topics(Connectio
   MILLRACE_TRY(connection.query(
       "SELECT topic, partitions, incarnation FROM relay_topics", {},
       [&](Row row) -> base::Result<void> {
-        const ports::RelayedTopic topic{base::parse_int<std::int32_t>(row[1].value_or("")).value_or(0),
+        const ports::RelayedTopic topic{row[1].integer<std::int32_t>().value_or(0),
                                         std::string(row[2].value_or(""))};
         const auto known = topics.try_emplace(std::string(row[0].value_or("")), topic).first;
         if (known->second != topic) differing = known->first;
@@ -282,8 +280,7 @@ class Lease final : public ports::OutboxLease {
     MILLRACE_TRY(connection_->query(
         "SELECT partitions, incarnation FROM relay_topics WHERE shard = ? AND topic = ?", values,
         [&](Row row) -> base::Result<void> {
-          found = {base::parse_int<std::int32_t>(row[0].value_or("")).value_or(0),
-                   std::string(row[1].value_or(""))};
+          found = {row[0].integer<std::int32_t>().value_or(0), std::string(row[1].value_or(""))};
           return {};
         },
         deadline));
@@ -310,7 +307,7 @@ class Lease final : public ports::OutboxLease {
     std::size_t removed = 0;
     const std::string limit = base::to_sql(before);
     while (removed < rows_max) {
-      MILLRACE_TRY_ASSIGN(const Lent connection, pool_.take(deadline));
+      MILLRACE_TRY_ASSIGN(const PooledConnection connection, pool_.acquire(deadline));
       // Looks at the oldest rows only: the young ones behind them, which may be millions, are never read.
       std::vector<std::uint64_t> ids;
       const std::size_t wanted = std::min(rows_max - removed, kRemoveRowsMax);
@@ -319,7 +316,7 @@ class Lease final : public ports::OutboxLease {
           "SELECT id, processed_at < ? FROM outbox WHERE processed = 1 AND parked = 0 ORDER BY id LIMIT ?",
           values,
           [&](Row row) -> base::Result<void> {
-            if (row[1] == "1") ids.push_back(base::parse_int<std::uint64_t>(*row[0]).value_or(0));
+            if (row[1] == "1") ids.push_back(row[0].integer<std::uint64_t>().value_or(0));
             return {};
           },
           deadline));
@@ -373,7 +370,7 @@ class Lease final : public ports::OutboxLease {
     const std::string_view of_shard = only_of_shard(values);
     values.emplace_back(std::uint64_t{rows_max});
     MILLRACE_TRY(connection_->query(
-        fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, retry_count, created_at "
+        fmt::format("SELECT id, aggregate_id, aggregate_type, event_type, payload, created_at "
                     "FROM outbox "
                     "WHERE processed = 0 AND parked = 0 AND id > ? {}ORDER BY id LIMIT ?",
                     of_shard),
@@ -476,7 +473,7 @@ base::Result<std::unique_ptr<ports::OutboxLease>> MysqlOutbox::acquire(std::int3
   MILLRACE_TRY(connection->query(
       "SELECT aggregate_id, MIN(id) FROM outbox WHERE processed = 0 AND parked = 1 GROUP BY aggregate_id", {},
       [&](Row row) -> base::Result<void> {
-        parked.emplace(row[0].value_or(""), base::parse_int<std::uint64_t>(row[1].value_or("")).value_or(0));
+        parked.emplace(row[0].value_or(""), row[1].integer<std::uint64_t>().value_or(0));
         return {};
       },
       deadline));
@@ -485,12 +482,12 @@ base::Result<std::unique_ptr<ports::OutboxLease>> MysqlOutbox::acquire(std::int3
 }
 
 base::Result<ports::OutboxDepth> MysqlOutbox::depth(base::Deadline deadline) {
-  MILLRACE_TRY_ASSIGN(const Lent connection, impl_->pool.take(deadline));
+  MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   ports::OutboxDepth depth;
   MILLRACE_TRY(connection->query(
       "SELECT parked, COUNT(*) FROM outbox WHERE processed = 0 GROUP BY parked", {},
       [&](Row row) -> base::Result<void> {
-        (row[0] == "0" ? depth.waiting : depth.parked) = base::parse_int<std::uint64_t>(*row[1]).value_or(0);
+        (row[0] == "0" ? depth.waiting : depth.parked) = row[1].integer<std::uint64_t>().value_or(0);
         return {};
       },
       deadline));

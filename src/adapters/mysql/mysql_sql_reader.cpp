@@ -18,7 +18,14 @@ class Snapshot final : public ports::SqlSnapshot {
     std::vector<Value> values;
     values.reserve(parameters.size());
     for (const std::string& parameter : parameters) values.emplace_back(std::string_view(parameter));
-    return connection_->query(select, values, on_row, deadline);
+    std::vector<std::optional<std::string_view>> texts;
+    return connection_->query(
+        select, values,
+        [&](Row row) {
+          texts.assign(row.begin(), row.end());
+          return on_row(texts);
+        },
+        deadline);
   }
 
  private:

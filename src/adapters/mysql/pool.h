@@ -13,20 +13,21 @@ namespace millrace::adapters::mysql {
 class Pool;
 
 /// A connection taken from a pool; goes back when destroyed, unless it has become unusable.
-class Lent {
+class PooledConnection {
  public:
-  Lent(Pool& pool, std::unique_ptr<Connection> connection)
+  PooledConnection(Pool& pool, std::unique_ptr<Connection> connection)
       : pool_(&pool), connection_(std::move(connection)) {}
-  ~Lent();
-  Lent(Lent&& other) noexcept : pool_(other.pool_), connection_(std::move(other.connection_)) {}
-  Lent& operator=(Lent&&) = delete;
-  Lent(const Lent&) = delete;
-  Lent& operator=(const Lent&) = delete;
+  ~PooledConnection();
+  PooledConnection(PooledConnection&& other) noexcept
+      : pool_(other.pool_), connection_(std::move(other.connection_)) {}
+  PooledConnection& operator=(PooledConnection&&) = delete;
+  PooledConnection(const PooledConnection&) = delete;
+  PooledConnection& operator=(const PooledConnection&) = delete;
 
   Connection& operator*() const { return *connection_; }
   Connection* operator->() const { return connection_.get(); }
 
-  /// Closes the connection instead of giving it back, for example with a transaction of unknown state.
+  /// Closes the connection instead of releasing it, for example with a transaction of unknown state.
   void discard() { spoiled_ = true; }
 
  private:
@@ -35,8 +36,8 @@ class Lent {
   bool spoiled_ = false;
 };
 
-/// Thread-safe. Connections are opened when needed and kept; a lost one is replaced on the next take.
-/// Outlives what it lends.
+/// Thread-safe. Connections are opened when needed and kept; a lost one is replaced on the next acquire.
+/// Outlives its connections.
 class Pool {
  public:
   Pool(ServerAddress address, std::size_t connections_max)
@@ -44,20 +45,20 @@ class Pool {
 
   /// Waits for a free connection until the deadline. Errors: kUnavailable (none free, server away), kFatal
   /// (refused).
-  [[nodiscard]] base::Result<Lent> take(base::Deadline deadline);
+  [[nodiscard]] base::Result<PooledConnection> acquire(base::Deadline deadline);
 
   [[nodiscard]] const ServerAddress& address() const { return address_; }
 
  private:
-  friend class Lent;
-  void give_back(std::unique_ptr<Connection> connection);
+  friend class PooledConnection;
+  void release(std::unique_ptr<Connection> connection);
 
   const ServerAddress address_;
   const std::size_t connections_max_;
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<std::unique_ptr<Connection>> idle_;  // guarded by mutex_
-  std::size_t lent_ = 0;                           // guarded by mutex_
+  std::size_t in_use_ = 0;                         // guarded by mutex_
 };
 
 }  // namespace millrace::adapters::mysql

@@ -12,8 +12,8 @@ base::Result<base::UtcTime> time_of(std::optional<std::string_view> field) {
   return base::parse_utc(*field);
 }
 template <class Number>
-base::Result<Number> number_of(std::optional<std::string_view> field) {
-  const auto number = field ? base::parse_int<Number>(*field) : std::nullopt;
+base::Result<Number> number_of(const Field& field) {
+  const auto number = field.integer<Number>();
   if (!number) return base::fatal("the order store holds no number where one must be: check its schema");
   return *number;
 }
@@ -42,7 +42,7 @@ base::Result<ports::Product> read_product(Row row) {
   MILLRACE_TRY_ASSIGN(product.price, domain::Money::parse(row[3].value_or("")));
   product.category = text_of(row[4]);
   product.image_url = text_of(row[5]);
-  product.is_active = row[6] != "0";
+  product.is_active = row[6].integer<int>() != 0;
   MILLRACE_TRY_ASSIGN(product.created_at, time_of(row[7]));
   MILLRACE_TRY_ASSIGN(product.updated_at, time_of(row[8]));
   return product;
@@ -67,7 +67,7 @@ base::Result<void> read_order(Row row, std::vector<ports::StoredOrder>& orders) 
     MILLRACE_TRY_ASSIGN(order.image.status, domain::parse_order_status(row[4].value_or("")));
     order.shipping_address = text_of(row[5]);
     MILLRACE_TRY_ASSIGN(order.version, number_of<std::uint64_t>(row[6]));
-    order.stock_reserved = row[7] != "0";
+    order.stock_reserved = row[7].integer<int>() != 0;
     MILLRACE_TRY_ASSIGN(order.image.created_at, time_of(row[8]));
     MILLRACE_TRY_ASSIGN(order.updated_at, time_of(row[9]));
     if (row[10]) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/url.h"
 
 namespace millrace::adapters::mysql {
 namespace {
@@ -24,7 +25,7 @@ bool is_plain_name(std::string_view name) {
 
 std::string ServerAddress::shown() const {
   if (!unix_socket.empty()) return fmt::format("{}@{}/{}", user, unix_socket, database);
-  return fmt::format("{}@{}:{}/{}", user, host, port, database);
+  return fmt::format("{}@{}/{}", user, base::host_and_port(host, port), database);
 }
 
 base::Result<ServerAddress> parse_server_url(std::string_view text) {

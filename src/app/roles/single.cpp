@@ -11,6 +11,7 @@
 #include "app/pipeline.h"
 #include "app/refusals.h"
 #include "app/roles/roles.h"
+#include "base/url.h"
 
 namespace millrace::app {
 namespace {
@@ -36,7 +37,7 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   MILLRACE_TRY_ASSIGN(
       const auto front,
       Front::start(settings, *neighbours, [] {}, operations ? operations->parts() : api::PipelineParts{}));
-  spdlog::info("HTTP API on http://{}:{}", settings.api_host, front->port());
+  spdlog::info("HTTP API on {}", base::http_url(settings.api_host, front->port()));
   while (!stop.wait_for(kStopPollInterval)) {
   }
   front->stop(base::Deadline::in(settings.stop_timeout));

@@ -29,6 +29,7 @@
 #include "app/summary.h"
 #include "app/verify_schedule.h"
 #include "app/warehouse_schema.h"
+#include "base/url.h"
 #include "inspect/log_view.h"
 #include "letters/letters.h"
 #include "sink/base_rows.h"
@@ -76,15 +77,16 @@ class Demo {
 };
 
 std::vector<SummaryLine> addresses(const Settings& settings, const Front& front) {
-  const std::string api = fmt::format(
-      "http://{}:{}", settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, front.port());
+  const std::string api =
+      base::http_url(settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, front.port());
   return {{"HTTP API", api + "/api/orders"},
           {"sales figures", api + "/api/analytics/stats"},
           {"ClickHouse", fmt::format("{}  user {}", clickhouse_url(settings), settings.clickhouse_user)},
-          {"MySQL", settings.mysql_url.empty()
-                        ? fmt::format("{}:{}/{}  user {}", settings.mysql_host, settings.mysql_port,
-                                      settings.mysql_database, settings.mysql_user)
-                        : "as given by mysql.url"},
+          {"MySQL",
+           settings.mysql_url.empty()
+               ? fmt::format("{}/{}  user {}", base::host_and_port(settings.mysql_host, settings.mysql_port),
+                             settings.mysql_database, settings.mysql_user)
+               : "as given by mysql.url"},
           {"data", std::filesystem::absolute(settings.data_dir).lexically_normal().string()}};
 }
 
@@ -109,14 +111,14 @@ std::vector<Endpoint> endpoints(const Settings& settings, const Credentials& kep
     if (password.empty()) return std::string("as configured");
     return kept.development ? std::string(known) : fmt::format("{}, password kept", user);
   };
-  std::vector<Endpoint> list = {{"backend API",
-                                 fmt::format("http://{}:{}", shown(settings.api_host), api_port),
+  std::vector<Endpoint> list = {{"backend API", base::http_url(shown(settings.api_host), api_port),
                                  "admin routes want an X-Admin-Id header"}};
   if (settings.mysql_url.empty())
-    list.push_back({"MySQL",
-                    fmt::format("{}:{}, database {}", shown(settings.mysql_host), settings.mysql_port,
-                                settings.mysql_database),
-                    credentials("root/test123, admin/test123", kept.mysql_user, kept.mysql_password)});
+    list.push_back(
+        {"MySQL",
+         fmt::format("{}, database {}", base::host_and_port(shown(settings.mysql_host), settings.mysql_port),
+                     settings.mysql_database),
+         credentials("root/test123, admin/test123", kept.mysql_user, kept.mysql_password)});
   if (settings.event_log_kind == "kafka") {
     std::string brokers = settings.kafka_brokers;
     for (std::size_t at = 0; (at = brokers.find("127.0.0.1", at)) != std::string::npos;)
@@ -124,12 +126,12 @@ std::vector<Endpoint> endpoints(const Settings& settings, const Credentials& kep
     list.push_back({"Kafka", brokers, ""});
   }
   if (is_connect_used(settings) && settings.connect_port != 0)
-    list.push_back({"Kafka Connect REST",
-                    fmt::format("http://{}:{}", shown(settings.connect_host), settings.connect_port), ""});
+    list.push_back(
+        {"Kafka Connect REST", base::http_url(shown(settings.connect_host), settings.connect_port), ""});
   list.push_back(
       {"ClickHouse HTTP",
        (settings.clickhouse_url.empty()
-            ? fmt::format("http://{}:{}", shown(settings.clickhouse_host), settings.clickhouse_port)
+            ? base::http_url(shown(settings.clickhouse_host), settings.clickhouse_port)
             : settings.clickhouse_url) +
            ", database analytics",
        credentials(kept.clickhouse_user + "/test123", kept.clickhouse_user, kept.clickhouse_password)});
@@ -301,7 +303,8 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   status.set_phase(SetupPhase::kReady);
   {
     std::optional<Demo> demo;
-    if (options.demo) demo.emplace(fmt::format("http://127.0.0.1:{}", front->port()), options.demo_rate);
+    if (options.demo)
+      demo.emplace(base::http_url(base::connect_host(settings.api_host), front->port()), options.demo_rate);
     do {
       if (connect) connect->try_to_serve();
       display.show();

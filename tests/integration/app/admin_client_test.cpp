@@ -41,6 +41,23 @@ class AdminClientTest : public testing::Test {
   std::unique_ptr<adapters::http::HttpServer> server_;
 };
 
+TEST_F(AdminClientTest, ReachesAnApiOnAnIpv6Address) {
+  for (const std::string host : {"::1", "::"}) {
+    server_.reset();
+    settings_.api_host = host;
+    adapters::http::HttpServerOptions options;
+    options.host = host;
+    options.port = static_cast<std::uint16_t>(settings_.api_port);
+    auto server = adapters::http::HttpServer::start(handler_, options);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    AdminClient client(settings_);
+    const auto answer = client.get("/admin/jobs");
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(*answer, "GET ");
+  }
+}
+
 TEST_F(AdminClientTest, NamesAnAdminAndGivesTheBody) {
   AdminClient client(settings_);
   EXPECT_EQ(client.get("/admin/jobs").value_or(""), "GET ");

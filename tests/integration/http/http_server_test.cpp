@@ -34,6 +34,7 @@ class Echo : public ports::HttpHandler {
     if (request.path == std::vector<std::string>{"silent"}) return;
     ports::HttpResponse response;
     response.content_type = "text/plain";
+    response.route = "/echo";
     response.body = request.method + " ";
     for (const std::string& segment : request.path) response.body += "/" + segment;
     for (const auto& [name, value] : request.query) response.body += fmt::format(" {}={}", name, value);
@@ -103,6 +104,43 @@ TEST_F(HttpServerTest, AnswersWithDateServerAndLength) {
   EXPECT_EQ(answer.headers.at("content-length"), std::to_string(answer.body.size()));
   EXPECT_EQ(answer.headers.at("connection"), "close");
   EXPECT_TRUE(answer.headers.at("date").ends_with(" GMT"));
+}
+
+TEST_F(HttpServerTest, TellsWhatItAnsweredByRouteVerbAndStatus) {
+  std::mutex mutex;
+  std::vector<std::string> answered;
+  HttpServerOptions options;
+  options.reply_timeout = 20ms;
+  options.on_answered = [&](const Answered& one) {
+    const std::lock_guard lock(mutex);
+    EXPECT_GE(one.duration.count(), 0);
+    answered.push_back(fmt::format("{} {} {}", one.route, one.verb, one.status));
+    throw std::runtime_error("on purpose: it ends no request");
+  };
+  start(options);
+  EXPECT_EQ(ask(port(), "GET", "/a").status, 200);
+  EXPECT_EQ(ask(port(), "HEAD", "/a").status, 200);
+  EXPECT_EQ(ask(port(), "GET", "/throw").status, 500);
+  EXPECT_EQ(ask(port(), "GET", "/silent").status, 503);
+  EXPECT_EQ(ask(port(), "GET", "/a%").status, 400);
+  EXPECT_EQ(ask(port(), "BREW", "/a").status, 501);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(answered, (std::vector<std::string>{"/echo GET 200", "/echo HEAD 200", " GET 500", " GET 503",
+                                                " GET 400", "  501"}));
+}
+
+TEST_F(HttpServerTest, ListensOnAnIpv6Address) {
+  HttpServerOptions options;
+  options.host = "::1";
+  start(options);
+  EXPECT_GT(port(), 0);
+  HttpServerOptions second;
+  second.host = "::1";
+  second.port = port();
+  const auto taken = HttpServer::start(echo_, second);
+  ASSERT_FALSE(taken);
+  EXPECT_NE(taken.error().message.find(fmt::format("[::1]:{}", port())), std::string::npos)
+      << taken.error().message;
 }
 
 TEST_F(HttpServerTest, KeepsTheConnectionForTheNextRequest) {

@@ -429,6 +429,28 @@ TEST_F(OrderServiceTest, NeverSellsMoreThanThereIsToManyCustomersAtOnce) {
   EXPECT_EQ(value("SELECT SUM(total_amount) FROM orders"), "132998.00");
 }
 
+TEST_F(OrderServiceTest, NeverTurnsACompletedPaymentIntoAFailedOne) {
+  for (const OrderStatus status : {OrderStatus::kPending, OrderStatus::kShipped, OrderStatus::kDelivered}) {
+    const OrderId id = placed({{"prod-1", 1}}).image.order_id;
+    ASSERT_TRUE(run(ChangeOrder{.order_id = id, .status = status}));
+    // Both callers saw the payment PENDING.
+    const ChangeOrder completed{.order_id = id,
+                                .status = status,
+                                .payment_status = PaymentStatus::kCompleted,
+                                .expected_status = status};
+    ChangeOrder failed = completed;
+    failed.payment_status = PaymentStatus::kFailed;
+
+    ASSERT_TRUE(run(completed));
+    const auto refused = run(failed);
+
+    ASSERT_FALSE(refused) << domain::to_string(status);
+    EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+    EXPECT_EQ(value(fmt::format("SELECT status FROM payments WHERE order_id = '{}'", id.value())),
+              "COMPLETED");
+  }
+}
+
 TEST_F(OrderServiceTest, TriesAgainAfterADeadlockUntilItSucceeds) {
   const ports::StoredOrder order = placed({{"prod-1", 1}, {"prod-2", 1}});
   // Another program locks stock first and then the order: the opposite of ours.

@@ -75,7 +75,11 @@ class Traffic {
       if (!next.order.deleted_ms) living.push_back(next.order);
       ++number;
       ++changes_;
-      if (!out_.push(std::move(next), base::Deadline::in(30s))) return;
+      const base::Deadline deadline = base::Deadline::in(30s);
+      while (!out_.try_push(std::move(next))) {
+        if (deadline.passed()) return;
+        std::this_thread::sleep_for(1ms);
+      }
     }
   }
 
