@@ -66,7 +66,7 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment, co
     // What was loaded of it counts, what was not is gone: nobody can tell the two apart any more.
     if (former)
       return base::fatal(fmt::format(
-          "topic {} was deleted and made anew, and rows that were not loaded may have gone with it: "
+          "topic {} was deleted and recreated, and rows that were not loaded may have gone with it: "
           "load the warehouse anew (millrace up --rebuild)",
           assignment.partition.topic));
   }
@@ -88,7 +88,7 @@ base::Result<Sink::Partition> Sink::open(const ports::Assignment& assignment, co
   MILLRACE_TRY_ASSIGN(const auto committed, log_.committed(options_.group, assignment.partition, soon()));
   partition.committed = committed && committed->metadata == kOwnCommit ? committed->offset : -1;
   spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
-              "sink: partition {} goes on at {} of {} ({} running sums in memory)",
+              "sink: partition {} resumed at offset {} of {} ({} cumulative aggregates in memory)",
               assignment.partition.partition, position, range.end, partition.cache.size());
   return partition;
 }
@@ -322,7 +322,7 @@ base::Result<void> Sink::look_at_topic(base::Deadline deadline) {
   topic_id_ = topic.topic_id;
   next_look_ = base::Deadline::in(options_.topic_check_interval);
   if (!same && opened)
-    return base::conflict(fmt::format("topic {} was deleted and made anew", options_.topic));
+    return base::conflict(fmt::format("topic {} was deleted and recreated", options_.topic));
   return {};
 }
 

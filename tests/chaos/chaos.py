@@ -58,12 +58,12 @@ SEEN_IN_LOG = {
     "inserts half done": re.compile(r"sink: half of a batch was acknowledged"),
     "rows purged": re.compile(r"purge: removed (\d+) "),
     "repeats dropped": re.compile(r"(?:sink|transform): dropped (\d+) repeats"),
-    "relay retries": re.compile(r"relay: (?:.*; trying again|lost shard)"),
+    "relay retries": re.compile(r"relay: (?:.*; retrying|lost shard)"),
     "servers started again": re.compile(r"starting it again in"),
     "shards taken": re.compile(r"relay: shard \d+ taken"),
-    "partitions taken": re.compile(r"(?:sink|transform): partition \d+ goes on"),
+    "partitions taken": re.compile(r"(?:sink|transform): partition \d+ resumed"),
 }
-GOES_ON = re.compile(r"(?:sink|transform): partition \d+ goes on at (\d+) of (\d+)")
+GOES_ON = re.compile(r"(?:sink|transform): partition \d+ resumed at offset (\d+) of (\d+)")
 
 
 def seen_in(text):

@@ -102,10 +102,10 @@ def test_the_oracle_finds_where_a_view_differs(have):
 
 def test_the_log_says_how_often_something_was_hit():
     counts = seen_in("sink: half of a batch was acknowledged, the base rows\npurge: removed 7 deleted orders for good\n"
-                     "sink: partition 0 goes on at 5 of 9 (3 running sums in memory)\n"
-                     "sink: partition 1 goes on at 5 of 5 (3 running sums in memory)\n"
+                     "sink: partition 0 resumed at offset 5 of 9 (3 cumulative aggregates in memory)\n"
+                     "sink: partition 1 resumed at offset 5 of 5 (3 cumulative aggregates in memory)\n"
                      "transform: dropped 12 repeats from partition 1\n"
-                     "relay: away; trying again\nmariadbd was killed; starting it again in 200 ms\n")
+                     "relay: away; retrying\nmariadbd was killed; starting it again in 200 ms\n")
     assert counts == {"sink starts": 1, "inserts half done": 1, "rows purged": 7,
                       "rows repeated from the position": 4, "starts with rows beyond the position": 1,
                       "repeats dropped": 12, "relay retries": 1, "servers started again": 1, "shards taken": 0,

@@ -148,7 +148,7 @@ base::Result<void> ClickhouseWarehouse::post(const std::string& target, std::str
   base::Error error{refused ? base::ErrorKind::kFatal : kind_of_code(code),
                     fmt::format("the warehouse at {} answered {}: {}", options_.url, answer->status,
                                 base::printable(base::without_personal_data(first_line), 500)),
-                    code};
+                    refused ? static_cast<int>(answer->status) : code};
   if (error.kind == base::ErrorKind::kFatal) error.cure = "check clickhouse.user and clickhouse.password";
   if (!error.cure.empty()) error.message += "; " + error.cure;
   return std::unexpected(std::move(error));

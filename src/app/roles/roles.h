@@ -29,7 +29,8 @@ struct UpOptions {
 [[nodiscard]] base::Result<void> run_api(const Settings& settings, const base::StopSignal& stop);
 
 /// One stage ("relay", "transform", "sink") on an event log that several processes share, until `stop`.
-/// A stage that fails is tried again now and then. Errors: kInvalid with the embedded log, kUnavailable, kFatal.
+/// A stage that fails is tried again now and then. Errors: kInvalid with the embedded log, kUnavailable,
+/// kFatal.
 [[nodiscard]] base::Result<void> run_stage(const Settings& settings, const std::string& role,
                                            base::StopSignal& stop);
 

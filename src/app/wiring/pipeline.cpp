@@ -231,6 +231,8 @@ std::vector<const relay::Stats*> Pipeline::relay_stats() const {
 void Pipeline::hold(bool held) {
   held_ = held;
   purger_->rest(held);
+  if (held) return;
+  for (const auto& runner : runners_) runner->retry();
 }
 
 /// Topics that are there keep their partitions; those behind order.events get as many as it has.

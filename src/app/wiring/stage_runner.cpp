@@ -62,9 +62,12 @@ bool StageRunner::wait_for_end(base::Deadline deadline) const {
   return ended_.wait_for(deadline.left());
 }
 
-base::Result<void> StageRunner::run_once() {
+base::Result<void> StageRunner::run_once(bool& has_thrown) {
+  has_thrown = true;
   try {
-    return work_(stop_);
+    auto ended = work_(stop_);
+    has_thrown = false;
+    return ended;
   } catch (const std::exception& failure) {
     return base::fatal(fmt::format("an exception: {}; this is a bug, please report it", failure.what()));
   } catch (...) {
@@ -78,21 +81,30 @@ void StageRunner::run() {
   base::OutageLogger failures(kReminder);
   while (!stop_.requested()) {
     const auto begun = base::monotonic_now();
-    const auto ended = run_once();
+    bool has_thrown = false;
+    const auto ended = run_once(has_thrown);
     if (ended) break;
+    const bool has_refused = ended.error().vendor_code == 0 && !has_thrown;
     if (base::monotonic_now() - begun > kGoodRun) {
       backoff.reset();
       failures.over();
     }
     if (failures.should_log(ended.error()))
-      spdlog::error("{}: {}; the stage is stopped, and tried again now and then", stage_,
-                    ended.error().message);
+      spdlog::error("{}: {}; the stage is stopped{}", stage_, ended.error().message,
+                    has_refused ? "" : " and is tried again now and then");
     {
       const std::lock_guard lock(mutex_);
       failure_ = base::public_message(ended.error());
       is_pausing_ = true;
     }
-    if (stop_.wait_for(backoff.next())) break;
+    if (has_refused) {
+      retry_.wait_for(std::chrono::milliseconds(0));  // one that came before says nothing about this failure
+      while (!stop_.requested() && !retry_.wait_for(kReminder)) {
+      }
+    } else {
+      stop_.wait_for(backoff.next());
+    }
+    if (stop_.requested()) break;
     const std::lock_guard lock(mutex_);
     is_pausing_ = false;
     settled_by_ = base::Deadline::in(options_.settle_time);

@@ -40,8 +40,11 @@ struct StageRunnerOptions {
   std::chrono::milliseconds settle_time{3'000};
 };
 
-/// What a stage does when it fails is not the business of the others: it is started again after a growing
-/// pause, for as long as it takes. Owns its thread.
+/// What a stage does when it fails is not the business of the others. Where a server or an exception stopped
+/// it, it is started again after a growing pause, for as long as it takes. Where it refused by itself,
+/// because going on would break a promise (a topic was recreated, a position lies beyond the log's end), it
+/// stays failed until `retry`: left to itself it could go on as soon as new records have taken the place of
+/// lost ones. Owns its thread.
 class StageRunner {
  public:
   using Work = std::function<base::Result<void>(const base::StopSignal&)>;
@@ -57,13 +60,19 @@ class StageRunner {
   /// Any thread.
   [[nodiscard]] StageStatus status() const;
 
-  void request_stop() { stop_.request(); }
+  /// What made the stage refuse may be over: a rebuild has replaced the tables. Any thread.
+  void retry() { retry_.notify(); }
+
+  void request_stop() {
+    stop_.request();
+    retry_.notify();
+  }
   /// True if the stage has ended by the deadline. The destructor waits without one.
   [[nodiscard]] bool wait_for_end(base::Deadline deadline) const;
 
  private:
   void run();
-  [[nodiscard]] base::Result<void> run_once();
+  [[nodiscard]] base::Result<void> run_once(bool& has_thrown);
 
   const std::string stage_;
   const Work work_;
@@ -71,6 +80,7 @@ class StageRunner {
   const StageRunnerOptions options_;
   base::StopSignal stop_;
   base::StopSignal ended_;
+  base::WakeEvent retry_;
   mutable std::mutex mutex_;
   std::string failure_;      // of the last run; empty: it has not failed; guarded by mutex_
   bool is_pausing_ = false;  // before the next run; guarded by mutex_

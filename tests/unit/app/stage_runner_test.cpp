@@ -61,6 +61,37 @@ TEST(StageRunner, TriesAFailedStageAgainUntilItRuns) {
   EXPECT_EQ(runner.status().reason, "");
 }
 
+TEST(StageRunner, LeavesAStageThatRefusesUntilItIsToldToTryAgain) {
+  std::atomic<int> runs = 0;
+  StageRunner runner(
+      "sink",
+      [&](const StopSignal& stop) -> Result<void> {
+        if (++runs < 3) return base::fatal("the position lies beyond the end of the log");
+        return until_stop(stop);
+      },
+      nullptr, kQuick);
+  ASSERT_TRUE(becomes(runner, StageState::kFailed));
+  EXPECT_EQ(runner.status().reason, "the position lies beyond the end of the log");
+  StopSignal().wait_for(100ms);
+  EXPECT_EQ(runs, 1) << "it must not go on by itself";
+  for (int wanted = 2; wanted <= 3; ++wanted) {
+    const Deadline deadline = Deadline::in(20s);
+    while (runs < wanted && !deadline.passed()) {
+      runner.retry();
+      StopSignal().wait_for(5ms);
+    }
+  }
+  EXPECT_TRUE(becomes(runner, StageState::kRunning));
+}
+
+TEST(StageRunner, StopsAStageThatRefuses) {
+  StageRunner runner(
+      "sink", [](const StopSignal&) { return Result<void>(base::fatal("no")); }, nullptr, kQuick);
+  ASSERT_TRUE(becomes(runner, StageState::kFailed));
+  runner.request_stop();
+  EXPECT_TRUE(runner.wait_for_end(Deadline::in(20s)));
+}
+
 TEST(StageRunner, TakesAnExceptionForAFailure) {
   std::atomic<int> runs = 0;
   StageRunner runner(
