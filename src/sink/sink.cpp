@@ -98,6 +98,7 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
   std::erase_if(partitions_, [&](const auto& entry) {
     return std::ranges::find(assigned, entry.second.assignment) == assigned.end();
   });
+  stats_.partitions = partitions_.size();
   if (std::ranges::all_of(assigned, [&](const auto& entry) { return partitions_.contains(entry.partition); }))
     return {};
   MILLRACE_TRY(look_at_topic(soon()));
@@ -106,6 +107,7 @@ base::Result<void> Sink::follow_assignments(ports::GroupMember& member) {
     MILLRACE_TRY_ASSIGN(Partition partition, open(assignment, topic_id_));
     partitions_.emplace(assignment.partition, std::move(partition));
   }
+  stats_.partitions = partitions_.size();
   return {};
 }
 

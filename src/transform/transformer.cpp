@@ -110,6 +110,7 @@ base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
     MILLRACE_TRY_ASSIGN(Partition partition, open(assignment));
     partitions_.emplace(assignment.partition, std::move(partition));
   }
+  stats_.partitions = partitions_.size();
   return {};
 }
 

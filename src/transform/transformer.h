@@ -38,6 +38,7 @@ struct Options {
 /// Readable at any time from any thread.
 struct Stats {
   base::StageHealth health;
+  std::atomic<std::size_t> partitions{0};  ///< That this stage has now.
   std::atomic<std::uint64_t> rows_written{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> former_owner_dropped{0};

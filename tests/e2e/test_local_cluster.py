@@ -51,6 +51,9 @@ def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     for port in ("api.port", "mysql.port", "clickhouse.port", "connect.port"):
         assert f"localhost:{cluster.settings[port]}" in said, said
     assert "test123" in said and "make down" in said
+    # Up means that everything an order needs is there.
+    topics = {topic["topic"] for topic in millrace.http("GET", "/api/kafka/topics").json["topics"]}
+    assert {"order.events", "order.events-dlq", "orders_analytics", "orders_analytics-dlq"} <= topics, topics
     order = millrace.order()
     assert "already" in cluster.make("up"), "a second time it says so"
 

@@ -46,6 +46,8 @@ constexpr std::chrono::milliseconds kScreenInterval{1'000};
 constexpr std::chrono::milliseconds kLineInterval{10'000};
 constexpr std::chrono::milliseconds kServersStopTimeout{25'000};  // SIGTERM, and SIGKILL after 20 s
 constexpr std::chrono::milliseconds kConnectStopTimeout{2'000};
+constexpr std::chrono::milliseconds kFlowTimeout{15'000};
+constexpr std::chrono::milliseconds kFlowPoll{20};
 constexpr std::chrono::milliseconds kDrainTimeout{10'000};
 
 /// The gentle stream of orders, on a thread of its own.
@@ -311,6 +313,11 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
   for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
   status.set_endpoints(endpoints(settings, credentials.kept, front->port()));
+  // Up means that an order becomes visible in its usual time. A log that is away, or stages elsewhere that
+  // have all partitions, hold it up for a moment only: orders are taken in any case.
+  const auto flowing_by = base::Deadline::in(kFlowTimeout);
+  while (!pipeline->is_flowing() && !flowing_by.passed() && !stop.wait_for(kFlowPoll)) {
+  }
   status.set_phase(StackPhase::kReady);
   {
     std::optional<Demo> demo;

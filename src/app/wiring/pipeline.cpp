@@ -168,14 +168,18 @@ void Pipeline::start_stages() {
 }
 
 Pipeline::~Pipeline() {
-  stop(base::Deadline::in(std::chrono::milliseconds(0)));
+  request_stop();
 }
 
-bool Pipeline::stop(base::Deadline deadline) {
+void Pipeline::request_stop() {
   stop_.request();
   for (const auto& runner : runners_) runner->request_stop();
   if (runs_.control != nullptr) runs_.control->stop();
   wake();
+}
+
+bool Pipeline::stop(base::Deadline deadline) {
+  request_stop();
   bool all_ended = true;
   for (const auto& runner : runners_) {
     if (runner->wait_for_end(deadline)) continue;
@@ -184,6 +188,15 @@ bool Pipeline::stop(base::Deadline deadline) {
                  runner->status().stage);
   }
   return all_ended;
+}
+
+bool Pipeline::is_flowing() const {
+  if (!has_topics_) return false;
+  const bool relays =
+      std::ranges::all_of(relays_, [](const auto& relay) { return relay->stats().active.load(); });
+  const bool sink_rests = held_ || (runs_.control != nullptr && runs_.control->rests());
+  return (!runs_.relay || relays) && (!runs_.transform || transformer_->stats().partitions > 0) &&
+         (!runs_.sink || sink_rests || sink_->stats().partitions > 0);
 }
 
 std::vector<StageStatus> Pipeline::stages() const {
@@ -229,9 +242,9 @@ std::vector<const relay::Stats*> Pipeline::relay_stats() const {
 }
 
 void Pipeline::hold(bool held) {
-  held_ = held;
+  const bool was_held = held_.exchange(held);
   purger_->rest(held);
-  if (held) return;
+  if (held || !was_held) return;
   for (const auto& runner : runners_) runner->retry();
 }
 

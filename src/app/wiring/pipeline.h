@@ -9,6 +9,7 @@
 #include "app/config/settings.h"
 #include "app/wiring/delivery_monitor.h"
 #include "app/wiring/dependencies.h"
+#include "app/wiring/event_log.h"
 #include "app/wiring/instrumented_log.h"
 #include "app/wiring/stage_runner.h"
 #include "base/stop.h"
@@ -68,6 +69,10 @@ class Pipeline {
   /// True if all stages have ended by the deadline. The destructor waits for those that have not.
   bool stop(base::Deadline deadline);
 
+  /// Every stage has what it works on: a change that is committed now becomes visible in its usual time. Not
+  /// so while other processes have all shards or partitions.
+  [[nodiscard]] bool is_flowing() const;
+
   /// Of the stages that run here.
   [[nodiscard]] std::vector<StageStatus> stages() const;
   /// What the stages that run here read from the log.
@@ -102,6 +107,7 @@ class Pipeline {
       : settings_(settings), dependencies_(dependencies) {}
   void make_stages(telemetry::Registry& registry, bool rebuilds, const std::vector<std::int32_t>& shards);
   void start_stages();
+  void request_stop();
   void run(std::string stage, StageRunner::Work work, const base::StageHealth* health = nullptr);
   [[nodiscard]] base::Result<void> make_topics();
   [[nodiscard]] base::Result<void> make_topics_in_time(const base::StopSignal& stop);

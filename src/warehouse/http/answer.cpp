@@ -27,7 +27,7 @@ std::string random_tag() {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz";
   std::random_device device;
   std::string tag;
-  for (int i = 0; i < 16; ++i) tag += kDeadLetters[device() % kDeadLetters.size()];
+  for (int i = 0; i < 16; ++i) tag += kLetters[device() % kLetters.size()];
   return tag;
 }
 
