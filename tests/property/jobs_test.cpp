@@ -256,25 +256,25 @@ TEST_F(RunnerTest, FailsAJobOfAKindThatItDoesNotKnow) {
   EXPECT_NE(store_.job(1, soon())->error.find("'dance'"), std::string::npos);
 }
 
-TEST(Desk, TakesWhatItsKindUnderstands) {
+TEST(JobService, TakesWhatItsKindUnderstands) {
   MemoryJobs store;
   int submitted = 0;
-  Desk desk(store,
-            {{"count",
-              [](const boost::json::object& request) -> base::Result<std::string> {
-                if (request.contains("to")) return std::string(R"({"to":5})");
-                return base::invalid("'to' is missing");
-              }}},
-            [&] { ++submitted; });
+  JobService service(store,
+                     {{"count",
+                       [](const boost::json::object& request) -> base::Result<std::string> {
+                         if (request.contains("to")) return std::string(R"({"to":5})");
+                         return base::invalid("'to' is missing");
+                       }}},
+                     [&] { ++submitted; });
   for (const char* body :
        {"", "x", "[]", "{}", R"({"kind":1})", R"({"kind":"dance"})", R"({"kind":"count"})"})
-    EXPECT_EQ(desk.submit(body, soon()).error().kind, base::ErrorKind::kInvalid) << body;
+    EXPECT_EQ(service.submit(body, soon()).error().kind, base::ErrorKind::kInvalid) << body;
   EXPECT_EQ(submitted, 0);
-  const auto job = desk.submit(R"({"kind":"count","to":5,"more":true})", soon());
+  const auto job = service.submit(R"({"kind":"count","to":5,"more":true})", soon());
   ASSERT_TRUE(job) << job.error().message;
   EXPECT_EQ(job->parameters, R"({"to":5})");
   EXPECT_EQ(submitted, 1);
-  EXPECT_EQ(desk.submit(R"({"kind":"count","to":5})", soon()).error().kind, base::ErrorKind::kConflict);
+  EXPECT_EQ(service.submit(R"({"kind":"count","to":5})", soon()).error().kind, base::ErrorKind::kConflict);
 }
 
 }  // namespace

@@ -71,7 +71,9 @@ class Orders {
     return Outcome{order};
   }
   base::Result<Outcome> carry_out(const ordering::PlaceOrder&) { return base::invalid("not of an import"); }
-  base::Result<Outcome> carry_out(const ordering::SettlePayment&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> carry_out(const ordering::SettlePayment&) {
+    return base::invalid("not of an import");
+  }
   base::Result<Outcome> carry_out(const ordering::AnnounceOrder&) {
     return base::invalid("not of an import");
   }
