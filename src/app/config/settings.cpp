@@ -37,6 +37,7 @@ const std::array kSettings = {
     SettingInfo{"api.body_bytes_max", &Settings::api_body_bytes_max, "The largest request body", 1'024, 1 << 30},
     SettingInfo{"api.connections_max", &Settings::api_connections_max, "Connections at once", 1, 100'000},
     SettingInfo{"api.read_threads", &Settings::api_read_threads, "Threads for reads of the stores", 1, 256},
+    SettingInfo{"admin.host", &Settings::admin_host, "Address of the admin ports (relay.admin_port, transform.admin_port, sink.admin_port)"},
 
     SettingInfo{"http.allowed_hosts", &Settings::http_allowed_hosts, "Names besides localhost and the address to listen on under which the servers may be reached, with or without a port, separated by commas"},
     SettingInfo{"cors.origins", &Settings::cors_origins, "Origins of web pages that may send requests: https://shop.example,http://localhost:5173"},
@@ -91,22 +92,21 @@ const std::array kSettings = {
     SettingInfo{"relay.batch_size", &Settings::relay_batch_size, "Outbox rows of a shard sent and not yet marked: the bound on repeats after a crash", 1, 100'000},
     SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The pause when the outbox is empty, as long as rows came lately", 1, 60'000},
     SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
-    SettingInfo{"relay.admin_port", &Settings::relay_admin_port, "Where `millrace relay` serves /metrics, /healthz and /readyz; 0: nowhere", 0, kPortMax},
-    SettingInfo{"transform.admin_port", &Settings::transform_admin_port, "As relay.admin_port, of `millrace transform`", 0, kPortMax},
-    SettingInfo{"sink.admin_port", &Settings::sink_admin_port, "As relay.admin_port, of `millrace sink`", 0, kPortMax},
-    SettingInfo{"admin.host", &Settings::admin_host, "The address of these ports"},
     SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
     SettingInfo{"relay.accept_topic", &Settings::relay_accept_topic, "The id of a topic made anew that the relay may send to although events on their way to the former one may be loaded already"},
+    SettingInfo{"relay.admin_port", &Settings::relay_admin_port, "Where `millrace relay` serves /metrics, /healthz and /readyz; 0: nowhere", 0, kPortMax},
 
     SettingInfo{"transform.window", &Settings::transform_window, "Events looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},
     SettingInfo{"transform.batch_size", &Settings::transform_batch_size, "Records read at a time", 1, 1'000'000},
     SettingInfo{"transform.commit_interval", &Settings::transform_commit_interval, "Between commits of the group's offsets", 1, 60'000},
+    SettingInfo{"transform.admin_port", &Settings::transform_admin_port, "As relay.admin_port, of `millrace transform`", 0, kPortMax},
 
     SettingInfo{"sink.batch_size", &Settings::sink_batch_size, "Rows to one insert at most", 1, 10'000'000},
     SettingInfo{"sink.max_delay", &Settings::sink_max_delay, "The least time between two inserts: how long a row may wait for others", 0, 60'000},
     SettingInfo{"sink.position_interval", &Settings::sink_position_interval, "Between writes of the position", 1, 60'000},
     SettingInfo{"sink.insert_timeout", &Settings::sink_insert_timeout, "An insert ends by then", 1'000, kHourMs},
     SettingInfo{"sink.cached_keys_max", &Settings::sink_cached_keys_max, "Running sums kept in memory per partition (300 bytes each)", 1, 100'000'000},
+    SettingInfo{"sink.admin_port", &Settings::sink_admin_port, "As relay.admin_port, of `millrace sink`", 0, kPortMax},
 
     SettingInfo{"purge.period", &Settings::purge_period, "Deleted orders are removed from the warehouse for good after this", 60'000},
     SettingInfo{"purge.interval", &Settings::purge_interval, "Between two looks for orders to purge", 1'000},
