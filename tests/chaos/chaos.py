@@ -54,7 +54,7 @@ TITLES = {"embedded": "Fault suite", "kafka": "Fault suite on Kafka"}
 
 # What the log of `up` says happened: name in the report -> pattern; a group counts as often as it says.
 SEEN_IN_LOG = {
-    "sink starts": re.compile(r"sink: partition 0 goes on"),
+    "sink starts": re.compile(r"sink: partition 0 resumed"),
     "inserts half done": re.compile(r"sink: half of a batch was acknowledged"),
     "rows purged": re.compile(r"purge: removed (\d+) "),
     "repeats dropped": re.compile(r"(?:sink|transform): dropped (\d+) repeats"),
