@@ -255,7 +255,8 @@ base::Result<void> Sink::flush(const base::StopSignal& stop) {
     const base::Result<void> base = base_insert.outcome();
     if (base.has_value() != rollups.has_value()) {
       ++stats_.half_batches;
-      spdlog::info("sink: half of a batch was acknowledged, the {}", base ? "base rows" : "cumulative aggregates");
+      spdlog::info("sink: half of a batch was acknowledged, the {}",
+                   base ? "base rows" : "cumulative aggregates");
     }
     if (!rollups) return rollups;
     if (!base && base.error().kind == base::ErrorKind::kRejected) {
