@@ -53,10 +53,11 @@ class DeliveryMonitorTest : public testing::Test {
       EXPECT_TRUE((*member)->commit(assignment, {offset, ""}, soon()));
     }
   }
-  std::unique_ptr<DeliveryMonitor> start(std::function<bool()> is_paused = {}) {
+  std::unique_ptr<DeliveryMonitor> start(std::function<bool()> is_paused = {},
+                                         std::chrono::milliseconds stall_time = 250ms) {
     return std::make_unique<DeliveryMonitor>(
         &outbox_, &log_, std::vector<LogStage>{{"transform", kGroup, kTopic, std::move(is_paused)}}, clock_,
-        DeliveryOptions{1ms, 1s, 250ms});
+        DeliveryOptions{1ms, 1s, stall_time});
   }
   template <class Condition>
   static bool comes_true(const DeliveryMonitor& monitor, Condition condition) {
@@ -98,10 +99,11 @@ TEST_F(DeliveryMonitorTest, FindsChangesThatStandStillThoughEverythingAnswers) {
 }
 
 TEST_F(DeliveryMonitorTest, DoesNotTakeABacklogThatIsWorkedOffForAStandstill) {
-  for (int i = 0; i < 60; ++i) append(600s - std::chrono::seconds(i));
-  const auto monitor = start();
+  constexpr int kRecords = 200;
+  for (int i = 0; i < kRecords; ++i) append(600s - std::chrono::seconds(i));
+  const auto monitor = start({}, 1s);
   std::atomic<bool> was_stalled = false;
-  for (int i = 1; i <= 60; ++i) {
+  for (int i = 1; i <= kRecords; ++i) {
     commit(i);
     base::StopSignal().wait_for(10ms);
     was_stalled = was_stalled || !monitor->state().stalled_stage.empty();

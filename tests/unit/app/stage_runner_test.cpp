@@ -15,10 +15,19 @@ using base::StopSignal;
 
 const StageRunnerOptions kQuick{1ms, 5ms, 20ms};
 
-bool becomes(const StageRunner& runner, StageState state) {
+/// The first status of that state; the last one that was seen if none comes.
+StageStatus status_of(const StageRunner& runner, StageState state) {
   const Deadline deadline = Deadline::in(20s);
-  while (runner.status().state != state && !deadline.passed()) StopSignal().wait_for(1ms);
-  return runner.status().state == state;
+  StageStatus status = runner.status();
+  while (status.state != state && !deadline.passed()) {
+    StopSignal().wait_for(1ms);
+    status = runner.status();
+  }
+  return status;
+}
+
+bool becomes(const StageRunner& runner, StageState state) {
+  return status_of(runner, state).state == state;
 }
 
 Result<void> until_stop(const StopSignal& stop) {
@@ -51,7 +60,7 @@ TEST(StageRunner, TriesAFailedStageAgainUntilItRuns) {
       nullptr, kQuick);
   const Deadline deadline = Deadline::in(20s);
   while (runs < 4 && !deadline.passed()) StopSignal().wait_for(1ms);
-  const StageStatus failed = runner.status();
+  const StageStatus failed = status_of(runner, StageState::kFailed);
   EXPECT_EQ(failed.state, StageState::kFailed);
   EXPECT_NE(failed.reason.find("check clickhouse.password"), std::string::npos) << failed.reason;
   EXPECT_EQ(failed.reason.find("secret"), std::string::npos) << failed.reason;
