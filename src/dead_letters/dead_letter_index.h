@@ -53,7 +53,7 @@ class DeadLetterIndex {
                                                std::size_t count_max, bool handled_too,
                                                base::Deadline deadline);
 
-  /// The letter of that id; of several, after a topic was made anew, the newest. Reads what is new in its
+  /// The letter of that id; of several, after a topic was recreated, the newest. Reads what is new in its
   /// partition first. Errors: kUnavailable, as `list`.
   [[nodiscard]] base::Result<std::optional<IndexedLetter>> find(const DeadLetterId& id,
                                                                 base::Deadline deadline);

@@ -316,7 +316,7 @@ void Sink::commit_positions(ports::GroupMember& member, bool at_once) {
     spdlog::info("sink: commits succeed again after {} s", lasted->count());
 }
 
-/// Errors: kConflict if it was made anew under partitions that are open; as the log's.
+/// Errors: kConflict if it was recreated under partitions that are open; as the log's.
 base::Result<void> Sink::look_at_topic(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto topic, log_.describe_topic(options_.topic, deadline));
   MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, topic.partitions, deadline));

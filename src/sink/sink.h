@@ -90,7 +90,7 @@ class Sink {
   /// Loads until `stop`; waits out outages of the log and the warehouse, going back to the position in the
   /// warehouse after every error, into the generation of the tables that is then the active one. Errors:
   /// kFatal when going on would break the sums (rows removed before they were loaded, a position beyond the
-  /// log's end, a topic made anew, refused credentials), with the cure.
+  /// log's end, a recreated topic, refused credentials), with the cure.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }

@@ -52,7 +52,7 @@ class Transformer {
 
   /// Transforms until `stop`; waits out outages of the log. Repeats after a crash are runs of input offsets
   /// that do not rise. Errors: kFatal when going on would lose events (the position lies outside of the log,
-  /// or the input topic was made anew), with the cure.
+  /// or the input topic was recreated), with the cure.
   [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }

@@ -1,4 +1,4 @@
-// A named lock of the server (GET_LOCK): what only one process of a set-up does at a time.
+// A named lock of the server (GET_LOCK): what only one process of a deployment does at a time.
 #pragma once
 
 #include <chrono>

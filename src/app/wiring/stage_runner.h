@@ -41,7 +41,7 @@ struct StageRunnerOptions {
 };
 
 /// What a stage does when it fails is not the business of the others. Where a server or an exception stopped
-/// it, it is started again after a growing pause, for as long as it takes. Where it refused by itself,
+/// it, it is started again after a growing pause, without end. Where it refused by itself,
 /// because going on would break a promise (a topic was recreated, a position lies beyond the log's end), it
 /// stays failed until `retry`: left to itself it could go on as soon as new records have taken the place of
 /// lost ones. Owns its thread.
