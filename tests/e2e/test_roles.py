@@ -27,12 +27,17 @@ class Roles:
             self.processes[name] = self.millrace.begin(role, "--log-file", self.log(name))
         wait_until(lambda: ask(self.millrace.api_port, "GET", "/healthz").status == 200, "the API answers")
 
+    def begin_again(self, name):
+        role = name.split("-")[0]
+        self.processes[f"{role}-again"] = self.millrace.begin(role, "--log-file", self.log(f"{role}-again"))
+
     def log(self, name):
         return self.millrace.home / f"{name}.log"
 
     def lines(self, text):
         """Which processes have said so, once for each time."""
-        return [name for name in self.processes for line in self.log(name).read_text().splitlines() if text in line]
+        return [name for name in self.processes if self.log(name).exists()
+                for line in self.log(name).read_text().splitlines() if text in line]
 
     def stop(self, only=""):
         ending = [name for name in self.processes if name.startswith(only) and self.processes[name].poll() is None]
@@ -110,6 +115,8 @@ def test_everything_works_without_an_up(roles):
     roles.stop(verifying)
     wait_until(lambda: set(roles.lines(said)) - {verifying}, "another process verifies")
     assert len(set(roles.lines(said))) == 2
+    # It may have been the only one of its stage.
+    roles.begin_again(verifying)
 
     # Without the API, by the commands themselves; the stages run on.
     roles.stop("api")
