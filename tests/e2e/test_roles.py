@@ -30,6 +30,7 @@ class Roles:
     def begin_again(self, name):
         role = name.split("-")[0]
         self.processes[f"{role}-again"] = self.millrace.begin(role, "--log-file", self.log(f"{role}-again"))
+        wait_until(lambda: self.log(f"{role}-again").exists() and self.log(f"{role}-again").read_text(), f"the {role} runs again")
 
     def log(self, name):
         return self.millrace.home / f"{name}.log"
