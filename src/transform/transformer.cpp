@@ -1,12 +1,10 @@
 #include "transform/transformer.h"
 
 #include <algorithm>
-#include <memory>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "base/backoff.h"
 #include "base/text.h"
 #include "domain/analytics_row.h"
 #include "domain/order_event.h"
@@ -16,12 +14,6 @@
 namespace millrace::transform {
 namespace {
 
-constexpr std::chrono::milliseconds kBackoffFirst{50};
-constexpr std::chrono::milliseconds kBackoffLongest{
-    2'000};  // also the longest that an outage of the log is felt after its end
-constexpr std::chrono::milliseconds kCommitBackoffFirst{50};
-constexpr std::chrono::milliseconds kCommitBackoffLongest{2'000};
-constexpr std::chrono::milliseconds kLookTimeout{1'000};
 constexpr std::size_t kProgressRecords = 100;  // records of the output looked through for one that is ours
 
 std::optional<std::uint64_t> number_header(const ports::Record& record, std::string_view name) {
@@ -32,7 +24,24 @@ std::optional<std::uint64_t> number_header(const ports::Record& record, std::str
 }  // namespace
 
 Transformer::Transformer(ports::EventLog& log, const ports::Clock& clock, Options options)
-    : log_(log), clock_(clock), options_(std::move(options)) {}
+    : log_(log),
+      clock_(clock),
+      options_(std::move(options)),
+      committer_(
+          {.stage = "transform", .interval = options_.commit_interval, .timeout = options_.commit_timeout}),
+      loop_(log, *this, stats_,
+            {.stage = "transform",
+             .resumes_from = "the committed offset",
+             .group = options_.group,
+             .topic = options_.input_topic,
+             .idle_wait = options_.idle_wait,
+             .call_timeout = options_.call_timeout,
+             .topic_check_interval = options_.topic_check_interval}) {}
+
+base::Result<void> Transformer::reset() {
+  partitions_.clear();
+  return {};
+}
 
 base::Result<Progress> Transformer::progress(std::int32_t partition) {
   const ports::TopicPartition output{options_.output_topic, partition};
@@ -50,7 +59,7 @@ base::Result<Progress> Transformer::progress(std::int32_t partition) {
   return progress;
 }
 
-base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& assignment) {
+base::Result<void> Transformer::open(const ports::Assignment& assignment) {
   ResumeFacts facts;
   facts.input = assignment.partition;
   facts.input_topic_id = topic_id_;
@@ -70,10 +79,11 @@ base::Result<Transformer::Partition> Transformer::open(const ports::Assignment& 
   partition.position = point.position;
   if (point.is_committed) partition.committed = point.position;
   MILLRACE_TRY(rebuild_window(partition, point.window_start));
-  spdlog::log(opens_told_ ? spdlog::level::debug : spdlog::level::info,
+  spdlog::log(loop_.opened_before_in_this_outage() ? spdlog::level::debug : spdlog::level::info,
               "transform: partition {} resumed at offset {} of {}", facts.input.partition, partition.position,
               facts.range.end);
-  return partition;
+  partitions_.insert_or_assign(facts.input, std::move(partition));
+  return {};
 }
 
 /// From the records below the position, as the transformer that passed them had it.
@@ -96,21 +106,6 @@ base::Result<void> Transformer::rebuild_window(Partition& partition, std::int64_
     }
     next = records.back().offset + 1;
   }
-  return {};
-}
-
-base::Result<void> Transformer::follow_assignments(ports::GroupMember& member) {
-  MILLRACE_TRY_ASSIGN(const auto assigned, member.assignments(soon()));
-  std::erase_if(partitions_, [&](const auto& entry) {
-    return std::ranges::find(assigned, entry.second.assignment) == assigned.end();
-  });
-  for (const ports::Assignment& assignment : assigned) {
-    if (partitions_.contains(assignment.partition)) continue;
-    if (assignment.partition.partition >= partitions_known_) MILLRACE_TRY(look_at_topics(soon()));
-    MILLRACE_TRY_ASSIGN(Partition partition, open(assignment));
-    partitions_.emplace(assignment.partition, std::move(partition));
-  }
-  stats_.partitions = partitions_.size();
   return {};
 }
 
@@ -203,7 +198,7 @@ std::vector<ports::LogPosition> Transformer::positions() const {
   return positions;
 }
 
-base::Result<void> Transformer::commit(ports::GroupMember& member, base::Deadline deadline) {
+base::Result<void> Transformer::commit(ports::GroupMember& member) {
   std::vector<ports::AssignmentCommit> commits;
   for (const auto& [key, partition] : partitions_) {
     if (partition.committed == partition.position) continue;
@@ -213,113 +208,37 @@ base::Result<void> Transformer::commit(ports::GroupMember& member, base::Deadlin
                                               topic_id_, output_topic_id_)}});
   }
   if (commits.empty()) return {};
-  MILLRACE_TRY(member.commit_all(commits, deadline));
+  MILLRACE_TRY_ASSIGN(const bool committed, committer_.commit(member, commits));
+  if (!committed) return {};
   for (auto& [key, partition] : partitions_) partition.committed = partition.position;
   return {};
 }
 
-/// Whether it succeeded. Else the stage goes on all the same: what is not committed is only transformed again
-/// after a crash, and whether a partition has passed to another the assignments say.
-base::Result<bool> Transformer::commit_or_go_on(ports::GroupMember& member) {
-  const auto committed = commit(member, base::Deadline::in(options_.commit_timeout));
-  if (committed) {
-    if (const auto lasted = commit_outage_.over())
-      spdlog::info("transform: commits succeed again after {} s", lasted->count());
-    return true;
-  }
-  if (committed.error().kind == base::ErrorKind::kFatal) return std::unexpected(committed.error());
-  if (commit_outage_.should_log(committed.error()))
-    spdlog::log(
-        committed.error().kind == base::ErrorKind::kConflict ? spdlog::level::info : spdlog::level::warn,
-        "transform: {}; going on, and trying again", committed.error().message);
-  return false;
+bool Transformer::is_all_committed() const {
+  return std::ranges::all_of(
+      partitions_, [](const auto& entry) { return entry.second.position == entry.second.committed; });
 }
 
-/// Errors: kConflict if one was recreated under partitions that are open; as the log's.
-base::Result<void> Transformer::look_at_topics(base::Deadline deadline) {
+base::Result<void> Transformer::check_topics(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const auto input, log_.describe_topic(options_.input_topic, deadline));
   MILLRACE_TRY_ASSIGN(const auto output,
                       ports::ensure_partitions(log_, options_.output_topic, input.partitions, deadline));
   MILLRACE_TRY(ports::ensure_partitions(log_, options_.dead_letter_topic, input.partitions, deadline));
   const bool same = input.topic_id == topic_id_ && output.topic_id == output_topic_id_;
-  const bool opened = !partitions_.empty();
   topic_id_ = input.topic_id;
   output_topic_id_ = output.topic_id;
-  partitions_known_ = input.partitions;
-  next_look_ = base::Deadline::in(options_.topic_check_interval);
-  if (!same && opened) return base::conflict("a topic was deleted and recreated");
+  if (!same && !partitions_.empty()) return base::conflict("a topic was deleted and recreated");
   return {};
 }
 
-/// While the stage runs: briefly, for a broker that does not answer must not hold up those that do. This is
-/// also what notices an outage of the log when nothing is to be done.
-base::Result<void> Transformer::look_again() {
-  if (!next_look_.passed()) return {};
-  auto looked = look_at_topics(base::Deadline::in(kLookTimeout));
-  log_is_silent_ = !looked;
-  if (looked || looked.error().kind != base::ErrorKind::kUnavailable) return looked;
-  next_look_ = base::Deadline::in(options_.topic_check_interval);
-  if (outage_.should_log(looked.error()))
-    spdlog::warn("transform: {}; trying again, for as long as it takes ({} s so far)", looked.error().message,
-                 outage_.lasting().count());
-  return {};
-}
-
-void Transformer::note_success() {
-  opens_told_ = false;
-  if (const auto lasted = outage_.over()) spdlog::info("transform: goes on after {} s", lasted->count());
-}
-
-base::Result<void> Transformer::serve(const base::StopSignal& stop) {
-  partitions_.clear();
-  MILLRACE_TRY(look_at_topics(soon()));
-  log_is_silent_ = false;
-  MILLRACE_TRY_ASSIGN(const auto member, log_.join(options_.group, options_.input_topic, soon()));
-  base::Backoff commit_backoff(kCommitBackoffFirst, kCommitBackoffLongest);
-  auto commit_due = base::Deadline::in(std::chrono::milliseconds(0));
-  while (!stop.requested()) {
-    MILLRACE_TRY(look_again());
-    MILLRACE_TRY(follow_assignments(*member));
-    MILLRACE_TRY_ASSIGN(const std::size_t moved, advance());
-    bool uncommitted = std::ranges::any_of(
-        partitions_, [](const auto& entry) { return entry.second.position != entry.second.committed; });
-    if (moved > 0) log_is_silent_ = false;
-    if (!partitions_.empty() && !log_is_silent_) note_success();
-    // After a pause at once, then no more often than the interval.
-    if (uncommitted && commit_due.passed()) {
-      MILLRACE_TRY_ASSIGN(const bool done, commit_or_go_on(*member));
-      if (done) commit_backoff.reset();
-      commit_due = base::Deadline::in(done ? options_.commit_interval : commit_backoff.next());
-      uncommitted = !done;
-    }
-    if (moved > 0) continue;
-    const auto pause = uncommitted ? std::min(options_.idle_wait, commit_due.left()) : options_.idle_wait;
-    if (partitions_.empty()) {
-      stop.wait_for(pause);
-    } else {
-      MILLRACE_TRY(log_.wait_any(positions(), base::Deadline::in(pause)));
-    }
-  }
-  return commit(*member, soon());
-}
-
-base::Result<void> Transformer::run(const base::StopSignal& stop) {
-  base::Backoff backoff(kBackoffFirst, kBackoffLongest);
-  while (!stop.requested()) {
-    const std::uint64_t rows_before = stats_.rows_written;
-    auto served = serve(stop);
-    if (served) return {};
-    if (served.error().kind == base::ErrorKind::kFatal) return served;
-    if (stats_.rows_written > rows_before) backoff.reset();
-    if (stop.requested()) break;
-    opens_told_ |= !partitions_.empty();
-    if (outage_.should_log(served.error()))
-      spdlog::warn(
-          "transform: {}; trying again from the committed position, for as long as it takes ({} s so far)",
-          served.error().message, outage_.lasting().count());
-    stop.wait_for(backoff.next());
-  }
-  return {};
+base::Result<bool> Transformer::step(ports::GroupMember& member, const base::StopSignal& /*stop*/) {
+  MILLRACE_TRY_ASSIGN(const std::size_t moved, advance());
+  // After a pause at once, then no more often than the interval.
+  if (committer_.is_due()) MILLRACE_TRY(commit(member));
+  if (moved > 0) return true;
+  const auto pause =
+      is_all_committed() ? options_.idle_wait : std::min(options_.idle_wait, committer_.until_due());
+  return log_.wait_any(positions(), base::Deadline::in(pause));
 }
 
 }  // namespace millrace::transform

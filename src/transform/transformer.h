@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "base/deadline.h"
-#include "base/outage_logger.h"
 #include "base/result.h"
 #include "base/stop.h"
+#include "consumer/consumer_loop.h"
+#include "consumer/offset_committer.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
 #include "transform/repeats.h"
@@ -36,9 +37,7 @@ struct Options {
 };
 
 /// Readable at any time from any thread.
-struct Stats {
-  base::StageHealth health;
-  std::atomic<std::size_t> partitions{0};  ///< That this stage has now.
+struct Stats : consumer::LoopStats {
   std::atomic<std::uint64_t> rows_written{0};
   std::atomic<std::uint64_t> repeats_dropped{0};
   std::atomic<std::uint64_t> former_owner_dropped{0};
@@ -46,14 +45,14 @@ struct Stats {
 };
 
 /// One caller thread for `run`.
-class Transformer {
+class Transformer : private consumer::Stage {
  public:
   Transformer(ports::EventLog& log, const ports::Clock& clock, Options options);
 
   /// Transforms until `stop`; waits out outages of the log. Repeats after a crash are runs of input offsets
   /// that do not rise. Errors: kFatal when going on would lose events (the position lies outside of the log,
   /// or the input topic was recreated), with the cure.
-  [[nodiscard]] base::Result<void> run(const base::StopSignal& stop);
+  [[nodiscard]] base::Result<void> run(const base::StopSignal& stop) { return loop_.run(stop); }
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
 
@@ -69,35 +68,33 @@ class Transformer {
     std::vector<ports::NewRecord> dead_letters;
   };
 
-  [[nodiscard]] base::Result<void> serve(const base::StopSignal& stop);
-  [[nodiscard]] base::Result<void> follow_assignments(ports::GroupMember& member);
+  base::Result<void> reset() override;
+  base::Result<void> check_topics(base::Deadline deadline) override;
+  base::Result<void> open(const ports::Assignment& assignment) override;
+  void close(const ports::TopicPartition& partition) override { partitions_.erase(partition); }
+  base::Result<bool> step(ports::GroupMember& member, const base::StopSignal& stop) override;
+  base::Result<void> finish(ports::GroupMember& member) override { return commit(member); }
+  std::uint64_t work_done() const override { return stats_.rows_written; }
+
   [[nodiscard]] base::Result<Progress> progress(std::int32_t partition);
-  [[nodiscard]] base::Result<void> look_at_topics(base::Deadline deadline);
-  [[nodiscard]] base::Result<void> look_again();
-  [[nodiscard]] base::Result<Partition> open(const ports::Assignment& assignment);
   [[nodiscard]] base::Result<void> rebuild_window(Partition& partition, std::int64_t window_start);
   [[nodiscard]] base::Result<std::size_t> advance();
   [[nodiscard]] std::vector<ports::LogPosition> positions() const;
   void transform(const ports::Record& record, Partition& partition, Batch& batch);
-  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member, base::Deadline deadline);
-  [[nodiscard]] base::Result<bool> commit_or_go_on(ports::GroupMember& member);
-  void note_success();
+  [[nodiscard]] base::Result<void> commit(ports::GroupMember& member);
+  [[nodiscard]] bool is_all_committed() const;
   [[nodiscard]] base::Deadline soon() const { return base::Deadline::in(options_.call_timeout); }
 
   ports::EventLog& log_;
   const ports::Clock& clock_;
   const Options options_;
+  Stats stats_;
   std::map<ports::TopicPartition, Partition> partitions_;
   std::string topic_id_;         // of the input topic
   std::string output_topic_id_;  // of the output topic
-  std::int32_t partitions_known_ = 0;
-  std::size_t read_turn_ = 0;  // whose share of a read is taken first
-  base::Deadline next_look_ = base::Deadline::in(std::chrono::milliseconds(0));  // at the topics
-  bool log_is_silent_ = false;  // it did not answer the last look, and nothing has come since
-  base::OutageLogger outage_{std::chrono::minutes(5), &stats_.health};
-  base::OutageLogger commit_outage_;
-  bool opens_told_ = false;  // where partitions go on was logged already in this outage
-  Stats stats_;
+  std::size_t read_turn_ = 0;    // whose share of a read is taken first
+  consumer::OffsetCommitter committer_;
+  consumer::ConsumerLoop loop_;
 };
 
 }  // namespace millrace::transform

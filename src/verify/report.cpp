@@ -40,7 +40,7 @@ std::uint64_t VerifyReport::in_flight_total() const {
 std::string to_table(const VerifyReport& report) {
   std::string text;
   const auto out = std::back_inserter(text);
-  fmt::format_to(out, "{:<20} {:>15} {:>13} {:>11} {:>9}\n", "table", "compared", "differences", "in motion",
+  fmt::format_to(out, "{:<20} {:>15} {:>13} {:>11} {:>9}\n", "table", "compared", "differences", "in flight",
                  "seconds");
   for (const TableReport& table : report.tables)
     fmt::format_to(out, "{:<20} {:>15} {:>13} {:>11} {:>9}\n", table.name, with_thousands(table.compared),
@@ -59,9 +59,9 @@ std::string to_table(const VerifyReport& report) {
   text += '\n';
   if (report.clean()) {
     text += "clean: the warehouse says what MySQL says";
-    if (const auto moving = report.in_flight_total(); moving > 0)
+    if (const auto in_flight = report.in_flight_total(); in_flight > 0)
       fmt::format_to(out, " ({} rows changed all the time and stayed within what the changes allow)",
-                     with_thousands(moving));
+                     with_thousands(in_flight));
   } else {
     fmt::format_to(out, "{} differences", with_thousands(report.differences_total()));
   }

@@ -37,7 +37,7 @@ struct VerifyReport {
 
   [[nodiscard]] std::uint64_t differences_total() const;
   [[nodiscard]] std::uint64_t in_flight_total() const;
-  /// The only outcome with exit code 0. What is in motion is clean.
+  /// The only outcome with exit code 0. What is in flight is clean.
   [[nodiscard]] bool clean() const { return differences_total() == 0; }
 };
 

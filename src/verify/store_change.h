@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "verify/judge.h"
+#include "verify/comparison.h"
 
 namespace millrace::verify {
 

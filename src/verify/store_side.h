@@ -1,4 +1,5 @@
-// What is asked of the order store: thin SQL, no judgement. Every statement runs on MySQL and on MariaDB.
+// What is asked of the order store: thin SQL, nothing is compared here. Every statement runs on MySQL and on
+// MariaDB.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@
 #include "base/deadline.h"
 #include "base/result.h"
 #include "ports/sql_reader.h"
-#include "verify/judge.h"
+#include "verify/comparison.h"
 #include "verify/rows.h"
 #include "verify/view.h"
 

@@ -44,7 +44,7 @@ struct VerifyProgress {
 /// Compares all orders and all five views.
 /// Memory:  chunk_rows rows and candidates_max candidates per table, whatever the number of orders.
 /// Traffic: may run while orders change; docs/specs/verify.md says what is then a difference and what is in
-/// motion. Errors:  kUnavailable (a dependency was away for longer than `patience`, or the stop signal),
+/// flight. Errors:  kUnavailable (a dependency was away for longer than `patience`, or the stop signal),
 /// kInvalid, kRejected or kFatal (a
 ///          schema, a credential or a sort order is not what it must be). Threads: one caller; `progress` is
 ///          called on it.

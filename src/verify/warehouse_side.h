@@ -1,4 +1,4 @@
-// What is asked of the warehouse: thin SQL, no judgement.
+// What is asked of the warehouse: thin SQL, nothing is compared here.
 #pragma once
 
 #include <functional>

@@ -21,9 +21,12 @@ ALLOWED = {
     "ports": {"domain", "base"},
     "telemetry": {"base"},
     **{stage: FOUNDATION for stage in STAGES},
+    "consumer": {"ports", "base"},
+    "transform": {"consumer"} | FOUNDATION,
+    "sink": {"consumer"} | FOUNDATION,
     "jobs": {"ports", "base"},
     # A rebuild fills tables by the sink's own rule for sums: written a second time, it would one day be another.
-    "rebuild": {"sink", "jobs"} | FOUNDATION,
+    "rebuild": {"sink", "consumer", "jobs"} | FOUNDATION,
     **{adapter: FOUNDATION for adapter in ADAPTERS},
     "adapters/http": {"web"} | FOUNDATION,
     "dead_letters": FOUNDATION,

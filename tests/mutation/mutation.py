@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Bugs that a suite must find.
 
-planted.py apply PATCH REPOSITORY OUT    writes the one file that PATCH changes, changed, to OUT; if the patch does not fit any more,
+mutation.py apply PATCH REPOSITORY OUT    writes the one file that PATCH changes, changed, to OUT; if the patch does not fit any more,
                                          the file as it is, and why to OUT.problem
-planted.py expect OUT SAYS PROGRAM ...   runs a program with the bug in it; fails unless the program fails and says SAYS (a regular
+mutation.py expect OUT SAYS PROGRAM ...   runs a program with the bug in it; fails unless the program fails and says SAYS (a regular
                                          expression)
 """
 import re

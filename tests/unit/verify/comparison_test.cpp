@@ -1,4 +1,4 @@
-#include "verify/judge.h"
+#include "verify/comparison.h"
 
 #include <random>
 
@@ -40,9 +40,9 @@ ViewRow daily_row(Int128 orders, Int128 cents, Int128 customers) {
 
 PendingChange movement_of(const View& view, const Key& key, const std::vector<Change>& changes) {
   const std::set<Key> keys = {key};
-  PendingChanges movements(view, keys);
-  for (const Change& change : changes) movements.add(change);
-  return movements.of(key);
+  PendingChanges pending(view, keys);
+  for (const Change& change : changes) pending.add(change);
+  return pending.of(key);
 }
 
 bool same(const Measures& a, const Measures& b) {
@@ -113,50 +113,50 @@ TEST(VerifyMovements, CountACustomerOnceHoweverManyOrders) {
   EXPECT_TRUE(same(movement.high, {3, 300, 2}));
 }
 
-TEST(VerifyJudge, DemandsEqualityWhenNothingChanged) {
+TEST(CompareView, DemandsEqualityWhenNothingChanged) {
   const ViewRow a = daily_row(2, 300, 2);
   const ViewRow cent = daily_row(2, 301, 2);
   const ViewRow customer = daily_row(2, 300, 1);
-  EXPECT_EQ(judge_view(daily(), &a, &a, {}, false), Verdict::kEqual);
-  EXPECT_EQ(judge_view(daily(), &a, &cent, {}, false), Verdict::kDiffers);
-  EXPECT_EQ(judge_view(daily(), &a, &customer, {}, false), Verdict::kDiffers);
-  EXPECT_EQ(judge_view(daily(), &a, nullptr, {}, false), Verdict::kDiffers);
-  EXPECT_EQ(judge_view(daily(), nullptr, &a, {}, false), Verdict::kDiffers);
-  EXPECT_EQ(judge_view(daily(), nullptr, nullptr, {}, false), Verdict::kEqual);
+  EXPECT_EQ(compare_view(daily(), &a, &a, {}, false), Verdict::kEqual);
+  EXPECT_EQ(compare_view(daily(), &a, &cent, {}, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), &a, &customer, {}, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), &a, nullptr, {}, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), nullptr, &a, {}, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), nullptr, nullptr, {}, false), Verdict::kEqual);
 }
 
-TEST(VerifyJudge, CallsWhatTheChangesAllowInMotionAndTheRestWrong) {
+TEST(CompareView, CallsWhatTheChangesAllowInFlightAndTheRestWrong) {
   const ViewRow a = daily_row(2, 300, 2);
   const PendingChange movement = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
   const ViewRow applied = daily_row(3, 400, 2);
-  EXPECT_EQ(judge_view(daily(), &a, &applied, movement, false), Verdict::kMoving);
+  EXPECT_EQ(compare_view(daily(), &a, &applied, movement, false), Verdict::kInFlight);
   const ViewRow a_cent_above = daily_row(3, 401, 2);
-  EXPECT_EQ(judge_view(daily(), &a, &a_cent_above, movement, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), &a, &a_cent_above, movement, false), Verdict::kDiffers);
   const ViewRow fewer = daily_row(1, 200, 2);
-  EXPECT_EQ(judge_view(daily(), &a, &fewer, movement, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), &a, &fewer, movement, false), Verdict::kDiffers);
 }
 
-TEST(VerifyJudge, SeesAKeyAppearAndVanishInMotion) {
+TEST(CompareView, SeesAKeyAppearAndVanishInFlight) {
   const PendingChange up = movement_of(daily(), {kDay}, {created("o", image("u", 100))});
   const ViewRow one = daily_row(1, 100, 1);
-  EXPECT_EQ(judge_view(daily(), nullptr, &one, up, false), Verdict::kMoving);
+  EXPECT_EQ(compare_view(daily(), nullptr, &one, up, false), Verdict::kInFlight);
   const PendingChange down = movement_of(daily(), {kDay}, {deleted("o", image("u", 100))});
-  EXPECT_EQ(judge_view(daily(), &one, nullptr, down, false), Verdict::kMoving);
+  EXPECT_EQ(compare_view(daily(), &one, nullptr, down, false), Verdict::kInFlight);
 }
 
-TEST(VerifyJudge, CallsLagAloneNoProofButAWrongAverageAlways) {
+TEST(CompareView, CallsLagAloneNoProofButAWrongAverageAlways) {
   const ViewRow a = daily_row(3, 100, 1);
   const ViewRow behind = daily_row(2, 50, 1);
-  EXPECT_EQ(judge_view(daily(), &a, &behind, {}, true), Verdict::kLagging);
+  EXPECT_EQ(compare_view(daily(), &a, &behind, {}, true), Verdict::kLagging);
   ViewRow average = a;
   average.average = 34;
-  EXPECT_EQ(judge_view(daily(), &a, &average, {}, true), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(daily(), &a, &average, {}, true), Verdict::kDiffers);
 }
 
-TEST(VerifyJudge, RefusesAKeyThatStandsForNothing) {
+TEST(CompareView, RefusesAKeyThatStandsForNothing) {
   const View& status = view_of(ViewId::kStatus);
   const ViewRow nothing = row(status, {kDay, "PENDING"}, {0, 0, 0});
-  EXPECT_EQ(judge_view(status, nullptr, &nothing, {}, false), Verdict::kDiffers);
+  EXPECT_EQ(compare_view(status, nullptr, &nothing, {}, false), Verdict::kDiffers);
 }
 
 /// One order's life for the property below: how it stands in A, what changes then, and what the warehouse
@@ -233,7 +233,7 @@ std::map<Key, ViewRow> counted(const View& view, const std::vector<Image>& image
 
 // What the whole check rests on: whatever leading part of each order's changes the warehouse has, one of them
 // perhaps half visible, it is never called wrong.
-TEST(VerifyJudge, NeverCallsWrongWhatAPartOfTheChangesMakes) {
+TEST(CompareView, NeverCallsWrongWhatAPartOfTheChangesMakes) {
   const std::uint32_t seed = std::random_device{}();
   SCOPED_TRACE(seed);
   Lives source(seed);
@@ -251,14 +251,14 @@ TEST(VerifyJudge, NeverCallsWrongWhatAPartOfTheChangesMakes) {
       std::set<Key> keys;
       for (const auto& [key, unused] : a) keys.insert(key);
       for (const auto& [key, unused] : w) keys.insert(key);
-      PendingChanges movements(view, keys);
+      PendingChanges pending(view, keys);
       for (const Life& life : lives) {
-        for (const Change& change : life.changes) movements.add(change);
+        for (const Change& change : life.changes) pending.add(change);
       }
       for (const Key& key : keys) {
         const ViewRow* const in_a = a.contains(key) ? &a.at(key) : nullptr;
         const ViewRow* const in_w = w.contains(key) ? &w.at(key) : nullptr;
-        EXPECT_NE(judge_view(view, in_a, in_w, movements.of(key), false), Verdict::kDiffers)
+        EXPECT_NE(compare_view(view, in_a, in_w, pending.of(key), false), Verdict::kDiffers)
             << view.name << " " << key_text(view, key);
       }
     }
@@ -274,40 +274,40 @@ OrderRow order(std::uint64_t version, std::string status = "PENDING") {
   return made;
 }
 
-TEST(VerifyJudgeOrder, WantsTheSameColumnsAtTheSameVersion) {
+TEST(CompareOrder, WantsTheSameColumnsAtTheSameVersion) {
   const OrderRow store = order(5);
   const OrderRow wrong = order(5, "SHIPPED");
-  EXPECT_EQ(judge_order(&store, &store, &store), Verdict::kEqual);
-  EXPECT_EQ(judge_order(&store, &wrong, &store), Verdict::kDiffers);
+  EXPECT_EQ(compare_order(&store, &store, &store), Verdict::kEqual);
+  EXPECT_EQ(compare_order(&store, &wrong, &store), Verdict::kDiffers);
 }
 
-TEST(VerifyJudgeOrder, TellsLagFromAVersionThatNeverWas) {
+TEST(CompareOrder, TellsLagFromAVersionThatNeverWas) {
   const OrderRow store = order(5);
   const OrderRow old = order(4);
   const OrderRow future = order(6);
-  EXPECT_EQ(judge_order(&store, &old, &store), Verdict::kLagging);
-  EXPECT_EQ(judge_order(&store, nullptr, &store), Verdict::kLagging);
-  EXPECT_EQ(judge_order(&store, &future, &store), Verdict::kDiffers);
-  EXPECT_EQ(judge_order(nullptr, &store, nullptr), Verdict::kDiffers);
+  EXPECT_EQ(compare_order(&store, &old, &store), Verdict::kLagging);
+  EXPECT_EQ(compare_order(&store, nullptr, &store), Verdict::kLagging);
+  EXPECT_EQ(compare_order(&store, &future, &store), Verdict::kDiffers);
+  EXPECT_EQ(compare_order(nullptr, &store, nullptr), Verdict::kDiffers);
 }
 
-TEST(VerifyJudgeOrder, LeavesAnOrderThatChangesMeanwhileInMotion) {
+TEST(CompareOrder, LeavesAnOrderThatChangesMeanwhileInFlight) {
   const OrderRow before = order(5);
   const OrderRow between = order(6, "PREPARING");
   const OrderRow after = order(7, "SHIPPED");
   const OrderRow wrong_after = order(7, "DELIVERED");
-  EXPECT_EQ(judge_order(&before, &between, &after), Verdict::kMoving);
-  EXPECT_EQ(judge_order(&before, &after, &after), Verdict::kEqual);
-  EXPECT_EQ(judge_order(&before, &wrong_after, &after), Verdict::kDiffers);
-  EXPECT_EQ(judge_order(nullptr, nullptr, &after), Verdict::kEqual);  // As in A.
+  EXPECT_EQ(compare_order(&before, &between, &after), Verdict::kInFlight);
+  EXPECT_EQ(compare_order(&before, &after, &after), Verdict::kEqual);
+  EXPECT_EQ(compare_order(&before, &wrong_after, &after), Verdict::kDiffers);
+  EXPECT_EQ(compare_order(nullptr, nullptr, &after), Verdict::kEqual);  // As in A.
 }
 
-TEST(VerifyJudgeOrder, ForgivesOnlyAPurgedOrderItsAbsence) {
+TEST(CompareOrder, ForgivesOnlyAPurgedOrderItsAbsence) {
   OrderRow store = order(5);
   store.may_be_purged = true;
-  EXPECT_EQ(judge_order(&store, nullptr, &store), Verdict::kEqual);
+  EXPECT_EQ(compare_order(&store, nullptr, &store), Verdict::kEqual);
   const OrderRow undeleted = order(4);
-  EXPECT_EQ(judge_order(&store, &undeleted, &store), Verdict::kLagging);
+  EXPECT_EQ(compare_order(&store, &undeleted, &store), Verdict::kLagging);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 // warehouse; read W there; snapshot B of the store. W then holds everything in A and some of the changes
 // between A and B. So if nothing that counts into the key changed, W must equal A; and otherwise W must lie
 // between A plus all that may have been taken away and A plus all that may have been added. What lies outside
-// is wrong for certain; what lies inside but differs is in motion.
+// is wrong for certain; what lies inside but differs is in flight.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +72,7 @@ class PendingChanges {
   PendingChanges(const View& view, const std::set<Key>& keys) : view_(view), keys_(keys) {}
 
   /// Changes of one order must come in the order of their commits. A change may be half visible (its `before`
-  /// gone and its `after` not yet there, or the other way round), so both halves widen the movement on their
+  /// gone and its `after` not yet there, or the other way round), so both halves widen the change on their
   /// own; changes of one order are applied in order, so an order that came and went moves the key no further
   /// than it ever stood.
   void add(const Change& change);
@@ -98,19 +98,19 @@ class PendingChanges {
 
 enum class Verdict {
   kEqual,
-  kMoving,   ///< Differs from A, but within what the changes allow.
-  kLagging,  ///< Differs, and the warehouse has not yet all that A holds.
-  kDiffers,  ///< Wrong for certain.
+  kInFlight,  ///< Differs from A, but within what the changes allow.
+  kLagging,   ///< Differs, and the warehouse has not yet all that A holds.
+  kDiffers,   ///< Wrong for certain.
 };
 
 /// One key of a view. Absent rows are nullptr. `lagging`: something of the key's day in A has not reached the
 /// warehouse.
-[[nodiscard]] Verdict judge_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
-                                 const PendingChange& movement, bool lagging);
+[[nodiscard]] Verdict compare_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
+                                   const PendingChange& change, bool lagging);
 
 /// One order: as the store had it before and after the warehouse was read.
-[[nodiscard]] Verdict judge_order(const OrderRow* store_before, const OrderRow* warehouse,
-                                  const OrderRow* store_after);
+[[nodiscard]] Verdict compare_order(const OrderRow* store_before, const OrderRow* warehouse,
+                                    const OrderRow* store_after);
 
 /// True if the two sides agree as they stand; both absent agrees, and so does a purged order.
 [[nodiscard]] bool orders_equal(const OrderRow* store, const OrderRow* warehouse);

@@ -1,4 +1,4 @@
-#include "verify/judge.h"
+#include "verify/comparison.h"
 
 #include <algorithm>
 #include <string_view>
@@ -6,7 +6,7 @@
 namespace millrace::verify {
 namespace {
 
-/// This room's own statement of the rule; the store's SQL in view.cpp says it a second time.
+/// This module's own statement of the rule; the store's SQL in view.cpp says it a second time.
 bool is_sale(std::string_view status) {
   return status != "CANCELLED" && status != "REFUNDED";
 }
@@ -95,19 +95,19 @@ void PendingChanges::add(const Change& change) {
 }
 
 PendingChange PendingChanges::of(const Key& key) const {
-  PendingChange movement;
+  PendingChange change;
   const auto found = states_.find(key);
-  if (found == states_.end()) return movement;
-  movement.changed = true;
+  if (found == states_.end()) return change;
+  change.changed = true;
   for (const auto& [order, walk] : found->second.orders) {
-    apply(movement.low, walk.lowest, 1);
-    apply(movement.high, walk.highest, 1);
+    apply(change.low, walk.lowest, 1);
+    apply(change.high, walk.highest, 1);
   }
   // A customer with several orders may come or go with any of them, or with none: one up and one down bounds
   // each.
-  movement.low[kUniqueCustomers] -= static_cast<Int128>(found->second.customers_gone.size());
-  movement.high[kUniqueCustomers] += static_cast<Int128>(found->second.customers_come.size());
-  return movement;
+  change.low[kUniqueCustomers] -= static_cast<Int128>(found->second.customers_gone.size());
+  change.high[kUniqueCustomers] += static_cast<Int128>(found->second.customers_come.size());
+  return change;
 }
 
 bool views_equal(const View& view, const ViewRow* store, const ViewRow* warehouse) {
@@ -116,8 +116,8 @@ bool views_equal(const View& view, const ViewRow* store, const ViewRow* warehous
          average_is_right(view, *warehouse);
 }
 
-Verdict judge_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
-                   const PendingChange& movement, bool lagging) {
+Verdict compare_view(const View& view, const ViewRow* store_a, const ViewRow* warehouse,
+                     const PendingChange& change, bool lagging) {
   if (views_equal(view, store_a, warehouse)) return Verdict::kEqual;
   // What no traffic and no lag explains: a key of nothing, a key twice, an average that does not follow from
   // its own row.
@@ -125,15 +125,14 @@ Verdict judge_view(const View& view, const ViewRow* store_a, const ViewRow* ware
       (warehouse->measures[0] <= 0 || warehouse->repeated || !average_is_right(view, *warehouse)))
     return Verdict::kDiffers;
   if (lagging) return Verdict::kLagging;
-  if (!movement.changed) return Verdict::kDiffers;
+  if (!change.changed) return Verdict::kDiffers;
   const Measures nothing{};
   const Measures& base = store_a != nullptr ? store_a->measures : nothing;
   const Measures& shown = warehouse != nullptr ? warehouse->measures : nothing;
   for (std::size_t i = 0; i < view.measures.size(); ++i) {
-    if (shown[i] < base[i] + movement.low[i] || shown[i] > base[i] + movement.high[i])
-      return Verdict::kDiffers;
+    if (shown[i] < base[i] + change.low[i] || shown[i] > base[i] + change.high[i]) return Verdict::kDiffers;
   }
-  return Verdict::kMoving;
+  return Verdict::kInFlight;
 }
 
 bool orders_equal(const OrderRow* store, const OrderRow* warehouse) {
@@ -142,16 +141,16 @@ bool orders_equal(const OrderRow* store, const OrderRow* warehouse) {
   return !store->repeated && !warehouse->repeated && store->columns == warehouse->columns;
 }
 
-Verdict judge_order(const OrderRow* store_before, const OrderRow* warehouse, const OrderRow* store_after) {
+Verdict compare_order(const OrderRow* store_before, const OrderRow* warehouse, const OrderRow* store_after) {
   if (orders_equal(store_before, warehouse) || orders_equal(store_after, warehouse)) return Verdict::kEqual;
   if (store_after == nullptr || (warehouse != nullptr && warehouse->repeated)) return Verdict::kDiffers;
-  if (warehouse == nullptr) return store_before == nullptr ? Verdict::kMoving : Verdict::kLagging;
+  if (warehouse == nullptr) return store_before == nullptr ? Verdict::kInFlight : Verdict::kLagging;
   if (store_before != nullptr && warehouse->version < store_before->version) return Verdict::kLagging;
   // Between two versions of the store a third may have come and gone unseen; at a version that was seen, all
   // columns count.
   const bool between = warehouse->version < store_after->version &&
                        (store_before == nullptr || warehouse->version > store_before->version);
-  return between ? Verdict::kMoving : Verdict::kDiffers;
+  return between ? Verdict::kInFlight : Verdict::kDiffers;
 }
 
 }  // namespace millrace::verify
