@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     for (const std::string& text : rows) sum += domain::parse_analytics_row(text)->version;
   });
   std::printf("events of %zu bytes on average, microseconds per event:\n", bytes / events.size());
-  std::printf("  read an event  %7.2f\n  write its row  %7.2f\n  read the row   %7.2f\n", read_event, write_row,
-              read_row);
+  std::printf("  read an event  %7.2f\n  write its row  %7.2f\n  read the row   %7.2f\n", read_event,
+              write_row, read_row);
   return sum == 0 ? 1 : 0;
 }

@@ -1,29 +1,49 @@
 #include "base/json.h"
 
+#include <array>
 #include <iterator>
+#include <utility>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/stream_parser.hpp>
 #include <fmt/format.h>
 
+#include "base/json_arena.h"
 #include "base/text.h"
 
 namespace millrace::base {
 
 namespace json = boost::json;
 
-Result<json::value> parse_json(std::string_view text) {
+namespace {
+
+constexpr std::size_t kDepthMax = 32;
+constexpr std::size_t kParserBytes = 4'096;  // of the parser's own stack before it takes memory from the heap
+
+/// The parser checks UTF-8 itself, in names and in strings; elsewhere it takes ASCII only.
+Result<json::value> parse(std::string_view text, json::storage_ptr storage) {
   json::parse_options options;
-  options.max_depth = 32;
-  json::stream_parser parser({}, options);
+  options.max_depth = kDepthMax;
+  std::array<unsigned char, kParserBytes> buffer;
+  json::stream_parser parser({}, options, buffer.data(), buffer.size());
+  parser.reset(std::move(storage));
   boost::system::error_code error;
   const std::size_t used = parser.write_some(text.data(), text.size(), error);
   if (!error && used < text.size() && !trim(text.substr(used)).empty())
     return invalid(fmt::format("not valid JSON: text after the document at byte {}", used));
   if (!error) parser.finish(error);
   if (error) return invalid(fmt::format("not valid JSON at byte {}: {}", used, error.message()));
-  if (!is_utf8(text)) return invalid("not valid JSON: the text is not UTF-8");
   return parser.release();
+}
+
+}  // namespace
+
+Result<json::value> parse_json(std::string_view text) {
+  return parse(text, {});
+}
+
+Result<json::value> parse_json(std::string_view text, JsonArena& arena) {
+  return parse(text, arena.storage());
 }
 
 const json::value* find_member(const json::object& object, std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace millrace::base {
 namespace {
@@ -82,6 +83,15 @@ std::string printable(std::string_view text, std::size_t length_max) {
 
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
+    // Eight bytes at a time where all are ASCII.
+    std::uint64_t block = 0;
+    if (text.size() >= sizeof block) {
+      std::memcpy(&block, text.data(), sizeof block);
+      if ((block & 0x8080808080808080U) == 0) {
+        text.remove_prefix(sizeof block);
+        continue;
+      }
+    }
     const std::size_t length = character_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/json_arena.h"
 #include "domain/json_fields.h"
 
 namespace millrace::domain {
@@ -82,7 +83,8 @@ base::Result<AnalyticsImage> read_image(const json::object& object) {
 }
 
 base::Result<AnalyticsRow> read_row(std::string_view text) {
-  MILLRACE_TRY_ASSIGN(const json::value document, base::parse_json(text));
+  base::JsonArena arena;
+  MILLRACE_TRY_ASSIGN(const json::value document, base::parse_json(text, arena));
   if (!document.is_object()) return base::invalid("the row must be a JSON object");
   const json::object& object = document.get_object();
   AnalyticsRow row;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/json_arena.h"
 #include "domain/json_fields.h"
 
 namespace millrace::domain {
@@ -84,7 +85,8 @@ base::Result<OrderImage> read_image(const json::object& object) {
 }
 
 base::Result<OrderEvent> read_event(std::string_view text) {
-  MILLRACE_TRY_ASSIGN(const json::value document, base::parse_json(text));
+  base::JsonArena arena;
+  MILLRACE_TRY_ASSIGN(const json::value document, base::parse_json(text, arena));
   if (!document.is_object()) return base::invalid("the event must be a JSON object");
   const json::object& object = document.get_object();
   OrderEvent event;
