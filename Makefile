@@ -34,13 +34,13 @@ FOLLOW ?=
 LINES_SHOWN ?= 100
 
 # make up DATA_DIR=/elsewhere API_PORT=4000 MYSQL_PORT=4306 …: given on the command line they go before the environment's
-# MILLRACE_DATA_DIR and so on. A set-up is known by its directory.
+# MILLRACE_DATA_DIR and so on. A stack is known by its directory.
 local_settings := DATA_DIR API_PORT MYSQL_PORT CLICKHOUSE_PORT CONNECT_PORT KAFKA_BROKERS
 $(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(eval export MILLRACE_$(name) := $($(name)))))
 # The cluster keeps its data apart from those of `make run`, whose events are in another log.
-set_up = MILLRACE_DATA_DIR=$(or $(MILLRACE_DATA_DIR),data/cluster)
-# That of the set-up that runs, for commands that are for either.
-meant = MILLRACE_DATA_DIR=$$(scripts/set-up directory)
+stack_environment = MILLRACE_DATA_DIR=$(or $(MILLRACE_DATA_DIR),data/cluster)
+# That of the stack that runs, for commands that are for either.
+meant = MILLRACE_DATA_DIR=$$(scripts/stack directory)
 given = $(strip $(foreach name,$(local_settings),$(if $(filter command,$(firstword $(origin $(name)))),$(name)=$($(name)))))
 
 BUILD := build
@@ -62,13 +62,13 @@ run: build  ## Install what is missing, build, and run all of it with a sample s
 
 .PHONY: up
 up: can-run-$(RUNTIME) bootstrap-kafka build  ## Start the whole system with a Kafka cluster of three nodes, in the background (RUNTIME=local|docker)
-	@$(set_up) MILLRACE_EVENT_LOG_KIND=kafka MILLRACE_KAFKA_EMBEDDED=$${MILLRACE_KAFKA_EMBEDDED:-true} $(BUILD)/millrace up --detach $(CREDENTIALS)
+	@$(stack_environment) MILLRACE_EVENT_LOG_KIND=kafka MILLRACE_KAFKA_EMBEDDED=$${MILLRACE_KAFKA_EMBEDDED:-true} $(BUILD)/millrace up --detach $(CREDENTIALS)
 	@echo
 	@echo "next: make ps | make logs SERVICE=kafka-1 FOLLOW=1 | make verify | make down$(if $(given),; each with $(given))"
 
 .PHONY: down
 down: can-run-$(RUNTIME)  ## Stop it; the data stay
-	@$(set_up) $(BUILD)/millrace down
+	@$(stack_environment) $(BUILD)/millrace down
 
 .PHONY: restart
 restart: can-run-$(RUNTIME)  ## Stop it and start it again
@@ -77,11 +77,11 @@ restart: can-run-$(RUNTIME)  ## Stop it and start it again
 
 .PHONY: ps
 ps: can-run-$(RUNTIME)  ## Its services: state, process, port, memory, restarts; fails when one is down
-	@$(set_up) $(BUILD)/millrace ps
+	@$(stack_environment) $(BUILD)/millrace ps
 
 .PHONY: logs
 logs: can-run-$(RUNTIME)  ## Their logs (SERVICE=kafka-1 for one, FOLLOW=1 to go on)
-	@$(set_up) $(BUILD)/millrace logs $(SERVICE) --lines $(LINES_SHOWN) $(if $(FOLLOW),--follow)
+	@$(stack_environment) $(BUILD)/millrace logs $(SERVICE) --lines $(LINES_SHOWN) $(if $(FOLLOW),--follow)
 
 .PHONY: setup
 setup:  ## up and init-db
@@ -105,7 +105,7 @@ can-run-docker:
 	@echo "RUNTIME=docker needs docker-compose.yml, which is not part of this version yet; use RUNTIME=local" >&2; exit 2
 
 .PHONY: init-db
-init-db: build  ## Create or update the tables of the order store (of a running set-up, or MILLRACE_MYSQL_URL)
+init-db: build  ## Create or update the tables of the order store (of a running stack, or MILLRACE_MYSQL_URL)
 	@$(meant) $(BUILD)/millrace init-db
 
 .PHONY: verify
@@ -120,7 +120,7 @@ mysql-shell:  ## A prompt on the order store
 clickhouse-shell:  ## A prompt on the warehouse
 	@exec scripts/clickhouse-shell
 
-# Of whichever set-up runs. An argument that is missing is one line, before anything is built.
+# Of whichever stack runs. An argument that is missing is one line, before anything is built.
 .PHONY: kafka-topics
 kafka-topics: build  ## The event log's topics, with partitions and messages
 	@scripts/event-log topics list
@@ -150,8 +150,8 @@ kafka-cluster-info: build  ## The brokers, which of them are up, and the control
 	@scripts/event-log cluster
 
 .PHONY: clean
-clean:  ## Stop the set-up, remove its data, ./data and ./build (with DATA_DIR= that directory alone)
-	@if [ -x $(BUILD)/millrace ]; then $(set_up) $(BUILD)/millrace down; fi
+clean:  ## Stop the stack, remove its data, ./data and ./build (with DATA_DIR= that directory alone)
+	@if [ -x $(BUILD)/millrace ]; then $(stack_environment) $(BUILD)/millrace down; fi
 	@scripts/clean $(if $(filter command,$(firstword $(origin DATA_DIR))),'$(DATA_DIR)')
 
 ##@ Working on it

@@ -25,20 +25,20 @@ import oracle  # noqa: E402
 import steps  # noqa: E402
 from clocks import Clocks  # noqa: E402
 from disks import Disks  # noqa: E402
-from kafka_setup import Kafka  # noqa: E402
+from kafka_stack import Kafka  # noqa: E402
 from load import PRODUCTS, USERS, Load  # noqa: E402
 from report import Run, Tally, commit, earlier_runs, keep_runs, machine, write_report  # noqa: E402
-from setups import Embedded, Gated, LeftOut  # noqa: E402
+from stacks import Embedded, Gated, LeftOut  # noqa: E402
 from system import REPOSITORY, QueryFailed, tail, wait_until  # noqa: E402
 
 CHANGES_BETWEEN_FAULTS = 10
 # How many rounds between two checks, and how long the system is left alone between two rounds.
 ORDINARY = (8, (0.1, 1.2))
 DENSE = (30, (0.0, 0.4))
-KINDS = ((Embedded, 0.5), (Gated, 0.22), (Disks, 0.16), (Clocks, 0.12))  # the set-ups, and their shares of the time
+KINDS = ((Embedded, 0.5), (Gated, 0.22), (Disks, 0.16), (Clocks, 0.12))  # the stacks, and their shares of the time
 KINDS_OF_LOG = {"embedded": KINDS, "kafka": ((Kafka, 1.0),)}
 FAULTS_SHARE_MIN = 0.6  # of the time, however long the crashes at every step took
-# A run of that many seconds with all faults must have met so much of each, in all set-ups together.
+# A run of that many seconds with all faults must have met so much of each, in all stacks together.
 LONG_RUN_SECONDS = 300
 MUST_MEET = {
     "embedded": {"starts with rows beyond the position": 100, "inserts half done": 1, "late inserts of a former owner": 1,
@@ -47,7 +47,7 @@ MUST_MEET = {
               "gate: answers lost": 1, "gate: cut": 1, "gate: ended": 1, "repeats dropped": 1, "shards taken": 1,
               "controllers elected": 1, "events that waited": 1, "brokers restarted": 3},
 }
-# An order that was deleted leaves after two minutes at the earliest, so one set-up must live for long.
+# An order that was deleted leaves after two minutes at the earliest, so one stack must live for long.
 PURGE_RUN_SECONDS = 600
 LOG_LINES_SHOWN = 40
 TITLES = {"embedded": "Fault suite", "kafka": "Fault suite on Kafka"}
@@ -80,13 +80,13 @@ class Failed(Exception):
 
 
 class Part:
-    """One set-up, its load, and what was found on it."""
+    """One stack, its load, and what was found on it."""
 
-    def __init__(self, setup, seed, chance, tallies, found, pace):
-        self.setup = setup
+    def __init__(self, stack, seed, chance, tallies, found, pace):
+        self.stack = stack
         self.rounds_between_checks, self.calm_seconds = pace
         self.purged = set()
-        self.millrace = setup.millrace
+        self.millrace = stack.millrace
         self.chance = chance
         self.tallies = tallies
         self.found = found
@@ -96,8 +96,8 @@ class Part:
         self.checks = 0
         self.log_counts = {}
         self.millrace.start()
-        self.load = setup.load = Load(self.millrace, seed)
-        self.load.answer_seconds, self.load.pause_seconds = setup.answer_seconds, setup.load_pause_seconds
+        self.load = stack.load = Load(self.millrace, seed)
+        self.load.answer_seconds, self.load.pause_seconds = stack.answer_seconds, stack.load_pause_seconds
         self.calm = []  # stretches of time without a fault, from one with all at rest
         self.calm_since = time.time()
 
@@ -117,16 +117,16 @@ class Part:
         as any other."""
         load = self.load
         fresh = {}
-        while len(fresh) < self.setup.partitions:
+        while len(fresh) < self.stack.partitions:
             order = wait_until(lambda: load.place(self.chance.choice(USERS), [(self.chance.choice(PRODUCTS), 1)]), "an order is taken")
-            fresh.setdefault(zlib.crc32(order.encode()) % self.setup.partitions, order)
+            fresh.setdefault(zlib.crc32(order.encode()) % self.stack.partitions, order)
         for order in fresh.values():
             wait_until(lambda: self.millrace.clickhouse("SELECT 1 FROM analytics.orders_analytics WHERE order_id = "
                                                         f"'{order}' LIMIT 1"), "a fresh order is visible", pause=0.01)
         return time.monotonic() - since
 
     def gates(self):
-        return getattr(self.setup, "gates", {})
+        return getattr(self.stack, "gates", {})
 
     def strike(self, fault):
         self.load.wait_for_more(CHANGES_BETWEEN_FAULTS, "orders flow")
@@ -134,14 +134,14 @@ class Part:
         sizes = self.log_sizes()
         refused, lost = self.load.refused, self.load.lost
         gates_before = {name: dict(gate.counts) for name, gate in self.gates().items()}
-        self.setup.notes = {}
+        self.stack.notes = {}
         if self.calm_since is not None:
             self.calm.append((self.calm_since * 1000, time.time() * 1000))
             self.calm_since = None
-        since = getattr(self.setup, fault)()
+        since = getattr(self.stack, fault)()
         recovery = self.fresh_order(since)
-        self.setup.mend()
-        hits = dict(self.setup.notes)
+        self.stack.mend()
+        hits = dict(self.stack.notes)
         for name, gate in self.gates().items():
             for what, count in gate.counts.items():
                 hits[f"gate: {what}"] = hits.get(f"gate: {what}", 0) + count - gates_before[name][what]
@@ -150,7 +150,7 @@ class Part:
         hits["API 503"] = self.load.refused - refused - hits["API answers lost"]
         self.rounds += 1
         self.tallies.setdefault(fault, Tally()).add(recovery, hits)
-        print(f"{type(self.setup).__name__.lower():9} {self.rounds:4} {fault:22} {recovery:6.2f} s  "
+        print(f"{type(self.stack).__name__.lower():9} {self.rounds:4} {fault:22} {recovery:6.2f} s  "
               + ", ".join(f"{what} {count}" for what, count in hits.items() if count), flush=True)
 
     def check(self, last=False):
@@ -170,7 +170,7 @@ class Part:
             for table in ("orders_analytics", "rollups", "sink_position"):
                 self.millrace.clickhouse(f"OPTIMIZE TABLE analytics.{table} FINAL")
         warehouse = oracle.warehouse_rows(self.millrace)
-        store = oracle.store_rows(self.millrace, self.setup.purge_seconds)
+        store = oracle.store_rows(self.millrace, self.stack.purge_seconds)
         may_be_gone = oracle.may_be_gone(store)
         for rows, before, where, gone in ((store, self.store_before, "order store", set()),
                                           (warehouse, self.warehouse_before, "warehouse", may_be_gone)):
@@ -194,9 +194,9 @@ class Part:
 
     def check_log(self, warehouse, may_be_gone):
         """The whole log, by an independent reader, where there is one."""
-        if self.setup.check_log is None:
+        if self.stack.check_log is None:
             return
-        found, counts = self.setup.check_log(self.load, warehouse, may_be_gone, self.calm)
+        found, counts = self.stack.check_log(self.load, warehouse, may_be_gone, self.calm)
         self.found += found
         for what, count in counts.items():
             self.log_counts[what] = count
@@ -218,7 +218,7 @@ class Part:
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="how long faults strike (600)")
-    parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the set-ups")
+    parser.add_argument("--rounds", type=int, help="instead: this many faults in each of the stacks")
     parser.add_argument("--once", action="store_true", help="instead: each of the faults once")
     parser.add_argument("--seed", type=int, help="of a run to repeat; a new one if absent")
     parser.add_argument("--log", choices=KINDS_OF_LOG, default="embedded", help="the event log (embedded)")
@@ -270,12 +270,12 @@ def main():
         chance = random.Random(f"{given.seed}-{kind.__name__}")
         passed += share / shares
         until = float("inf") if given.rounds or given.once else started_faults + seconds * passed
-        setup = part = None
+        stack = part = None
         try:
-            setup = kind(folder, chance)
-            part = Part(setup, given.seed, chance, tallies.setdefault(kind.__name__, {}), found,
+            stack = kind(folder, chance)
+            part = Part(stack, given.seed, chance, tallies.setdefault(kind.__name__, {}), found,
                         DENSE if given.dense else ORDINARY)
-            faults = [fault for fault in faults if fault in setup.faults]
+            faults = [fault for fault in faults if fault in stack.faults]
             part.run(faults, until, given.rounds or (len(faults) if given.once else sys.maxsize))
         except Failed:
             pass
@@ -292,14 +292,14 @@ def main():
                                     ("changes acknowledged", part.load.acknowledged), ("checks", part.checks)):
                     totals[what] += count
                 totals.update({f"log check: {what}": count for what, count in part.log_counts.items()})
-            if setup is not None:
+            if stack is not None:
                 if found:
-                    for file in setup.millrace.log_files():
+                    for file in stack.millrace.log_files():
                         print(f"--- {file.name}\n{tail(file, LOG_LINES_SHOWN)}")
                 try:
                     if found:
-                        setup.keep()
-                    setup.close()
+                        stack.keep()
+                    stack.close()
                 except (AssertionError, shutil.Error, pytest.fail.Exception) as problem:
                     found.append(f"{kind.__name__}: the end: {problem}")
     run = Run(given.seed, built_from, machine(), time.monotonic() - started, totals, tallies, found, left_out)

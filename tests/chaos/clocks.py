@@ -1,4 +1,4 @@
-"""The set-up whose clocks are set forth and back by an hour while it runs: libfaketime stands between each program and the time.
+"""The stack whose clocks are set forth and back by an hour while it runs: libfaketime stands between each program and the time.
 
 Each program reads its offset from a file of its own, again every second. Its monotonic clock runs on, as it does when somebody sets
 a machine's clock. The embedded engine asks the kernel itself, where no library can stand between: its clock differs from the others
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from own_servers import Mariadb, Warehouse
-from setups import LeftOut, Setup
+from stacks import LeftOut, Stack
 from system import Millrace, wait_until
 
 LIBRARIES = [Path(f"/usr/lib/{machine}/faketime/libfaketimeMT.so.1") for machine in
@@ -42,7 +42,7 @@ class SkewedMillrace(Millrace):
         return {**super().environment(extra, own_settings), **self.clock.environment}
 
 
-class Clocks(Setup):
+class Clocks(Stack):
     """`up` on servers that the suite runs, each with a clock of its own."""
     faults = tuple(f"clock_{program}_{way}" for program in (*PROGRAMS, "both") for way in ("forth", "back"))
 

@@ -1,4 +1,4 @@
-"""The set-up whose stores lie on small disks of their own (tmpfs), which get full, read-only, or fail to sync.
+"""The stack whose stores lie on small disks of their own (tmpfs), which get full, read-only, or fail to sync.
 
 The mounts are in a name space of this process: nobody else sees them, and they go when the last process of the suite has ended.
 """
@@ -12,7 +12,7 @@ import threading
 import time
 
 from load import PRODUCTS, USERS
-from setups import MARIADBD, MILLRACE, WAREHOUSE, LeftOut, Setup
+from stacks import MARIADBD, MILLRACE, WAREHOUSE, LeftOut, Stack
 from system import tail, wait_until
 
 DISK_BYTES = {"event-log": 160 << 20, "mysql/data": 224 << 20, "clickhouse/data": 320 << 20}
@@ -55,7 +55,7 @@ def remount(path, size, read_only):
     _call("mount", b"tmpfs", str(path).encode(), b"tmpfs", MS_REMOUNT | (MS_RDONLY if read_only else 0), f"size={size}".encode())
 
 
-class Disks(Setup):
+class Disks(Stack):
     """`up` with the servers that it brings along, each store on a small disk."""
     faults = (tuple(f"full_{store}" for store in STORES) + tuple(f"read_only_{store}" for store in STORES)
               + tuple(f"failing_sync_{store}" for store in STORES) + ("full_all",))

@@ -48,7 +48,7 @@ class Run:
     machine: str
     seconds: float
     totals: dict
-    tallies: dict  # set-up -> fault -> Tally
+    tallies: dict  # stack -> fault -> Tally
     found: list
     left_out: list
     idle: list = dataclasses.field(default_factory=list)  # what should have been met and was not
@@ -77,8 +77,8 @@ class Run:
 def earlier_runs(path):
     if path is None or not path.exists():
         return []
-    return [Run(**{**kept, "tallies": {setup: {fault: Tally(**tally) for fault, tally in faults.items()}
-                                       for setup, faults in kept["tallies"].items()}})
+    return [Run(**{**kept, "tallies": {stack: {fault: Tally(**tally) for fault, tally in faults.items()}
+                                       for stack, faults in kept["tallies"].items()}})
             for kept in json.loads(path.read_text())]
 
 
@@ -108,9 +108,9 @@ def percentile(values, share):
 def summed(runs):
     tallies, totals = {}, {}
     for run in runs:
-        for setup, faults in run.tallies.items():
+        for stack, faults in run.tallies.items():
             for fault, tally in faults.items():
-                tallies.setdefault(setup, {}).setdefault(fault, Tally()).merge(tally)
+                tallies.setdefault(stack, {}).setdefault(fault, Tally()).merge(tally)
         for what, count in run.totals.items():
             before = totals.get(what, 0)
             totals[what] = max(before, count) if what.endswith(OF_THE_SCENARIO) else before + count
@@ -128,18 +128,18 @@ def write_report(path, runs, title="Fault suite"):
     """Returns the text that it wrote."""
     tallies, totals = summed(runs)
     found = [difference for run in runs for difference in run.found]
-    table = ["| set-up | fault | rounds | that hit | recovery p50 | p90 | max |", "|---|---|---:|---:|---:|---:|---:|"]
-    details = ["| set-up | fault | what it hit |", "|---|---|---|"]
+    table = ["| stack | fault | rounds | that hit | recovery p50 | p90 | max |", "|---|---|---:|---:|---:|---:|---:|"]
+    details = ["| stack | fault | what it hit |", "|---|---|---|"]
     everything = Tally()
     kills = []
-    for setup, faults in tallies.items():
+    for stack, faults in tallies.items():
         for fault, tally in sorted(faults.items()):
             if fault.startswith(KILLS):
                 kills += tally.recoveries
-            table.append(f"| {setup.lower()} | {fault} | {len(tally.recoveries)} | {tally.hit_rounds} | "
+            table.append(f"| {stack.lower()} | {fault} | {len(tally.recoveries)} | {tally.hit_rounds} | "
                          f"{statistics.median(tally.recoveries):.2f} s | {percentile(tally.recoveries, 0.9):.2f} s | "
                          f"{max(tally.recoveries):.2f} s |")
-            details.append(f"| {setup.lower()} | {fault} | "
+            details.append(f"| {stack.lower()} | {fault} | "
                            + ", ".join(f"{what} {count}" for what, count in tally.hits.items() if count) + " |")
             everything.count(tally.hits)
     one_of_two = sum(len(tally.recoveries) for faults in tallies.values() for fault, tally in faults.items()

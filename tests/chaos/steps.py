@@ -29,7 +29,7 @@ import oracle  # noqa: E402
 from gate import Gate  # noqa: E402
 from load import Load  # noqa: E402
 from report import Tally  # noqa: E402
-from setups import Gated  # noqa: E402
+from stacks import Gated  # noqa: E402
 from system import tail  # noqa: E402
 
 PASSES_TO_END = 3  # so many scenarios in a row without a hit: there are no more steps

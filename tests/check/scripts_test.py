@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The scripts that install and remove things do neither too much nor too little. Nothing here touches the machine's own set-up."""
+"""The scripts that install and remove things do neither too much nor too little. Nothing here touches the machine itself."""
 import http.server
 import os
 import shutil
@@ -207,14 +207,14 @@ class Make(unittest.TestCase):
 
 
 class SetUp(unittest.TestCase):
-    """scripts/set-up, in a folder where set-ups have run or run."""
+    """scripts/stack, in a folder where stacks have run or run."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
         (self.root / "scripts").mkdir()
-        shutil.copy(REPOSITORY / "scripts/set-up", self.root / "scripts/set-up")
+        shutil.copy(REPOSITORY / "scripts/stack", self.root / "scripts/stack")
 
     def keep(self, directory, name):
         (self.root / directory).mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ class SetUp(unittest.TestCase):
 
     def said(self, *arguments, **variables):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
-        return run(self.root / "scripts/set-up", *arguments, env={**kept, **variables}, cwd=self.root)
+        return run(self.root / "scripts/stack", *arguments, env={**kept, **variables}, cwd=self.root)
 
     def test_finds_the_set_up_that_runs_or_the_one_that_is_named(self):
         self.keep("data", "plain")

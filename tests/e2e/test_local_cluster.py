@@ -104,9 +104,9 @@ def test_goes_up_shows_itself_survives_kills_and_goes_down(cluster):
     assert "nothing runs" in cluster.make("down")
     assert (millrace.data / "mysql").is_dir(), "the data stay"
     mine = millrace.data / "mine.txt"
-    mine.write_text("not of the set-up")
+    mine.write_text("not of the stack")
     cluster.make("clean")
-    assert [entry.name for entry in millrace.data.iterdir()] == ["mine.txt"], "what the set-up did not make stays"
+    assert [entry.name for entry in millrace.data.iterdir()] == ["mine.txt"], "what the stack did not make stays"
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(cluster):

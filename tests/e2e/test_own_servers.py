@@ -146,7 +146,7 @@ def test_up_says_which_server_of_ours_is_away_and_leaves_nothing_running(make):
         assert not millrace.processes()
 
 
-def test_a_role_alone_serves_the_api_beside_a_running_set_up(make):
+def test_a_role_alone_serves_the_api_beside_a_running_stack(make):
     whole = make().start()
     api = make(**{**whole.settings, "api.port": free_port()})
     assert isinstance(api, Millrace)

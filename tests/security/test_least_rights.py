@@ -311,7 +311,7 @@ def refused_start(millrace, *words, **options):
 
 
 def set_up_directory(millrace):
-    """As a set-up leaves it, with somebody else at work in it since."""
+    """As a stack leaves it, with somebody else at work in it since."""
     millrace.data.mkdir(mode=0o700)
     (millrace.data / "millrace.lock").touch()
     os.chown(millrace.data, system_uid(), system_uid())

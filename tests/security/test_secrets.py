@@ -23,7 +23,7 @@ REFUSED = 1045  # MariaDB: access denied
 
 
 class Kept(Millrace):
-    """A set-up whose passwords are those in its data directory."""
+    """A stack whose passwords are those in its data directory."""
     dev_credentials = False
 
     @property
@@ -268,7 +268,7 @@ def test_a_tool_without_credentials_says_in_one_line_what_to_do(make):
 # Nowhere else
 
 class Markers(Kept):
-    """A set-up with secrets of ours in every place that takes one."""
+    """A stack with secrets of ours in every place that takes one."""
 
     def __init__(self, home):
         super().__init__(home)

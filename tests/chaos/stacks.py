@@ -1,4 +1,4 @@
-"""The two set-ups that the suite strikes, each with the faults that only it can have: a fault is a method named in `faults`.
+"""The two stacks that the suite strikes, each with the faults that only it can have: a fault is a method named in `faults`.
 
 A fault method strikes, ends its own disturbance, and returns the moment (time.monotonic) from which recovery counts: the kill, or
 the end of what was stopped or held.
@@ -31,10 +31,10 @@ MILLRACE, MARIADBD, WAREHOUSE = "millrace", "mariadbd", "millrace-warehouse"
 
 
 class LeftOut(Exception):
-    """This machine does not permit the set-up; the text says what it lacks."""
+    """This machine does not permit the stack; the text says what it lacks."""
 
 
-class Setup:
+class Stack:
     """What both have in common: one `up`, which can be killed, paused and started again."""
 
     answer_seconds = 60  # the load's patience
@@ -103,7 +103,7 @@ class Setup:
         self.millrace.close()
 
 
-class Embedded(Setup):
+class Embedded(Stack):
     """`up` with the servers that it brings along."""
     faults = ("kill_millrace", "kill_mariadbd", "kill_warehouse", "kill_both_servers", "kill_all", "kill_while_starting",
               "pause_millrace", "pause_mariadbd", "pause_warehouse", "pause_both_servers", "second_up", "one_batch",
@@ -240,7 +240,7 @@ def gate_fault(gate_name, mode):
 GATE_MODES = ("drop", "delay", "cut", "lose", "hold")
 
 
-class Gated(Setup):
+class Gated(Stack):
     """`up` on servers that the suite runs, with a gate before each."""
     faults = tuple(f"{mode}_{server}" for server in ("mysql", "warehouse") for mode in GATE_MODES) + (
         "late_insert_of_killed", "late_commit_of_killed", "kill_millrace", "pause_millrace")

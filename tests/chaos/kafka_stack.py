@@ -1,4 +1,4 @@
-"""The set-up on Kafka: three brokers, two processes of each role, and their servers, all of them the suite's own, with gates between.
+"""The stack on Kafka: three brokers, two processes of each role, and their servers, all of them the suite's own, with gates between.
 
 A fault strikes one of two, or brokers, or a server. What it killed comes back at once or only when a fresh order has become visible
 without it, as chance has it: see `mend`.
@@ -14,7 +14,7 @@ import log_check
 from gate import Gate
 from kafka_cluster import Cluster, end_with_the_suite
 from own_servers import Mariadb, Warehouse
-from setups import LATE_SECONDS, Setup
+from stacks import LATE_SECONDS, Stack
 from system import Millrace, ask, free_port, program, wait_until
 
 ROLES = ("api", "relay", "transform", "sink")
@@ -129,7 +129,7 @@ class Roles(Millrace):
                     pass
 
 
-class Kafka(Setup):
+class Kafka(Stack):
     one_of_two = tuple(f"{way}_{role}" for role in ROLES for way in WAYS)
     gate_modes = ("part", "drop", "delay", "cut", "lose", "hold")
     broker_faults = ("kill_broker", "kill_controller", "kill_two_brokers", "kill_all_brokers", "pause_broker", "pause_controller",
