@@ -52,7 +52,7 @@ void write_topic(JsonWriter& json, const ports::TopicState& topic, bool with_set
   }
   json.begin_object();
   json.key("topic").string(topic.info.topic);
-  json.key("incarnation").string(topic.info.topic_id);
+  json.key("topicId").string(topic.info.topic_id);
   json.key("internal").boolean(topic.is_internal);
   json.key("partitionCount").number(std::int64_t{topic.info.partitions});
   json.key("replicationFactor").number(static_cast<std::int64_t>(replicas));

@@ -92,7 +92,7 @@ bool DeadLetterIndex::mark(Topic& topic, const ports::DeadLetterPosition& place)
   return true;
 }
 
-void DeadLetterIndex::remove_trimmed(Topic& topic, std::int32_t record_partition, std::int64_t begin) {
+void DeadLetterIndex::remove_deleted(Topic& topic, std::int32_t record_partition, std::int64_t begin) {
   for (auto& [number, partition] : topic.partitions)
     std::erase_if(partition.entries, [&](const Entry& entry) {
       if (entry.record_partition != record_partition || entry.record_offset >= begin) return false;
@@ -116,7 +116,7 @@ base::Result<void> DeadLetterIndex::read_partition(Topic& topic, std::int32_t nu
   const ports::TopicPartition where{topic.name + options_.dead_letter_suffix, number};
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(where, deadline));
   ports::OffsetRange& read = topic.read[number];
-  if (range.begin > read.begin && read.end > read.begin) remove_trimmed(topic, number, range.begin);
+  if (range.begin > read.begin && read.end > read.begin) remove_deleted(topic, number, range.begin);
   read.begin = range.begin;
   read.end = std::max(read.end, range.begin);
   while (read.end < range.end) {

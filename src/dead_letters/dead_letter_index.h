@@ -104,7 +104,7 @@ class DeadLetterIndex {
   void add(Topic& topic, std::int32_t record_partition, const DeadLetter& letter);
   /// False if it was known, or is not here.
   static bool mark(Topic& topic, const ports::DeadLetterPosition& place);
-  static void remove_trimmed(Topic& topic, std::int32_t record_partition, std::int64_t begin);
+  static void remove_deleted(Topic& topic, std::int32_t record_partition, std::int64_t begin);
   static void remove_handled(Topic& topic);
   [[nodiscard]] static Entry* entry_of(Topic& topic, const ports::DeadLetterPosition& place);
   [[nodiscard]] IndexedLetter shown(const Topic& topic, std::int32_t partition, const Entry& entry) const;

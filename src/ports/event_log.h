@@ -195,8 +195,8 @@ class EventLog {
 
   /// Removes records below `offset` (at most the end); they need not vanish at once. Errors: kNotFound,
   /// kUnavailable.
-  [[nodiscard]] virtual base::Result<void> trim(const TopicPartition& partition, std::int64_t offset,
-                                                base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<void> delete_records(const TopicPartition& partition,
+                                                          std::int64_t offset, base::Deadline deadline) = 0;
 
   /// Joins `group` for all partitions of `topic`. Errors: kNotFound, kUnavailable.
   [[nodiscard]] virtual base::Result<std::unique_ptr<GroupMember>> join(const std::string& group,

@@ -117,7 +117,7 @@ TEST_P(EventLogContract, MakesATopicOnceAndKnowsItFromThen) {
   EXPECT_EQ(described.topic_id, again.topic_id);
 }
 
-TEST_P(EventLogContract, GivesTopicsDifferentIncarnations) {
+TEST_P(EventLogContract, GivesTopicsDifferentIds) {
   EXPECT_NE(must(log().describe_topic(make_topic(), soon())).topic_id,
             must(log().describe_topic(make_topic(), soon())).topic_id);
 }
@@ -167,7 +167,7 @@ TEST_P(EventLogContract, SaysNotFoundForATopicOrPartitionThatIsNotThere) {
               ErrorKind::kNotFound);
     EXPECT_EQ(kind_of(log().read_before(partition, 0, 1, soon())), ErrorKind::kNotFound);
     EXPECT_EQ(kind_of(log().offsets(partition, soon())), ErrorKind::kNotFound);
-    EXPECT_EQ(kind_of(log().trim(partition, 0, soon())), ErrorKind::kNotFound);
+    EXPECT_EQ(kind_of(log().delete_records(partition, 0, soon())), ErrorKind::kNotFound);
   }
   EXPECT_EQ(kind_of(log().describe_topic("not-there", soon())), ErrorKind::kNotFound);
   EXPECT_EQ(kind_of(log().join("group", "not-there", soon())), ErrorKind::kNotFound);
@@ -479,7 +479,7 @@ TEST_P(EventLogContract, TrimsTheBeginningAndKeepsTheRest) {
   const std::string topic = make_topic(2);
   must(log().append({topic, 0}, numbered(0, 10), soon()));
   must(log().append({topic, 1}, numbered(0, 10), soon()));
-  must(log().trim({topic, 0}, 4, soon()));
+  must(log().delete_records({topic, 0}, 4, soon()));
   EXPECT_EQ(must(log().offsets({topic, 0}, soon())).begin, 4);
   EXPECT_EQ(must(log().offsets({topic, 0}, soon())).end, 10);
   EXPECT_EQ(kind_of(log().read({topic, 0}, 3, kMany, soon())), ErrorKind::kInvalid);
@@ -494,10 +494,10 @@ TEST_P(EventLogContract, TrimsTheBeginningAndKeepsTheRest) {
 TEST_P(EventLogContract, TrimsAtMostToTheEndAndNeverBack) {
   const TopicPartition partition{make_topic(), 0};
   must(log().append(partition, numbered(0, 5), soon()));
-  must(log().trim(partition, 3, soon()));
-  must(log().trim(partition, 1, soon()));
+  must(log().delete_records(partition, 3, soon()));
+  must(log().delete_records(partition, 1, soon()));
   EXPECT_EQ(must(log().offsets(partition, soon())).begin, 3);
-  must(log().trim(partition, 1'000, soon()));
+  must(log().delete_records(partition, 1'000, soon()));
   EXPECT_EQ(must(log().offsets(partition, soon())).begin, 5);
   EXPECT_EQ(must(log().append(partition, numbered(5, 2), soon())), 5);
   EXPECT_EQ(values(read_all(log(), partition, 5)), (std::vector<std::string>{"5", "6"}));

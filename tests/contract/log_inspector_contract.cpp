@@ -43,7 +43,7 @@ ports::TopicState news_of(ports::LogInspector& inspector, const std::string& top
 TEST_P(EventLogContract, ShowsATopicWithItsLeadersReplicasAndOffsets) {
   const std::string name = make_topic(2);
   ASSERT_TRUE(log().append({name, 1}, records(5), soon()).has_value());
-  ASSERT_TRUE(log().trim({name, 1}, 2, soon()).has_value());
+  ASSERT_TRUE(log().delete_records({name, 1}, 2, soon()).has_value());
 
   const ports::TopicState topic = news_of(inspector(), name);
 

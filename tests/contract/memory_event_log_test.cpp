@@ -100,7 +100,7 @@ TEST_F(MemoryEventLogFaults, PassAssignmentsOnToTheMemberThatWaits) {
   EXPECT_GT(second->assignments(soon())->at(0).generation, old.at(0).generation);
 }
 
-TEST_F(MemoryEventLogFaults, PutAnotherIncarnationInATopicsPlace) {
+TEST_F(MemoryEventLogFaults, RecreateATopicUnderAnotherId) {
   ASSERT_TRUE(append(3).has_value());
   const std::string before = log_.describe_topic("topic", soon())->topic_id;
   log_.recreate_topic("topic");

@@ -126,7 +126,7 @@ TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
     const auto log = open_log(directory.path());
     topic_id = log->ensure_topic("topic", 2, soon())->topic_id;
     ASSERT_TRUE(log->append(partition, records_with({"0", "1", "2", "3"}), soon()).has_value());
-    ASSERT_TRUE(log->trim(partition, 1, soon()).has_value());
+    ASSERT_TRUE(log->delete_records(partition, 1, soon()).has_value());
     const auto member = *log->join("group", "topic", soon());
     const auto mine = *member->assignments(soon());
     generation = mine.at(1).generation;
@@ -147,7 +147,7 @@ TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
   EXPECT_GT(member->assignments(soon())->at(0).generation, generation);
 }
 
-TEST(RocksdbEventLog, MakesATopicOfTheSameNameInAnEmptyDirectoryAnotherIncarnation) {
+TEST(RocksdbEventLog, GivesATopicOfTheSameNameInAnEmptyDirectoryAnotherId) {
   const TemporaryDirectory one;
   const TemporaryDirectory two;
   EXPECT_NE(open_log(one.path())->ensure_topic("topic", 1, soon())->topic_id,
@@ -161,7 +161,7 @@ TEST(RocksdbEventLog, KeepsOffsetsRisingAfterEverythingWasTrimmed) {
     const auto log = open_log(directory.path());
     ASSERT_TRUE(log->ensure_topic("topic", 1, soon()).has_value());
     ASSERT_TRUE(log->append(partition, records_with({"0", "1"}), soon()).has_value());
-    ASSERT_TRUE(log->trim(partition, 2, soon()).has_value());
+    ASSERT_TRUE(log->delete_records(partition, 2, soon()).has_value());
   }
   const auto log = open_log(directory.path());
   EXPECT_EQ(log->offsets(partition, soon())->begin, 2);

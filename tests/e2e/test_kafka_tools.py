@@ -165,7 +165,7 @@ def test_the_topic_tool_says_the_same(millrace, tools):
         topic = answer(millrace, "topics", "show", name)
         assert (head["PartitionCount"], head["ReplicationFactor"]) == (str(topic["partitionCount"]), str(topic["replicationFactor"])) == ("3", "3")
         # The same 16 bytes, in the two alphabets of base64.
-        assert head["TopicId"] == topic["incarnation"]
+        assert head["TopicId"] == topic["topicId"]
         settings = {setting["name"]: setting["value"] for setting in topic["settings"]}
         assert settings["min.insync.replicas"] == "2"
         for setting in head["Configs"].strip().split(","):

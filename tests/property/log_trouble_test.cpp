@@ -186,7 +186,7 @@ TEST_F(LogTrouble, DoesNotMatterWhenTheTransformersGroupIsDeletedAndTheLogIsTrim
   for (const std::int32_t partition : {0, 1}) {
     const auto committed = log_.committed(kTransformers, {kEvents, partition}, soon());
     ASSERT_TRUE(committed && *committed);
-    ASSERT_TRUE(log_.trim({kEvents, partition}, transform::needed_from(**committed), soon()));
+    ASSERT_TRUE(log_.delete_records({kEvents, partition}, transform::needed_from(**committed), soon()));
   }
   transforming_.group = "another";
   send_all();
@@ -253,7 +253,7 @@ TEST_F(LogTrouble, MakesTheSinkRefuseWhenRowsWentWithTheirTopic) {
   EXPECT_NE(refused.error().message.find("--rebuild"), std::string::npos) << refused.error().message;
 }
 
-TEST(SinkSources, AreOfAFormerIncarnationWhenGenerationAndPartitionAreTheSame) {
+TEST(SinkSources, AreOfAFormerTopicWhenGenerationAndPartitionAreTheSame) {
   using sink::is_former_topic_id;
   // Kafka writes its ids in base64, slashes included.
   EXPECT_TRUE(is_former_topic_id("lq01Ezs+Q7mzaNxym8W/YA/0", "Ex21g8EWOWNx0tmWKHwrFg/0", {}));

@@ -208,7 +208,7 @@ TEST(Pipeline, GoesOnAfterTheLogWasTrimmedToWhatARestartNeeds) {
   spdlog::set_level(spdlog::level::off);
   constexpr std::uint64_t kSeed = 3;
   World world;
-  std::int64_t trimmed = 0;
+  std::int64_t deleted = 0;
   for (std::size_t end = 4; end <= 120; end += 4) {
     SCOPED_TRACE(end);
     History part(kSeed, end);
@@ -225,13 +225,13 @@ TEST(Pipeline, GoesOnAfterTheLogWasTrimmedToWhatARestartNeeds) {
       const auto committed = world.log.committed("order-event-transformer", where, soon);
       ASSERT_TRUE(committed);
       if (!*committed) continue;
-      ASSERT_TRUE(world.log.trim(where, transform::needed_from(**committed), soon));
-      trimmed = std::max(trimmed, world.log.offsets(where, soon)->begin);
+      ASSERT_TRUE(world.log.delete_records(where, transform::needed_from(**committed), soon));
+      deleted = std::max(trimmed, world.log.offsets(where, soon)->begin);
     }
   }
   world.sink();
   world.expect_truth(History(kSeed, 120));
-  EXPECT_GT(trimmed, 10);
+  EXPECT_GT(deleted, 10);
   EXPECT_GT(world.repeats, 10u);
 }
 

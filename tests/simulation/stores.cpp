@@ -490,8 +490,9 @@ Result<ports::OffsetRange> SimulatedLog::offsets(const ports::TopicPartition& pa
                                          [&] { return state_->log.offsets(partition, at_once()); });
 }
 
-Result<void> SimulatedLog::trim(const ports::TopicPartition& partition, std::int64_t offset, Deadline) {
-  return state_->log.trim(partition, offset, at_once());
+Result<void> SimulatedLog::delete_records(const ports::TopicPartition& partition, std::int64_t offset,
+                                          Deadline) {
+  return state_->log.delete_records(partition, offset, at_once());
 }
 
 Result<std::unique_ptr<ports::GroupMember>> SimulatedLog::join(const std::string& group,

@@ -198,8 +198,8 @@ class SimulatedLog final : public ports::EventLog {
                                                        base::Deadline deadline) override;
   base::Result<ports::OffsetRange> offsets(const ports::TopicPartition& partition,
                                            base::Deadline deadline) override;
-  base::Result<void> trim(const ports::TopicPartition& partition, std::int64_t offset,
-                          base::Deadline deadline) override;
+  base::Result<void> delete_records(const ports::TopicPartition& partition, std::int64_t offset,
+                                    base::Deadline deadline) override;
   base::Result<std::unique_ptr<ports::GroupMember>> join(const std::string& group, const std::string& topic,
                                                          base::Deadline deadline) override;
   base::Result<std::optional<ports::CommittedOffset>> committed(const std::string& group,

@@ -312,7 +312,8 @@ Result<ports::OffsetRange> KafkaEventLog::offsets(const TopicPartition& partitio
   return range;
 }
 
-Result<void> KafkaEventLog::trim(const TopicPartition& partition, std::int64_t offset, Deadline deadline) {
+Result<void> KafkaEventLog::delete_records(const TopicPartition& partition, std::int64_t offset,
+                                           Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, offsets(partition, deadline));
   const std::int64_t before = std::min(offset, range.end);
   if (before <= range.begin) return {};

@@ -56,7 +56,7 @@ Result<void> TopicAdmin::make(const std::string& topic, std::int32_t partitions,
   const std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>> wanted(rd_kafka_NewTopic_new(
       topic.c_str(), partitions, options_.replication_factor, trouble.data(), trouble.size()));
   if (!wanted) return base::invalid(fmt::format("topic {}: {}", topic, trouble.data()));
-  // What nobody has read yet must not vanish by age: we trim what all have passed. Times are the events',
+  // What nobody has read yet must not vanish by age: we delete what all have passed. Times are the events',
   // which may be far from the brokers' clock.
   const std::pair<const char*, std::string> settings[] = {
       {"cleanup.policy", "delete"},

@@ -315,8 +315,8 @@ Result<ports::OffsetRange> MemoryEventLog::offsets(const TopicPartition& partiti
   return ports::OffsetRange{log->begin, log->end()};
 }
 
-Result<void> MemoryEventLog::trim(const TopicPartition& partition, std::int64_t offset, Deadline) {
-  const auto fault = faults_.next(LogOperation::kTrim);
+Result<void> MemoryEventLog::delete_records(const TopicPartition& partition, std::int64_t offset, Deadline) {
+  const auto fault = faults_.next(LogOperation::kDeleteRecords);
   if (fault && *fault != LogFault::kLoseAnswer) return faulted(*fault);
   {
     const std::lock_guard lock(state_->mutex);

@@ -166,7 +166,8 @@ Result<ports::OffsetRange> RocksdbEventLog::offsets(const TopicPartition& where,
   return partition->range();
 }
 
-Result<void> RocksdbEventLog::trim(const TopicPartition& where, std::int64_t offset, Deadline deadline) {
+Result<void> RocksdbEventLog::delete_records(const TopicPartition& where, std::int64_t offset,
+                                             Deadline deadline) {
   MILLRACE_TRY_ASSIGN(Partition * partition, impl_->topics_.find(where));
   return partition->delete_records(offset, deadline);
 }

@@ -248,12 +248,12 @@ base::Result<std::string> topics_table(std::string_view json, bool internal) {
 base::Result<std::string> topic_table(std::string_view json) {
   MILLRACE_TRY_ASSIGN(const Object topic, parse(json));
   std::string out =
-      fmt::format("{}: {}, {}, {}\nincarnation {}\n\n", text(topic, "topic", 249),
+      fmt::format("{}: {}, {}, {}\ntopic id {}\n\n", text(topic, "topic", 249),
                   counted(number(topic, "partitionCount").value_or(0), "partition", "partitions"),
                   counted(number(topic, "replicationFactor").value_or(0), "replica", "replicas"),
                   number(topic, "messages") ? counted(*number(topic, "messages"), "message", "messages")
                                             : std::string("unknown number of messages"),
-                  text(topic, "incarnation"));
+                  text(topic, "topicId"));
   Rows rows{{"PARTITION", "LEADER", "REPLICAS", "IN SYNC", "BEGIN", "END", "MESSAGES"}};
   for (const Object* partition : objects(topic, "partitions"))
     rows.push_back({plain(number(*partition, "partition")),

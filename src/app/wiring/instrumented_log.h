@@ -56,9 +56,9 @@ class InstrumentedLog final : public ports::EventLog {
                                            base::Deadline deadline) override {
     return log_.offsets(partition, deadline);
   }
-  base::Result<void> trim(const ports::TopicPartition& partition, std::int64_t offset,
-                          base::Deadline deadline) override {
-    return log_.trim(partition, offset, deadline);
+  base::Result<void> delete_records(const ports::TopicPartition& partition, std::int64_t offset,
+                                    base::Deadline deadline) override {
+    return log_.delete_records(partition, offset, deadline);
   }
   base::Result<std::unique_ptr<ports::GroupMember>> join(const std::string& group, const std::string& topic,
                                                          base::Deadline deadline) override;

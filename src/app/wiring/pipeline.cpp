@@ -20,8 +20,8 @@ constexpr std::chrono::milliseconds kStartPauseLongest{2'000};
 constexpr std::chrono::milliseconds kStartReminder{60'000};
 constexpr std::chrono::milliseconds kTopicsPoll{20};
 constexpr std::chrono::milliseconds kDrainPause{5};
-constexpr std::chrono::milliseconds kTrimInterval{10 * 60'000};
-constexpr std::size_t kTrimProbeBytes = 1;
+constexpr std::chrono::milliseconds kDeletionInterval{10 * 60'000};
+constexpr std::size_t kProbeBytes = 1;
 constexpr std::chrono::milliseconds kHeldPollInterval{200};
 // Rows are looked up among the purged orders from this age on; see sink::Options.
 constexpr std::chrono::milliseconds kPurgedCheckAge{3'600'000};
@@ -162,7 +162,7 @@ void Pipeline::start_stages() {
       &sink_->stats().health);
   run("purge", [this](const base::StopSignal& stop) { return purger_->run(stop); });
   run("log-cleanup", [this](const base::StopSignal& stop) {
-    trim_old_events(stop);
+    delete_old_records(stop);
     return base::Result<void>();
   });
 }
@@ -348,11 +348,11 @@ bool Pipeline::drain(base::Deadline deadline) {
 
 /// Removes events that are older than the retention, that every stage has passed, and that no window looks
 /// back to.
-void Pipeline::trim_old_events(const base::StopSignal& stop) {
+void Pipeline::delete_old_records(const base::StopSignal& stop) {
   const transform::Options transforming;
   const sink::Options sinking;
-  const auto trim = [&](const std::string& group, const std::string& topic,
-                        const auto& needed_from) -> base::Result<void> {
+  const auto delete_up_to = [&](const std::string& group, const std::string& topic,
+                                const auto& needed_from) -> base::Result<void> {
     MILLRACE_TRY_ASSIGN(const auto info, log_->describe_topic(topic, soon()));
     for (std::int32_t partition = 0; partition < info.partitions; ++partition) {
       const ports::TopicPartition where{topic, partition};
@@ -365,24 +365,24 @@ void Pipeline::trim_old_events(const base::StopSignal& stop) {
       std::int64_t high = std::min(range.end, committed ? needed_from(*committed) : 0);
       while (low < high) {
         const std::int64_t middle = low + (high - low) / 2;
-        MILLRACE_TRY_ASSIGN(const auto records, log_->read(where, middle, {1, kTrimProbeBytes}, soon()));
+        MILLRACE_TRY_ASSIGN(const auto records, log_->read(where, middle, {1, kProbeBytes}, soon()));
         if (!records.empty() && records.front().time < before) {
           low = middle + 1;
         } else {
           high = middle;
         }
       }
-      if (low > range.begin) MILLRACE_TRY(log_->trim(where, low, soon()));
+      if (low > range.begin) MILLRACE_TRY(log_->delete_records(where, low, soon()));
     }
     return {};
   };
   do {
     if (held_) continue;
-    if (auto done = trim(transforming.group, transforming.input_topic, transform::needed_from); !done)
-      spdlog::warn("trimming the log: {}", done.error().message);
-    if (auto done = trim(sinking.group, sinking.topic, sink::needed_from); !done)
-      spdlog::warn("trimming the log: {}", done.error().message);
-  } while (!stop.wait_for(kTrimInterval));
+    if (auto done = delete_up_to(transforming.group, transforming.input_topic, transform::needed_from); !done)
+      spdlog::warn("deleting old records of the log: {}", done.error().message);
+    if (auto done = delete_up_to(sinking.group, sinking.topic, sink::needed_from); !done)
+      spdlog::warn("deleting old records of the log: {}", done.error().message);
+  } while (!stop.wait_for(kDeletionInterval));
 }
 
 }  // namespace millrace::app

@@ -35,7 +35,7 @@ struct Lag {
 
 [[nodiscard]] sink::Options sink_options(const Settings& settings);
 
-/// Which stages run here; the purge and the trimming of the log go with the sink.
+/// Which stages run here; the purge and the deletion of old records go with the sink.
 struct Stages {
   bool relay = true;
   bool transform = true;
@@ -111,7 +111,7 @@ class Pipeline {
   void run(std::string stage, StageRunner::Work work, const base::StageHealth* health = nullptr);
   [[nodiscard]] base::Result<void> make_topics();
   [[nodiscard]] base::Result<void> make_topics_in_time(const base::StopSignal& stop);
-  void trim_old_events(const base::StopSignal& stop);
+  void delete_old_records(const base::StopSignal& stop);
   [[nodiscard]] base::Result<void> run_sink(const base::StopSignal& stop);
   [[nodiscard]] base::Result<std::uint64_t> behind(const std::string& group, const std::string& topic,
                                                    base::Deadline deadline);

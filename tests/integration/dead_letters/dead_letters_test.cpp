@@ -178,7 +178,7 @@ TEST_F(LettersTest, ThatTheLogHasRemovedAreGoneFromTheList) {
   for (std::int64_t i = 0; i < 3; ++i) send_to_dlq("order.events", i, "a", event_of("a"));
   ASSERT_EQ(listed().size(), 3u);
   ASSERT_TRUE(letters_.drop({"order.events", 1, 1}, "no use", "admin", soon()));
-  ASSERT_TRUE(log_.trim({"order.events-dlq", 1}, 2, soon()));
+  ASSERT_TRUE(log_.delete_records({"order.events-dlq", 1}, 2, soon()));
 
   EXPECT_EQ(listed("", true), (std::vector<std::string>{"order.events/1/2"}));
   EXPECT_EQ(letters_.open_counts(soon())->at("order.events"), 1u);

@@ -51,7 +51,7 @@ TEST(LogShapes, SayNullForWhatNobodyTold) {
                       {.partition = 1, .leader = {}, .replicas = {2, 1}, .in_sync = {}, .offsets = {}}};
   EXPECT_EQ(
       topics_json(std::vector{topic}),
-      R"({"topics":[{"topic":"topic","incarnation":"id","internal":false,"partitionCount":2,)"
+      R"({"topics":[{"topic":"topic","topicId":"id","internal":false,"partitionCount":2,)"
       R"("replicationFactor":2,"messages":null,"underReplicated":2,"leaderless":1,"partitions":[)"
       R"({"partition":0,"leader":1,"replicas":[1,2],"inSync":[1],"begin":5,"end":9,"messages":4},)"
       R"({"partition":1,"leader":null,"replicas":[2,1],"inSync":[],"begin":null,"end":null,"messages":null}]}]})");

@@ -36,7 +36,7 @@ TEST(LogTables, SayWhichBrokerIsAway) {
 
 TEST(LogTables, TellSettingsInWords) {
   const auto table = topic_table(
-      R"({"topic":"t","incarnation":"i","partitionCount":1,"replicationFactor":3,"messages":-0,"partitions":[
+      R"({"topic":"t","topicId":"i","partitionCount":1,"replicationFactor":3,"messages":-0,"partitions":[
           {"partition":0,"leader":null,"replicas":[1,2,3],"inSync":[],"begin":null,"end":null,"messages":null}],
           "settings":[{"name":"retention.ms","value":"604800000"},{"name":"min.insync.replicas","value":"2"},
           {"name":"cleanup.policy","value":"compact"},{"name":"segment.ms","value":"1"},
@@ -44,7 +44,7 @@ TEST(LogTables, TellSettingsInWords) {
   ASSERT_TRUE(table.has_value());
   EXPECT_EQ(*table,
             "t: 1 partition, 3 replicas, 0 messages\n"
-            "incarnation i\n\n"
+            "topic id i\n\n"
             "PARTITION  LEADER  REPLICAS  IN SYNC  BEGIN  END  MESSAGES\n"
             "        0    NONE  1,2,3     none         -    -         -\n\n"
             "records are kept for 7 d\n"

@@ -16,7 +16,7 @@ ports::Record dead_record(std::string key = "o-1") {
                        .value = "{}",
                        .headers = {{"event-id", "12"}, {"reason", "not ours"}, {"source-offset", "999"}},
                        .time = base::utc_from_ms(1)};
-  const ports::NewRecord letter = ports::dead_letter_of(source, {"order.events", 2}, "incarnation-1",
+  const ports::NewRecord letter = ports::dead_letter_of(source, {"order.events", 2}, "topic-id-1",
                                                         "no such thing", base::utc_from_ms(5), 1u << 20u);
   return {
       .offset = 0, .key = letter.key, .value = letter.value, .headers = letter.headers, .time = letter.time};
@@ -25,7 +25,7 @@ ports::Record dead_record(std::string key = "o-1") {
 TEST(DeadLetter, IsKnownByTheHeadersThatItsStagePutBehindTheRecordsOwn) {
   const auto letter = read_dead_letter(dead_record());
   ASSERT_TRUE(letter);
-  EXPECT_EQ(letter->place, (ports::DeadLetterPosition{"order.events", "incarnation-1", 2, 7}));
+  EXPECT_EQ(letter->place, (ports::DeadLetterPosition{"order.events", "topic-id-1", 2, 7}));
   EXPECT_EQ(letter->reason, "no such thing");
   EXPECT_FALSE(letter->half_base);
   EXPECT_EQ(to_string(id_of(letter->place)), "order.events/2/7");

@@ -62,7 +62,7 @@ TEST_F(Messages, KeepTheOrderOfTheirOffsetsWhenTheirTimesDoNot) {
 TEST_F(Messages, OfAnEmptyOrTrimmedTopicAreThoseThatAreLeft) {
   EXPECT_EQ(last(5), Shown{});
   for (int i = 0; i < 40; ++i) append(0, std::to_string(i), i);
-  ASSERT_TRUE(log_.trim({"topic", 0}, 38, soon()).has_value());
+  ASSERT_TRUE(log_.delete_records({"topic", 0}, 38, soon()).has_value());
   EXPECT_EQ(last(5), (Shown{"0:38", "0:39"}));
 }
 

@@ -100,7 +100,7 @@ TEST(Replay, FindsTheFirstRecordOfATime) {
         .key = "k", .value = "v", .headers = {}, .time = base::utc_from_ms(second / 2 * 1000)};
     ASSERT_TRUE(log.append({"t", 0}, {&record, 1}, soon()));
   }
-  ASSERT_TRUE(log.trim({"t", 0}, 5, soon()));
+  ASSERT_TRUE(log.delete_records({"t", 0}, 5, soon()));
   const auto range = log.offsets({"t", 0}, soon());
   ASSERT_TRUE(range);
   const auto at = [&](std::int64_t ms) {
