@@ -226,7 +226,7 @@ TEST(Pipeline, GoesOnAfterTheLogWasTrimmedToWhatARestartNeeds) {
       ASSERT_TRUE(committed);
       if (!*committed) continue;
       ASSERT_TRUE(world.log.delete_records(where, transform::needed_from(**committed), soon));
-      deleted = std::max(trimmed, world.log.offsets(where, soon)->begin);
+      deleted = std::max(deleted, world.log.offsets(where, soon)->begin);
     }
   }
   world.sink();
