@@ -38,7 +38,10 @@ HttpResponse no_route(const Call& call, std::string allowed) {
 class Api::Impl {
  public:
   Impl(Context context, const Options& options)
-      : context_(std::move(context)), read_timeout_(options.read_timeout), pools_(options) {}
+      : context_(std::move(context)),
+        tracer_(options.tracer),
+        read_timeout_(options.read_timeout),
+        pools_(options) {}
 
   void handle(HttpRequest request, ports::HttpReply reply) {
     auto match = web::find_route(routes(), request.method, request.path);
@@ -49,6 +52,7 @@ class Api::Impl {
     call->reply = std::move(reply);
     call->arguments = std::move(match.arguments);
     if (match.route != nullptr) call->route = match.route->pattern;
+    start_span(*call);
     answer_whatever_happens(*call, [&] {
       const auto encoding = call->request.header("content-encoding");
       if (encoding && base::to_lower(*encoding) != "identity")
@@ -65,6 +69,15 @@ class Api::Impl {
   }
 
  private:
+  /// The events of the request carry its span as their parent; without one the client's.
+  void start_span(Call& call) const {
+    call.traceparent = telemetry::accepted_traceparent(call.request.header("traceparent"));
+    const auto client = tracer_.sampled(call.traceparent);
+    if (!client) return;
+    call.span = std::make_unique<ServerSpan>(tracer_, *client, call.request.method, call.route, call.path);
+    call.traceparent = call.span->traceparent();
+  }
+
   void start(const Route& route, const CallPointer& call) {
     if (route.handler.submits != nullptr) {
       if (const auto submitted = route.handler.submits(context_, call); !submitted)
@@ -88,6 +101,7 @@ class Api::Impl {
   }
 
   Context context_;
+  const telemetry::Tracer tracer_;
   const std::chrono::milliseconds read_timeout_;
   Pools pools_;  // last: its threads use the rest until they are joined
 };

@@ -16,6 +16,7 @@
 #include "ports/clock.h"
 #include "ports/http.h"
 #include "ports/order_store.h"
+#include "telemetry/tracer.h"
 
 namespace millrace::api {
 
@@ -27,7 +28,8 @@ struct Options {
   std::size_t analytics_threads = 2;
   std::size_t analytics_queue_max = 128;
   std::chrono::milliseconds read_timeout{
-      5'000};  ///< From the request to the answer, waiting in the queue included.
+      5'000};                     ///< From the request to the answer, waiting in the queue included.
+  telemetry::Tracer tracer = {};  ///< Of the requests.
 };
 
 /// What only a process that reaches the event log has; without it these routes answer 503.

@@ -13,6 +13,7 @@ namespace millrace::api {
 
 void Call::answer(ports::HttpResponse response) const {
   response.route = route;
+  if (span) span->end(response.status);
   ports::name_request(response, request_id);
   reply(std::move(response));
 }

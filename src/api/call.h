@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/server_span.h"
 #include "base/result.h"
 #include "ports/http.h"
 
@@ -21,7 +22,9 @@ struct Call {
   std::vector<std::string> arguments;  ///< What stands for each {name} of the pattern, decoded.
   std::string path;                    ///< For messages, with its escapes.
   std::string request_id;
-  std::string admin;  ///< Who asks, on routes for admins.
+  std::string admin;                 ///< Who asks, on routes for admins.
+  std::string traceparent;           ///< For the events of what it changes; empty: none.
+  std::unique_ptr<ServerSpan> span;  ///< Null: the client records no spans, or nobody takes ours.
 
   void answer(ports::HttpResponse response) const;
   void answer_json(std::string body, int status = 200) const;

@@ -2,7 +2,6 @@
 #include "api/handlers.h"
 #include "api/requests.h"
 #include "api/shapes.h"
-#include "api/trace_context.h"
 
 namespace millrace::api {
 namespace {
@@ -13,9 +12,7 @@ constexpr std::uint32_t kOrdersOfUserMax = 1'000;
 }  // namespace
 
 base::Result<void> place_order(Context& context, const CallPointer& call) {
-  MILLRACE_TRY_ASSIGN(
-      auto command,
-      parse_place_order(call->request.body, accepted_traceparent(call->request.header("traceparent"))));
+  MILLRACE_TRY_ASSIGN(auto command, parse_place_order(call->request.body, call->traceparent));
   context.orders.submit(std::move(command), answer_with(call, [](const ordering::Outcome& outcome) -> Answer {
                           ports::HttpResponse response = json_answer(order_json(outcome.order), 201);
                           response.headers.emplace_back(
@@ -44,7 +41,7 @@ base::Result<void> delete_order(Context& context, const CallPointer& call) {
   ordering::DeleteOrder command;
   command.order_id = domain::OrderId(std::move(id));
   command.admin_id = call->admin;
-  command.traceparent = accepted_traceparent(call->request.header("traceparent"));
+  command.traceparent = call->traceparent;
   context.orders.submit(std::move(command), answer_with(call, [](const ordering::Outcome&) -> Answer {
                           return json_answer("", 204);
                         }));

@@ -2,13 +2,11 @@
 #include "api/handlers.h"
 #include "api/requests.h"
 #include "api/shapes.h"
-#include "api/trace_context.h"
 
 namespace millrace::api {
 
 base::Result<void> pay(Context& context, const CallPointer& call) {
-  MILLRACE_TRY_ASSIGN(auto command, parse_payment(call->request.body,
-                                                  accepted_traceparent(call->request.header("traceparent"))));
+  MILLRACE_TRY_ASSIGN(auto command, parse_payment(call->request.body, call->traceparent));
   context.orders.submit(std::move(command), answer_with(call, [](const ordering::Outcome& outcome) -> Answer {
                           return json_answer(payment_json(outcome.order), outcome.changed ? 201 : 200);
                         }));

@@ -2,6 +2,7 @@
 
 #include <boost/url/decode_view.hpp>
 #include <boost/url/encode.hpp>
+#include <boost/url/parse.hpp>
 #include <boost/url/pct_string_view.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <fmt/format.h>
@@ -26,6 +27,14 @@ std::string host_and_port(std::string_view host, std::int64_t port) {
 
 std::string http_url(std::string_view host, std::int64_t port) {
   return "http://" + host_and_port(host, port);
+}
+
+bool is_http_url(std::string_view text) {
+  const auto url = boost::urls::parse_uri({text.data(), text.size()});
+  if (!url || url->host().empty()) return false;
+  const auto scheme = url->scheme_id();
+  return (scheme == boost::urls::scheme::http || scheme == boost::urls::scheme::https) &&
+         (!url->has_port() || url->port_number() != 0);
 }
 
 std::string connect_host(std::string_view host) {

@@ -18,6 +18,9 @@ namespace millrace::base {
 /// "http://[::1]:3000", without a slash at the end.
 [[nodiscard]] std::string http_url(std::string_view host, std::int64_t port);
 
+/// Whether it is an absolute URL of the scheme http or https with a host, and well-formed (RFC 3986).
+[[nodiscard]] bool is_http_url(std::string_view text);
+
 /// The address to connect to when a server of this machine listens on `host`: the loopback address if it
 /// listens on all ("0.0.0.0", "::"), otherwise `host` itself.
 [[nodiscard]] std::string connect_host(std::string_view host);

@@ -11,6 +11,7 @@
 #include "base/backoff.h"
 #include "base/exceptions.h"
 #include "ordering/batch.h"
+#include "ordering/transaction_spans.h"
 
 namespace millrace::ordering {
 namespace {
@@ -60,8 +61,8 @@ struct GroupCommit::Retry {
 };
 
 GroupCommit::GroupCommit(ports::OrderStore& store, const ports::Clock& clock,
-                         std::function<void()> on_committed)
-    : store_(store), clock_(clock), on_committed_(std::move(on_committed)) {}
+                         std::function<void()> on_committed, telemetry::Tracer tracer)
+    : store_(store), clock_(clock), on_committed_(std::move(on_committed)), tracer_(tracer) {}
 
 void GroupCommit::carry_out(std::vector<Job>& jobs) {
   std::vector<Job*> in_time;
@@ -121,15 +122,23 @@ bool GroupCommit::is_final(Retry& retry) {
 
 std::optional<GroupCommit::Failure> GroupCommit::attempt(std::span<Job* const> jobs) {
   std::optional<Failure> failure;
-  const auto thrown = base::exception_of([&] { failure = try_transaction(jobs); });
-  if (!thrown) return failure;
-  spdlog::error("ordering: a transaction of {} commands ended with an exception: {}", jobs.size(), *thrown);
-  return Failure{.error = {base::ErrorKind::kFatal, fmt::format("an exception: {}", *thrown), 0}};
+  std::optional<TransactionSpans> spans;
+  const auto thrown = base::exception_of([&] {
+    spans.emplace(tracer_, jobs);
+    failure = try_transaction(jobs, *spans);
+  });
+  if (thrown) {
+    spdlog::error("ordering: a transaction of {} commands ended with an exception: {}", jobs.size(), *thrown);
+    failure = Failure{.error = {base::ErrorKind::kFatal, fmt::format("an exception: {}", *thrown), 0}};
+  }
+  if (failure && spans) spans->end_all(failure->error);
+  return failure;
 }
 
 /// Carries the jobs out in one transaction and answers each of them; or answers none and says what went
 /// wrong. After the commit nothing throws.
-std::optional<GroupCommit::Failure> GroupCommit::try_transaction(std::span<Job* const> jobs) {
+std::optional<GroupCommit::Failure> GroupCommit::try_transaction(std::span<Job* const> jobs,
+                                                                 TransactionSpans& spans) {
   const base::Deadline deadline =
       std::ranges::min(jobs, {}, [](const Job* job) { return job->deadline.moment(); })->deadline;
   auto transaction = store_.begin(deadline);
@@ -149,6 +158,7 @@ std::optional<GroupCommit::Failure> GroupCommit::try_transaction(std::span<Job* 
       return Failure{.error = std::move(committed).error()};
   }
   transaction->reset();
+  spans.end_each([&](std::size_t i) { return batch.result(i) ? nullptr : &batch.result(i).error(); });
   if (batch.has_events() && on_committed_) {
     const auto thrown = base::exception_of(on_committed_);
     if (thrown) spdlog::error("ordering: the relay could not be told of a commit: {}", *thrown);

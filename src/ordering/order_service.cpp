@@ -43,7 +43,7 @@ class OrderService::Impl {
        std::function<void()> on_committed)
       : clock_(clock),
         options_(options),
-        group_commit_(store, clock, std::move(on_committed)),
+        group_commit_(store, clock, std::move(on_committed), options.tracer),
         queue_(options.queue_commands_max) {
     MILLRACE_ASSERT(options_.writers >= 1 && options_.batch_commands_max >= 1);
     threads_.reserve(options_.writers);

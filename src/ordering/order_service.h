@@ -14,6 +14,7 @@
 #include "domain/order.h"
 #include "ports/clock.h"
 #include "ports/order_store.h"
+#include "telemetry/tracer.h"
 
 namespace millrace::ordering {
 
@@ -103,6 +104,7 @@ struct Options {
   std::size_t batch_commands_max = 64;  ///< Commands to one transaction.
   std::size_t queue_commands_max = 4096;
   std::chrono::milliseconds command_timeout{10'000};  ///< From submit to outcome.
+  telemetry::Tracer tracer = {};                      ///< Of the transactions, for each command.
 };
 
 /// Group commit: each writer thread takes whatever is queued (no timer: an idle system makes batches of one),

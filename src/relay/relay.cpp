@@ -10,6 +10,7 @@
 #include "base/backoff.h"
 #include "base/text.h"
 #include "ports/record_headers.h"
+#include "relay/event_spans.h"
 
 namespace millrace::relay {
 namespace {
@@ -187,6 +188,7 @@ base::Result<void> Relay::poll_acks(base::Deadline until) {
     if (!*done) return {};
     if (!in_flight_.has_markable()) mark_by_ = base::Deadline::in(kMarkDelay);
     in_flight_.on_ack();
+    record_acknowledged(options_.tracer, std::move(oldest.spans));
     appends_.pop_front();
     until = base::Deadline::in(std::chrono::milliseconds(0));
   }
@@ -251,6 +253,7 @@ base::Result<Relay::Outgoing> Relay::prepare(ports::OutboxLease& lease,
     outgoing.records[{topic, ports::partition_of(row.aggregate_id, *partitions)}].push_back(
         std::move(record));
     outgoing.ids.push_back(row.id);
+    add_span(options_.tracer, row, topic, outgoing.spans);
   }
   return outgoing;
 }
@@ -279,7 +282,7 @@ base::Result<void> Relay::send(Outgoing outgoing) {
   in_flight_.add(std::move(outgoing.ids));
   auto started = log_.start_append(batches, deadline);
   if (!started) return std::unexpected(std::move(started).error());
-  appends_.push_back({std::move(*started), rows, deadline});
+  appends_.push_back({std::move(*started), rows, deadline, std::move(outgoing.spans)});
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include "relay/in_flight_window.h"
 #include "relay/poll_pacer.h"
 #include "relay/topic_layout.h"
+#include "telemetry/tracer.h"
 
 namespace millrace::relay {
 
@@ -40,6 +41,7 @@ struct Options {
   /// As in TopicLayoutOptions.
   std::string accepted_topic_id;
   bool accepts_new_topics = false;
+  telemetry::Tracer tracer = {};  ///< Of the events: from a row's being written to its being in the log.
 };
 
 /// Readable at any time from any thread.
@@ -79,11 +81,13 @@ class Relay {
     std::unique_ptr<ports::PendingAppend> pending;  ///< Null when it could not be started.
     std::size_t rows = 0;
     base::Deadline deadline;
+    std::vector<telemetry::Span> spans;  ///< Of those rows that belong to a sampled trace.
   };
   /// Rows and what becomes of them.
   struct Outgoing {
     std::map<ports::TopicPartition, std::vector<ports::NewRecord>> records;
     std::vector<std::uint64_t> ids;
+    std::vector<telemetry::Span> spans;
   };
 
   // One lease, from its first step to its loss.

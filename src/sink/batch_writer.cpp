@@ -9,6 +9,7 @@
 #include "base/async_task.h"
 #include "base/deadline.h"
 #include "ports/record_headers.h"
+#include "sink/row_spans.h"
 
 namespace millrace::sink {
 
@@ -151,8 +152,10 @@ void BatchWriter::observe(const Batch& batch, std::size_t rows) {
   const base::UtcTime visible = clock_.now();
   stats_.last_freshness_ms = base::to_ms(visible) - base::to_ms(*batch.oldest);
   options_.metrics.batch_rows.observe(static_cast<double>(rows));
-  for (const domain::AnalyticsRow* row : batch.base_rows)
+  for (const domain::AnalyticsRow* row : batch.base_rows) {
     options_.metrics.freshness.observe(std::chrono::milliseconds(visible - row->occurred_at));
+    record_visible(options_.tracer, *row, visible);
+  }
 }
 
 base::Result<void> BatchWriter::write(Partitions& partitions, const Generation& generation,

@@ -9,6 +9,7 @@
 
 #include "consumer/consumer_loop.h"
 #include "telemetry/registry.h"
+#include "telemetry/tracer.h"
 
 namespace millrace::sink {
 
@@ -22,6 +23,7 @@ struct Metrics {
 
 struct Options {
   Metrics metrics = {};
+  telemetry::Tracer tracer = {};  ///< Of the rows: from their being made to their being visible.
   std::string topic = "orders_analytics";
   std::string dead_letter_topic = "orders_analytics-dlq";
   std::string group = "clickhouse-sink-orders";

@@ -24,6 +24,8 @@ constexpr Definition kDefinitions[] = {
      "Dead letters that nobody has replayed or dropped, by source topic."},
     {"millrace_dead_letters_total", kCounter, "topic",
      "Dead letters written since the start, by source topic, repeats after a crash included."},
+    {"millrace_exceptions_caught_total", kCounter, "",
+     "Exceptions that a thread of the process caught instead of ending: each is a fault."},
     {"millrace_http_request_duration_seconds", kHistogram, "method,route,status",
      "From a request's last byte to its answer, by route pattern and status.", Buckets::kSeconds},
     {"millrace_kafka_broker_connected", kGauge, "broker,client",
@@ -47,6 +49,9 @@ constexpr Definition kDefinitions[] = {
      "Age of the oldest order change that is committed and not yet visible in the warehouse; 0 when all "
      "are."},
     {"millrace_order_writer_queue_commands", kGauge, "", "Order commands that wait for a writer."},
+    {"millrace_otlp_spans_dropped_total", kCounter, "",
+     "Spans that found no room, that the collector refused, or that were left at the stop."},
+    {"millrace_otlp_spans_sent_total", kCounter, "", "Spans that the collector took."},
     {"millrace_outbox_cleanup_failures_total", kCounter, "", "Rounds of the outbox clean-up that failed."},
     {"millrace_outbox_parked_rows", kGauge, "",
      "Outbox rows that can never be sent, with those behind them."},

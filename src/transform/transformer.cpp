@@ -10,6 +10,7 @@
 #include "domain/order_event.h"
 #include "ports/record_headers.h"
 #include "transform/mapping.h"
+#include "transform/record_spans.h"
 
 namespace millrace::transform {
 namespace {
@@ -151,6 +152,7 @@ void Transformer::transform(const ports::Record& record, Partition& partition, B
     return;
   }
   batch.rows.push_back(std::move(out));
+  add_span(options_.tracer, row, partition.assignment.partition, record.offset, batch.spans);
 }
 
 /// One round: reads from all partitions, sends what becomes of it to all at once, and waits for it. Returns
@@ -163,6 +165,7 @@ base::Result<std::size_t> Transformer::advance() {
   std::size_t count = 0;
   std::size_t rows = 0;
   std::vector<ports::PartitionRecords> batches;
+  RoundSpans spans(options_.tracer);
   for (const ports::PartitionRead& read : reads) {
     const std::int32_t number = read.partition.partition;
     Batch batch;
@@ -173,6 +176,7 @@ base::Result<std::size_t> Transformer::advance() {
       spdlog::info("transform: dropped {} repeats from partition {}", dropped, number);
     count += read.records.size();
     rows += batch.rows.size();
+    spans.add(std::move(batch.spans));
     if (!batch.dead_letters.empty())
       batches.push_back({{options_.dead_letter_topic, number}, std::move(batch.dead_letters)});
     if (!batch.rows.empty()) batches.push_back({{options_.output_topic, number}, std::move(batch.rows)});
@@ -188,6 +192,7 @@ base::Result<std::size_t> Transformer::advance() {
   for (const ports::PartitionRead& read : reads)
     partitions_.at(read.partition).position = read.records.back().offset + 1;
   stats_.rows_written += rows;
+  spans.end();
   return count;
 }
 

@@ -15,6 +15,7 @@
 #include "consumer/offset_committer.h"
 #include "ports/clock.h"
 #include "ports/event_log.h"
+#include "telemetry/tracer.h"
 #include "transform/repeats.h"
 #include "transform/resume.h"
 
@@ -34,6 +35,7 @@ struct Options {
   std::chrono::milliseconds call_timeout{10'000};
   /// How often it is looked whether the topics are still the same, and have as many partitions as before.
   std::chrono::milliseconds topic_check_interval{5'000};
+  telemetry::Tracer tracer = {};  ///< Of the records: from being read to their rows' being in the log.
 };
 
 /// Readable at any time from any thread.
@@ -66,6 +68,7 @@ class Transformer : private consumer::Stage {
   struct Batch {
     std::vector<ports::NewRecord> rows;
     std::vector<ports::NewRecord> dead_letters;
+    std::vector<telemetry::Span> spans;
   };
 
   base::Result<void> reset() override;

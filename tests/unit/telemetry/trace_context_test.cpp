@@ -1,8 +1,8 @@
-#include "api/trace_context.h"
+#include "telemetry/trace_context.h"
 
 #include <gtest/gtest.h>
 
-namespace millrace::api {
+namespace millrace::telemetry {
 namespace {
 
 constexpr std::string_view kGood = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -35,5 +35,26 @@ TEST(TraceContext, IgnoresWhatIsMalformed) {
     EXPECT_EQ(accepted_traceparent(bad), "") << bad;
 }
 
+TEST(TraceContext, IsFollowedWhereTheCallerRecordsSpans) {
+  const auto context = sampled_context(kGood);
+  ASSERT_TRUE(context);
+  EXPECT_EQ(context->trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(context->span_id, "00f067aa0ba902b7");
+  EXPECT_EQ(to_traceparent(*context), kGood);
+  // Other flags say nothing about it.
+  EXPECT_TRUE(sampled_context("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03"));
+  EXPECT_FALSE(sampled_context("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"));
+  EXPECT_FALSE(sampled_context("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02"));
+  EXPECT_FALSE(sampled_context("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"));
+  EXPECT_FALSE(sampled_context(""));
+}
+
+TEST(TraceContext, NamesNewSpansThatNobodyElseHas) {
+  const std::string one = new_span_id();
+  EXPECT_EQ(one.size(), 16U);
+  EXPECT_EQ(one.find_first_not_of("0123456789abcdef"), std::string::npos) << one;
+  EXPECT_NE(one, new_span_id());
+}
+
 }  // namespace
-}  // namespace millrace::api
+}  // namespace millrace::telemetry

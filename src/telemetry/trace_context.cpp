@@ -1,8 +1,8 @@
-#include "api/trace_context.h"
+#include "telemetry/trace_context.h"
 
-#include <algorithm>
+#include "base/random_hex.h"
 
-namespace millrace::api {
+namespace millrace::telemetry {
 namespace {
 
 bool is_lower_hex(std::string_view text) {
@@ -31,4 +31,26 @@ std::string accepted_traceparent(std::optional<std::string_view> header) {
   return "00" + std::string(text.substr(2, kLength - 2));
 }
 
-}  // namespace millrace::api
+std::optional<TraceContext> sampled_context(std::string_view traceparent) {
+  if (traceparent.empty()) return std::nullopt;
+  const std::string accepted = accepted_traceparent(traceparent);
+  if (accepted.empty()) return std::nullopt;
+  // The lowest bit of the last digit.
+  constexpr std::string_view kSampled = "13579bdf";
+  if (kSampled.find(accepted.back()) == std::string_view::npos) return std::nullopt;
+  return TraceContext{.trace_id = accepted.substr(3, 32), .span_id = accepted.substr(36, 16)};
+}
+
+std::string to_traceparent(const TraceContext& context) {
+  return "00-" + context.trace_id + "-" + context.span_id + "-01";
+}
+
+std::string new_span_id() {
+  std::string id;
+  do {
+    id = base::random_hex(8);
+  } while (is_all_zero(id));
+  return id;
+}
+
+}  // namespace millrace::telemetry
