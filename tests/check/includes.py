@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOUNDATION = {"ports", "domain", "telemetry", "base"}
 STAGES = {"ordering", "relay", "transform", "sink", "purge", "analytics", "verify"}
-ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "rocksdb", "system")}
+ADAPTERS = {"adapters/" + name for name in ("clickhouse", "curl", "http", "kafka", "memory", "mysql", "otlp", "rocksdb", "system")}
 
 # Module -> the other modules that it may include. A module that is not here is refused: whoever adds one decides its dependencies.
 ALLOWED = {

@@ -114,6 +114,8 @@ const std::array kSettings = {
 
     SettingInfo{"verify.interval", &Settings::verify_interval, "Between two comparisons of the warehouse with the order store; 0: never"},
 
+    SettingInfo{"otlp.endpoint", &Settings::otlp_endpoint, "The OpenTelemetry collector that gets the spans of sampled traces, by OTLP/HTTP in JSON: http://localhost:4318; empty: nobody"},
+
     SettingInfo{"stop.timeout", &Settings::stop_timeout, "How long a clean stop may take", 1'000, kHourMs},
 };
 // clang-format on
@@ -288,6 +290,18 @@ base::Result<void> apply_file(Settings& settings, const std::string& file) {
   return {};
 }
 
+/// A URL to which a path can be appended.
+base::Result<void> check_endpoint(std::string_view url) {
+  if (url.empty()) return {};
+  const bool has_more =
+      base::without_userinfo(url) != url || url.find_first_of("?# \t") != std::string_view::npos;
+  if (!has_more && base::is_http_url(url)) return {};
+  return base::invalid(fmt::format(
+      "otlp.endpoint '{}' must be the address of a collector, such as http://localhost:4318 or "
+      "https://collector.example/otlp: http or https, a host, and neither user, password, query nor fragment",
+      base::printable(base::without_userinfo(url), 120)));
+}
+
 base::Result<void> check_together(const Settings& settings) {
   if (settings.event_log_kind != "embedded" && settings.event_log_kind != "kafka")
     return base::invalid(
@@ -314,6 +328,7 @@ base::Result<void> check_together(const Settings& settings) {
         fmt::format("relay.shards ({}) must divide event_log.partitions ({}): a shard owns whole partitions",
                     settings.relay_shards, settings.event_log_partitions));
   MILLRACE_TRY(web::access_rules("", settings.http_allowed_hosts, settings.cors_origins));
+  MILLRACE_TRY(check_endpoint(settings.otlp_endpoint));
   if (settings.relay_poll_interval < settings.relay_poll_interval_min)
     return base::invalid("relay.poll_interval must not be below relay.poll_interval_min");
   return {};

@@ -106,6 +106,8 @@ struct Settings {
 
   std::chrono::milliseconds verify_interval{3'600'000};
 
+  std::string otlp_endpoint;  // empty: no spans
+
   std::chrono::milliseconds stop_timeout{30'000};
 
   /// The keys that somebody has set, to whatever value.

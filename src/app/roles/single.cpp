@@ -14,6 +14,7 @@
 #include "app/wiring/operations.h"
 #include "app/wiring/pipeline.h"
 #include "app/wiring/stop_watchdog.h"
+#include "app/wiring/tracing.h"
 #include "base/url.h"
 #include "telemetry/registry.h"
 
@@ -59,7 +60,8 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   StopWatchdog watchdog;
   MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   telemetry::Registry registry;
-  add_build_info(registry);
+  add_process_metrics(registry);
+  const auto tracing = Tracing::start(settings, registry, "api", *dependencies);
   InspectedLog log;
   std::unique_ptr<Operations> operations;
   // The embedded log is in the process of `millrace up`, and nowhere else.
@@ -82,6 +84,7 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   const auto stop_by = base::Deadline::in(settings.stop_timeout);
   front->stop(stop_by);
   if (operations) operations->stop(stop_by);
+  tracing->stop(stop_by);
   return {};
 }
 
@@ -94,7 +97,8 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
   StopWatchdog watchdog;
   MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   telemetry::Registry registry;
-  add_build_info(registry);
+  add_process_metrics(registry);
+  const auto tracing = Tracing::start(settings, registry, role, *dependencies);
   Stages stages = stages_of(role);
   std::unique_ptr<Connect> connect;
   if (stages.sink && is_connect_used(settings)) {
@@ -129,6 +133,7 @@ base::Result<void> run_stage(const Settings& settings, const std::string& role, 
   const auto stop_by = base::Deadline::in(settings.stop_timeout);
   if (operations) operations->stop(stop_by);
   pipeline->stop(stop_by);
+  tracing->stop(stop_by);
   return {};
 }
 

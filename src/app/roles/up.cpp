@@ -28,6 +28,7 @@
 #include "app/wiring/servers.h"
 #include "app/wiring/stop_watchdog.h"
 #include "app/wiring/summary.h"
+#include "app/wiring/tracing.h"
 #include "app/wiring/verify_schedule.h"
 #include "app/wiring/warehouse_schema.h"
 #include "base/url.h"
@@ -265,7 +266,8 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   }
 
   telemetry::Registry registry;
-  add_build_info(registry);
+  add_process_metrics(registry);
+  const auto tracing = Tracing::start(settings, registry, "up", *dependencies);
   std::unique_ptr<Connect> connect;
   if (is_connect_used(settings)) {
     MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *dependencies));
@@ -341,6 +343,7 @@ base::Result<void> run_up(const Settings& given, const UpOptions& options, base:
   if (!pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, stop_by.left()))))
     spdlog::info("stopped with events on their way; the next start resumes there");
   pipeline->stop(stop_by);
+  tracing->stop(stop_by);
   watch.reset();
   status.step("stopping the servers");
   // Also ends the calls of stages that still wait for one of them.

@@ -9,9 +9,12 @@ base::Result<std::unique_ptr<ApiServer>> ApiServer::start(const Settings& settin
                                                           api::PipelineParts parts) {
   std::unique_ptr<ApiServer> front(new ApiServer);
   front->analytics_ = std::make_unique<analytics::Analytics>(*dependencies.warehouse);
-  front->orders_ = std::make_unique<ordering::OrderService>(
-      *dependencies.store, dependencies.clock, ordering_options(settings), std::move(on_committed));
+  ordering::Options ordering = ordering_options(settings);
+  ordering.tracer = dependencies.tracer;
+  front->orders_ = std::make_unique<ordering::OrderService>(*dependencies.store, dependencies.clock, ordering,
+                                                            std::move(on_committed));
   api::Options api_options;
+  api_options.tracer = dependencies.tracer;
   api_options.store_threads = static_cast<std::size_t>(settings.api_read_threads);
   front->api_ = std::make_unique<api::Api>(*front->orders_, *dependencies.store, *front->analytics_,
                                            dependencies.clock, api_options, std::move(parts));

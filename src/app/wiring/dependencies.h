@@ -13,6 +13,7 @@
 #include "adapters/system/system_clock.h"
 #include "app/config/settings.h"
 #include "ordering/order_service.h"
+#include "telemetry/tracer.h"
 
 namespace millrace::app {
 
@@ -25,6 +26,7 @@ struct Dependencies {
   std::unique_ptr<adapters::mysql::MysqlOutbox> outbox;
   std::unique_ptr<adapters::mysql::MysqlDeadLetterStore> dead_letter_store;
   std::unique_ptr<adapters::mysql::MysqlJobStore> job_store;
+  telemetry::Tracer tracer;  ///< Null until Tracing::start gives it a recorder.
 };
 
 /// Errors: kInvalid (a URL).

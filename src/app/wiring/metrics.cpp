@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "base/exceptions.h"
+
 namespace millrace::app {
 namespace {
 
@@ -131,8 +133,11 @@ void add_lag(Samples& all, Pipeline& pipeline, const Stages& stages) {
 
 }  // namespace
 
-void add_build_info(telemetry::Registry& registry) {
-  registry.add_collector([] { return Samples{{"millrace_build_info", 1, {{"version", MILLRACE_VERSION}}}}; });
+void add_process_metrics(telemetry::Registry& registry) {
+  registry.add_collector([] {
+    return Samples{{"millrace_build_info", 1, {{"version", MILLRACE_VERSION}}},
+                   {"millrace_exceptions_caught_total", number(base::exceptions_caught())}};
+  });
 }
 
 void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, const Stages& stages) {

@@ -13,7 +13,8 @@ namespace millrace::app {
 // Each adds collectors, which ask at every scrape; those that ask a system which does not answer within a
 // second give no sample. What they are given must outlive the registry's last scrape.
 
-void add_build_info(telemetry::Registry& registry);
+/// What every process has.
+void add_process_metrics(telemetry::Registry& registry);
 void add_pipeline_metrics(telemetry::Registry& registry, Pipeline& pipeline, const Stages& stages);
 void add_delivery_metrics(telemetry::Registry& registry, const DeliveryMonitor& delivery);
 void add_dead_letter_metrics(telemetry::Registry& registry, dead_letters::DeadLetters& letters);

@@ -104,15 +104,19 @@ void Pipeline::make_stages(telemetry::Registry& registry, bool rebuilds,
   for (const std::int32_t shard : shards) {
     auto own = relay_options(settings_, rebuilds);
     own.shard = shard;
+    own.tracer = dependencies_.tracer;
     relays_.push_back(std::make_unique<relay::Relay>(*dependencies_.outbox, *relay_log_, dependencies_.clock,
                                                      std::move(own)));
   }
   relay::CleanerOptions cleaning;
   cleaning.retention = settings_.relay_retention;
   cleaner_ = std::make_unique<relay::OutboxCleaner>(*dependencies_.outbox, dependencies_.clock, cleaning);
-  transformer_ = std::make_unique<transform::Transformer>(*transform_log_, dependencies_.clock,
-                                                          transform_options(settings_));
+  auto transforming = transform_options(settings_);
+  transforming.tracer = dependencies_.tracer;
+  transformer_ =
+      std::make_unique<transform::Transformer>(*transform_log_, dependencies_.clock, std::move(transforming));
   auto sinking = sink_options(settings_);
+  sinking.tracer = dependencies_.tracer;
   sinking.metrics = {
       registry.histogram("millrace_change_freshness_seconds"), registry.histogram("millrace_sink_batch_rows"),
       registry.histogram("millrace_sink_insert_duration_seconds", {{"table", "orders_analytics"}}),

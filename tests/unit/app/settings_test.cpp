@@ -75,6 +75,21 @@ TEST(Settings, NamesOfPagesAndHostsAreChecked) {
   EXPECT_FALSE(load_settings("", no_environment, {{"http.allowed_hosts", "http://shop.lan"}}));
 }
 
+TEST(Settings, AnEndpointForSpansIsAnAddressAndNothingMore) {
+  for (const char* endpoint :
+       {"", "http://localhost:4318", "https://collector.example/otlp/", "http://[::1]:4318"})
+    EXPECT_TRUE(load_settings("", no_environment, {{"otlp.endpoint", endpoint}})) << endpoint;
+  for (const char* endpoint :
+       {"localhost:4318", "ftp://localhost", "http://", "http:///v1", "http://host:99999", "http://a b",
+        "http://user:hidden@host", "http://host/?a=b", "http://host#a", "/v1/traces"}) {
+    const auto wrong = load_settings("", no_environment, {{"otlp.endpoint", endpoint}});
+    ASSERT_FALSE(wrong) << endpoint;
+    EXPECT_EQ(wrong.error().kind, base::ErrorKind::kInvalid);
+    EXPECT_NE(wrong.error().message.find("otlp.endpoint"), std::string::npos) << wrong.error().message;
+    EXPECT_EQ(wrong.error().message.find("hidden"), std::string::npos) << wrong.error().message;
+  }
+}
+
 TEST(Settings, NeverShowSecrets) {
   const auto loaded = load_settings(
       "",
