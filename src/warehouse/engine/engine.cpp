@@ -57,6 +57,32 @@ std::vector<std::string> lines(std::string_view text) {
   return found;
 }
 
+/// The engine refuses a second process too (code 76), but tells nobody why.
+base::Result<int> lock_data_directory(const std::string& path) {
+  const std::string lock_path = path + "/millrace-warehouse.lock";
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0)
+    return base::invalid(fmt::format("cannot write to the data directory {}: {}; choose another with --path",
+                                     path, std::strerror(errno)));
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock);
+    return base::conflict(fmt::format(
+        "the data directory {} is in use by another millrace-warehouse; stop that one or choose another "
+        "directory with --path",
+        path));
+  }
+  return lock;
+}
+
+/// A database gets its folder with its first table. The library loads its `default` one only with a folder,
+/// and stops at a description without one; such a database holds nothing, so its description can go.
+void remove_empty_default_database(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path metadata = std::filesystem::path(path) / "metadata";
+  if (!std::filesystem::exists(metadata / "default", error))
+    std::filesystem::remove(metadata / "default.sql", error);
+}
+
 }  // namespace
 
 struct EngineSession::Handles {
@@ -243,33 +269,23 @@ base::Result<void> make_data_directory(const std::string& path) {
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
   MILLRACE_TRY(make_data_directory(options.path));
-  std::error_code error;
+  MILLRACE_TRY_ASSIGN(const int lock, lock_data_directory(options.path));
+  std::unique_ptr<Engine> engine(new Engine);
+  engine->keeper_ = std::make_unique<Keeper>();
+  engine->keeper_->lock = lock;
+  engine->keeper_->path = options.path;
+  remove_empty_default_database(options.path);
+  MILLRACE_TRY(engine->connect(options));
+  MILLRACE_TRY(engine->exchange_default_database());
+  MILLRACE_TRY(engine->learn_names());
+  return engine;
+}
 
-  // The engine refuses a second process too (code 76), but tells nobody why.
-  const std::string lock_path = options.path + "/millrace-warehouse.lock";
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0)
-    return base::invalid(fmt::format("cannot write to the data directory {}: {}; choose another with --path",
-                                     options.path, std::strerror(errno)));
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock);
-    return base::conflict(fmt::format(
-        "the data directory {} is in use by another millrace-warehouse; stop that one or choose another "
-        "directory with --path",
-        options.path));
-  }
-
+base::Result<void> Engine::connect(const EngineOptions& options) {
   std::uint64_t memory = options.memory_bytes_max;
   if (memory == 0)
     memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
              static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
-
-  // A database gets its folder with its first table. The library loads its `default` one only with a folder,
-  // and stops at a description without one; such a database holds nothing, so its description can go.
-  const std::filesystem::path metadata = std::filesystem::path(options.path) / "metadata";
-  if (!std::filesystem::exists(metadata / "default", error))
-    std::filesystem::remove(metadata / "default.sql", error);
-
   // Ours stay: the library would replace what handles crashes, and its handlers wait for minutes before they
   // let go.
   chdb_set_signal_handlers_enabled(0);
@@ -281,48 +297,46 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options)
                                         fmt::format("--mark_cache_size={}", options.mark_cache_bytes_max)};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
-
-  std::unique_ptr<Engine> engine(new Engine);
-  engine->keeper_ = std::make_unique<Keeper>();
-  engine->keeper_->lock = lock;
-  engine->keeper_->path = options.path;
-  engine->keeper_->connection = chdb_connect(static_cast<int>(argv.size()), argv.data());
-  if (engine->keeper_->connection == nullptr)
+  keeper_->connection = chdb_connect(static_cast<int>(argv.size()), argv.data());
+  if (keeper_->connection == nullptr)
     return base::unavailable(fmt::format(
         "the engine could not open {} (code 76): another process has it open, or the disk is full or "
         "read-only",
         options.path));
+  return {};
+}
 
-  // The library lays its `default` database over the server's file system, so that a table's name could be a
-  // file's. Taking it away and loading what is stored in the directory leaves an ordinary database with the
-  // same tables. In one session: none can be opened while the database is away.
+base::Result<void> Engine::exchange_default_database() {
+  std::error_code error;
   {
-    MILLRACE_TRY_ASSIGN(EngineSession exchange, engine->session({}));
+    MILLRACE_TRY_ASSIGN(EngineSession exchange, session({}));
     MILLRACE_TRY(exchange.start("DETACH DATABASE IF EXISTS default", "Null", {}, false));
-    const bool stored = std::filesystem::exists(options.path + "/metadata/default.sql", error);
+    const bool stored = std::filesystem::exists(keeper_->path + "/metadata/default.sql", error);
     MILLRACE_TRY(exchange.start(
         stored ? "ATTACH DATABASE default" : "CREATE DATABASE default ENGINE = Atomic", "Null", {}, false));
   }
   MILLRACE_TRY_ASSIGN(const std::string engine_name,
-                      engine->ask("SELECT engine FROM system.databases WHERE name = 'default'"));
+                      ask("SELECT engine FROM system.databases WHERE name = 'default'"));
   if (base::trim(engine_name) != "Atomic")
     return base::fatal(
         "the engine did not give up the database that shows the file system; refusing to serve it");
+  return {};
+}
 
-  MILLRACE_TRY_ASSIGN(const std::string version, engine->ask("SELECT version()"));
-  engine->version_ = std::string(base::trim(version));
+base::Result<void> Engine::learn_names() {
+  MILLRACE_TRY_ASSIGN(const std::string version, ask("SELECT version()"));
+  version_ = std::string(base::trim(version));
   MILLRACE_TRY_ASSIGN(
       const std::string functions,
-      engine->ask("SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"));
-  engine->guard_ = std::make_unique<Guard>(
-      lines(functions), [raw = engine.get()](std::string_view statement) { return raw->print(statement); },
-      kGuardEnabled);
+      ask("SELECT name FROM system.functions UNION ALL SELECT name FROM system.table_functions"));
+  guard_ = std::make_unique<Guard>(
+      lines(functions), [this](std::string_view statement) { return print(statement); }, kGuardEnabled);
   MILLRACE_TRY_ASSIGN(const std::string types,
-                      engine->ask("SELECT name, content_type FROM system.formats WHERE content_type != ''"));
+                      ask("SELECT name, content_type FROM system.formats WHERE content_type != ''"));
   for (const std::string& line : lines(types))
     if (const auto tab = line.find('\t'); tab != std::string::npos)
-      engine->content_types_.emplace_back(line.substr(0, tab), line.substr(tab + 1));
-  return engine;
+      content_types_.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+  return {};
 }
 
 Engine::~Engine() {

@@ -119,6 +119,15 @@ class Engine {
 
  private:
   Engine() = default;
+  // The steps of `open`, in their order.
+  /// Starts the engine in its directory.
+  [[nodiscard]] base::Result<void> connect(const EngineOptions& options);
+  /// The library lays its `default` database over the server's file system, so that a table's name could be a
+  /// file's. Taking it away and loading what is stored in the directory leaves an ordinary database with the
+  /// same tables. In one session: none can be opened while the database is away.
+  [[nodiscard]] base::Result<void> exchange_default_database();
+  /// The version, and what the guard and HTTP have to know by name.
+  [[nodiscard]] base::Result<void> learn_names();
   [[nodiscard]] base::Result<std::string> ask(std::string_view statement);
   /// The statement as the engine prints it back, whatever the request sets. Thread-safe.
   [[nodiscard]] base::Result<std::string> print(std::string_view statement);

@@ -1,8 +1,9 @@
 #include "warehouse/sql/lexer.h"
 
 #include <cctype>
+#include <optional>
 
-#include "base/text.h"
+#include "base/hex.h"
 
 namespace millrace::warehouse {
 namespace {
@@ -66,13 +67,6 @@ std::size_t comment_end(std::string_view text) {
   return std::string_view::npos;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -83,7 +77,7 @@ std::size_t number_size(std::string_view text, bool after_dot) {
   std::size_t i = 0;
   bool hexadecimal = false;
   const auto at = [&](std::size_t where) { return where < text.size() ? text[where] : '\0'; };
-  const auto is_figure = [&](char c) { return hexadecimal ? hex_digit(c) >= 0 : is_digit(c); };
+  const auto is_figure = [&](char c) { return hexadecimal ? base::hex_digit(c) >= 0 : is_digit(c); };
   const auto take_figures = [&] {
     bool first = true;
     // 1_000: between figures alone.
@@ -96,7 +90,7 @@ std::size_t number_size(std::string_view text, bool after_dot) {
     take_figures();
     return i;
   }
-  if (at(0) == '0' && (at(1) == 'x' || at(1) == 'X') && hex_digit(at(2)) >= 0) {
+  if (at(0) == '0' && (at(1) == 'x' || at(1) == 'X') && base::hex_digit(at(2)) >= 0) {
     hexadecimal = true;
     i = 2;
   } else if (at(0) == '0' && (at(1) == 'b' || at(1) == 'B') && (at(2) == '0' || at(2) == '1')) {
@@ -115,6 +109,109 @@ std::size_t number_size(std::string_view text, bool after_dot) {
     take_figures();
   }
   return i;
+}
+
+/// The bytes of the blanks and comments at the front of `text`; nothing: the last comment does not end in it.
+std::optional<std::size_t> blanks_size(std::string_view text, bool complete) {
+  std::size_t at = 0;
+  for (;;) {
+    while (const std::size_t blank = blank_size(text.substr(at))) at += blank;
+    const std::string_view rest = text.substr(at);
+    if (rest.starts_with("--") || rest.starts_with("# ") || rest.starts_with("#!")) {
+      const auto line_end = rest.find('\n');
+      if (line_end == std::string_view::npos && !complete) return std::nullopt;
+      at = line_end == std::string_view::npos ? text.size() : at + line_end + 1;
+    } else if (rest.starts_with("/*")) {
+      const std::size_t size = comment_end(rest);
+      if (size == std::string_view::npos) return std::nullopt;
+      at += size;
+    } else {
+      return at;
+    }
+  }
+}
+
+/// What stands at the front of a text.
+struct Found {
+  Lexer::Step step = Lexer::Step::kToken;
+  TokenKind kind = TokenKind::kSign;  // of a token
+  std::size_t size = 0;               // likewise
+};
+
+constexpr Found kUnfinishedToken{.step = Lexer::Step::kUnfinished};
+
+/// Of a text that begins with a quotation mark.
+Found quoted_token(std::string_view text) {
+  const char mark = text.front();
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == mark) {
+      if (i + 1 < text.size() && text[i + 1] == mark) {
+        ++i;
+      } else {
+        return {.kind = mark == '\'' ? TokenKind::kString : TokenKind::kQuotedName, .size = i + 1};
+      }
+    }
+  }
+  return kUnfinishedToken;
+}
+
+/// Of a text that begins with a dollar sign.
+Found dollar_token(std::string_view text, bool complete) {
+  // Between two dollar signs and word characters only it is a heredoc's tag, if the same stands behind it
+  // once more.
+  std::size_t i = 1;
+  while (i < text.size() && continues_tag(text[i])) ++i;
+  if (i < text.size() && text[i] == '$') {
+    const auto tag = text.substr(0, i + 1);
+    const auto close = text.find(tag, i + 1);
+    if (close != std::string_view::npos) return {.kind = TokenKind::kString, .size = close + tag.size()};
+  }
+  if (!complete && (i == text.size() || text[i] == '$')) return kUnfinishedToken;
+  if (i == 1) return {.size = 1};
+  while (i < text.size() && continues_word(text[i])) ++i;
+  return {.kind = TokenKind::kWord, .size = i};
+}
+
+/// Of a text that begins with a number.
+Found number_token(std::string_view text, bool complete, bool after_dot) {
+  const std::size_t end = number_size(text, after_dot);
+  // Two more characters can make it longer: 1e, then - and a figure.
+  if (!complete && end + 2 > text.size()) return kUnfinishedToken;
+  // Letters behind it make a name of it: 1file.
+  if (end >= text.size() || !continues_tag(text[end])) return {.kind = TokenKind::kNumber, .size = end};
+  std::size_t i = end + 1;
+  while (i < text.size() && continues_tag(text[i])) ++i;
+  return {.kind = TokenKind::kWord, .size = i};
+}
+
+/// Of a text that begins with no blank and no comment, and is not empty.
+Found first_token(std::string_view text, bool complete, bool after_dot, bool joins_names) {
+  const char first = text.front();
+  if (first == '\0') return {.step = Lexer::Step::kUnreadable};
+  // The front of a blank or a minus sign whose rest has not come yet.
+  if (!complete && static_cast<unsigned char>(first) >= 0x80 && text.size() < 3) return kUnfinishedToken;
+  if (first == '\'' || first == '`' || first == '"') return quoted_token(text);
+  if (first == '$') return dollar_token(text, complete);
+  const char next = text.size() > 1 ? text[1] : '\0';
+  // x'6162' and b'01' end at the next quote, whatever stands before it.
+  if (next == '\'' && (first == 'x' || first == 'X' || first == 'b' || first == 'B')) {
+    const auto close = text.find('\'', 2);
+    if (close == std::string_view::npos) return kUnfinishedToken;
+    return {.kind = TokenKind::kString, .size = close + 1};
+  }
+  if (starts_word(first)) {
+    std::size_t i = 1;
+    while (i < text.size() && continues_word(text[i])) ++i;
+    return {.kind = TokenKind::kWord, .size = i};
+  }
+  if (is_digit(first) || (first == '.' && !joins_names && is_digit(next)))
+    return number_token(text, complete, after_dot);
+  // U+2212, a minus sign, is the only other character that the engine knows outside of quotes.
+  if (text.starts_with("\xE2\x88\x92")) return {.size = 3};
+  if (static_cast<unsigned char>(first) >= 0x80) return {.step = Lexer::Step::kUnreadable};
+  return {.size = 1};
 }
 
 std::string quote(std::string_view text, char mark) {
@@ -152,94 +249,16 @@ void Lexer::follow(TokenKind kind, std::string_view text) {
 }
 
 Lexer::Step Lexer::next(Token& token) {
-  const auto rest_starts = [this](std::string_view what) { return text_.substr(at_).starts_with(what); };
-
-  // Blanks and comments.
-  for (;;) {
-    while (const std::size_t blank = blank_size(text_.substr(at_))) at_ += blank;
-    if (rest_starts("--") || rest_starts("# ") || rest_starts("#!")) {
-      const auto line_end = text_.find('\n', at_);
-      if (line_end == std::string_view::npos && !complete_) return Step::kUnfinished;
-      at_ = line_end == std::string_view::npos ? text_.size() : line_end + 1;
-    } else if (rest_starts("/*")) {
-      const std::size_t size = comment_end(text_.substr(at_));
-      if (size == std::string_view::npos) return Step::kUnfinished;
-      at_ += size;
-    } else {
-      break;
-    }
-  }
+  const auto blank = blanks_size(text_.substr(at_), complete_);
+  if (!blank) return Step::kUnfinished;
+  at_ += *blank;
   if (at_ >= text_.size()) return Step::kEnd;
-
-  const std::size_t begin = at_;
-  const char first = text_[at_];
-  const auto finish = [&](TokenKind kind, std::size_t end) {
-    at_ = end;
-    follow(kind, text_.substr(begin, end - begin));
-    token = {kind, text_.substr(begin, end - begin), begin, end};
-    return Step::kToken;
-  };
-
-  if (first == '\0') return Step::kUnreadable;
-  // The front of a blank or a minus sign whose rest has not come yet.
-  if (!complete_ && static_cast<unsigned char>(first) >= 0x80 && text_.size() - at_ < 3)
-    return Step::kUnfinished;
-
-  if (first == '\'' || first == '`' || first == '"') {
-    for (std::size_t i = at_ + 1; i < text_.size(); ++i) {
-      if (text_[i] == '\\') {
-        ++i;
-      } else if (text_[i] == first) {
-        if (i + 1 < text_.size() && text_[i + 1] == first) {
-          ++i;
-        } else {
-          return finish(first == '\'' ? TokenKind::kString : TokenKind::kQuotedName, i + 1);
-        }
-      }
-    }
-    return Step::kUnfinished;
-  }
-  if (first == '$') {
-    // Between two dollar signs and word characters only it is a heredoc's tag, if the same stands behind it
-    // once more.
-    std::size_t i = at_ + 1;
-    while (i < text_.size() && continues_tag(text_[i])) ++i;
-    if (i < text_.size() && text_[i] == '$') {
-      const auto tag = text_.substr(at_, i + 1 - at_);
-      const auto close = text_.find(tag, i + 1);
-      if (close != std::string_view::npos) return finish(TokenKind::kString, close + tag.size());
-    }
-    if (!complete_ && (i == text_.size() || text_[i] == '$')) return Step::kUnfinished;
-    if (i == at_ + 1) return finish(TokenKind::kSign, i);
-    while (i < text_.size() && continues_word(text_[i])) ++i;
-    return finish(TokenKind::kWord, i);
-  }
-  const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
-  // x'6162' and b'01' end at the next quote, whatever stands before it.
-  if (next == '\'' && (first == 'x' || first == 'X' || first == 'b' || first == 'B')) {
-    const auto close = text_.find('\'', at_ + 2);
-    if (close == std::string_view::npos) return Step::kUnfinished;
-    return finish(TokenKind::kString, close + 1);
-  }
-  if (starts_word(first)) {
-    std::size_t i = at_ + 1;
-    while (i < text_.size() && continues_word(text_[i])) ++i;
-    return finish(TokenKind::kWord, i);
-  }
-  if (is_digit(first) || (first == '.' && !joins_names_ && is_digit(next))) {
-    const std::size_t end = at_ + number_size(text_.substr(at_), after_dot_);
-    // Two more characters can make it longer: 1e, then - and a figure.
-    if (!complete_ && end + 2 > text_.size()) return Step::kUnfinished;
-    // Letters behind it make a name of it: 1file.
-    if (end >= text_.size() || !continues_tag(text_[end])) return finish(TokenKind::kNumber, end);
-    std::size_t i = end + 1;
-    while (i < text_.size() && continues_tag(text_[i])) ++i;
-    return finish(TokenKind::kWord, i);
-  }
-  // U+2212, a minus sign, is the only other character that the engine knows outside of quotes.
-  if (rest_starts("\xE2\x88\x92")) return finish(TokenKind::kSign, at_ + 3);
-  if (static_cast<unsigned char>(first) >= 0x80) return Step::kUnreadable;
-  return finish(TokenKind::kSign, at_ + 1);
+  const Found found = first_token(text_.substr(at_), complete_, after_dot_, joins_names_);
+  if (found.step != Step::kToken) return found.step;
+  token = {found.kind, text_.substr(at_, found.size), at_, at_ + found.size};
+  at_ = token.end;
+  follow(token.kind, token.text);
+  return Step::kToken;
 }
 
 base::Result<std::vector<Token>> lex(std::string_view text) {
@@ -315,8 +334,8 @@ std::string unquoted(const Token& token) {
       case 'N':
         break;
       case 'x':
-        if (i + 2 < body.size() && hex_digit(body[i + 1]) >= 0 && hex_digit(body[i + 2]) >= 0) {
-          plain += static_cast<char>(hex_digit(body[i + 1]) * 16 + hex_digit(body[i + 2]));
+        if (const auto byte = base::from_hex(body.substr(i + 1, 2)); byte && !byte->empty()) {
+          plain += *byte;
           i += 2;
         }
         break;
