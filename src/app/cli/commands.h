@@ -1,44 +1,37 @@
-// The tools of the command line.
+// The subcommands of `millrace`, in the order of its help. Each function declares its commands with their
+// flags and says what they do.
 #pragma once
 
-#include <chrono>
-#include <string>
-
-#include "app/config/settings.h"
-#include "base/result.h"
-#include "base/stop.h"
-#include "tools/load.h"
+namespace CLI {
+class App;
+}
 
 namespace millrace::app {
 
+class Commands;
+
 inline constexpr const char* kVersion = MILLRACE_VERSION;
 
-struct InitDbOptions {
-  std::string url;  ///< Without a password, which is mysql.password. Empty: from the settings.
-  bool sample = true;
-};
-[[nodiscard]] base::Result<void> run_init_db(const Settings& settings, const InitDbOptions& options);
-[[nodiscard]] base::Result<void> run_init_warehouse(const Settings& settings);
-
-[[nodiscard]] base::Result<void> run_import(const Settings& settings, const std::string& kind,
-                                            const std::string& file, const base::StopSignal& stop);
-
-/// Errors: kInvalid also when some orders cannot be announced as they are; the others have been.
-[[nodiscard]] base::Result<void> run_backfill(const Settings& settings, const base::StopSignal& stop);
-
-struct VerifyCommand {
-  std::chrono::milliseconds patience{30'000};
-  bool json = false;
-};
-/// True if there are no differences.
-[[nodiscard]] base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& command,
-                                            const base::StopSignal& stop);
-
-struct LoadCommand {
-  tools::LoadOptions load;
-  bool watch = false;
-};
-[[nodiscard]] base::Result<void> run_load_command(const Settings& settings, const LoadCommand& command,
-                                                  const base::StopSignal& stop);
+/// `up`.
+void add_up_command(CLI::App& app, Commands& commands);
+/// `down`, `ps` and `logs`: the set-up that `up` started.
+void add_local_commands(CLI::App& app, Commands& commands);
+/// `api`, `relay`, `transform` and `sink`: one role alone.
+void add_role_commands(CLI::App& app, Commands& commands);
+/// `init-db` and `init-warehouse`.
+void add_schema_commands(CLI::App& app, Commands& commands);
+/// `import` and `backfill`.
+void add_history_commands(CLI::App& app, Commands& commands);
+void add_verify_command(CLI::App& app, Commands& commands);
+void add_load_command(CLI::App& app, Commands& commands);
+/// `dlq`: dead letters, by the admin routes.
+void add_dlq_commands(CLI::App& app, Commands& commands);
+/// `rebuild`, `replay` and `jobs`, by the admin routes.
+void add_job_commands(CLI::App& app, Commands& commands);
+/// `topics`, `groups` and `cluster`: the event log. A Kafka log is asked at its brokers; the embedded one
+/// through the API of the running `millrace up`, or in its directory when none runs.
+void add_log_commands(CLI::App& app, Commands& commands);
+/// `config`.
+void add_config_command(CLI::App& app, Commands& commands);
 
 }  // namespace millrace::app

@@ -1,11 +1,16 @@
-#include "app/cli/job_commands.h"
-
+#include <cstdint>
 #include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
 
+#include <CLI/CLI.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include "app/cli/admin_client.h"
+#include "app/cli/command.h"
+#include "app/cli/commands.h"
 #include "app/cli/progress_line.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -16,6 +21,23 @@ namespace {
 constexpr std::string_view kRoute = "/admin/jobs";
 constexpr std::chrono::milliseconds kFollowInterval{500};
 constexpr std::chrono::milliseconds kAwayMax{60'000};  // a restart of `up` in between is waited out
+
+struct RebuildCommand {
+  bool wait = true;  // follow the job to its end
+};
+
+struct ReplayCommand {
+  std::string topic = "orders_analytics";
+  std::string from;
+  std::optional<std::int32_t> partition;
+  bool wait = true;
+};
+
+struct JobsCommand {
+  bool json = false;
+  std::optional<std::uint64_t> cancel;  // this job, instead of listing
+  std::optional<std::uint64_t> follow;  // likewise
+};
 
 struct ShownJob {
   std::int64_t id = 0;
@@ -96,13 +118,14 @@ base::Result<void> submit(const Settings& settings, const std::string& request, 
   return follow(client, job.id, stop);
 }
 
-}  // namespace
-
+/// Errors: as AdminClient; kConflict also when the job was cancelled, kFatal when it failed, kUnavailable
+/// when `stop` came first (the job goes on).
 base::Result<void> run_rebuild(const Settings& settings, const RebuildCommand& command,
                                const base::StopSignal& stop) {
   return submit(settings, R"({"kind":"rebuild"})", command.wait, stop);
 }
 
+/// Errors: as run_rebuild.
 base::Result<void> run_replay(const Settings& settings, const ReplayCommand& command,
                               const base::StopSignal& stop) {
   std::string request;
@@ -141,6 +164,46 @@ base::Result<void> run_jobs(const Settings& settings, const JobsCommand& command
                job.parameters == "{}" ? "" : job.parameters);
   }
   return {};
+}
+
+}  // namespace
+
+void add_job_commands(CLI::App& app, Commands& commands) {
+  const auto rebuild_options = std::make_shared<RebuildCommand>();
+  CLI::App& rebuild = commands.add(
+      app, "rebuild", "Make the warehouse's tables anew from the order store, while everything goes on",
+      [rebuild_options](const SettingSources& sources) {
+        return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal& stop) {
+          return finish(run_rebuild(settings, *rebuild_options, stop));
+        });
+      });
+  rebuild.add_flag("!--no-wait", rebuild_options->wait, "Begin it and return");
+
+  const auto replay_options = std::make_shared<ReplayCommand>();
+  CLI::App& replay = commands.add(
+      app, "replay", "Read a topic again and write its rows into the base table again",
+      [replay_options](const SettingSources& sources) {
+        return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal& stop) {
+          return finish(run_replay(settings, *replay_options, stop));
+        });
+      });
+  replay.add_option("--topic", replay_options->topic, "orders_analytics");
+  replay.add_option("--from", replay_options->from, "An offset, or a time such as 2026-01-31T12:00:00Z")
+      ->required();
+  replay.add_option("--partition", replay_options->partition, "This one alone");
+  replay.add_flag("!--no-wait", replay_options->wait, "Begin it and return");
+
+  const auto jobs_options = std::make_shared<JobsCommand>();
+  CLI::App& jobs = commands.add(app, "jobs", "Show rebuilds and replays, the latest first",
+                                [jobs_options](const SettingSources& sources) {
+                                  return run_tool(sources, kNoStores,
+                                                  [&](const Settings& settings, base::StopSignal& stop) {
+                                                    return finish(run_jobs(settings, *jobs_options, stop));
+                                                  });
+                                });
+  jobs.add_flag("--json", jobs_options->json, "The list as JSON");
+  CLI::Option* const cancels = jobs.add_option("--cancel", jobs_options->cancel, "Ask this job to end");
+  jobs.add_option("--follow", jobs_options->follow, "Follow this job to its end")->excludes(cancels);
 }
 
 }  // namespace millrace::app

@@ -1,13 +1,17 @@
-#include "app/cli/log_commands.h"
-
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <string>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "api/log_shapes.h"
 #include "app/cli/admin_client.h"
+#include "app/cli/command.h"
+#include "app/cli/commands.h"
 #include "app/cli/log_tables.h"
 #include "app/wiring/event_log.h"
 #include "base/json.h"
@@ -20,6 +24,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kTimeout{6'000};
 constexpr std::string_view kRoute = "/api/kafka";
+
+struct TailCommand {
+  std::string topic;
+  std::uint32_t last = 10;
+  std::optional<std::int32_t> partition;
+};
 
 /// Answers about the log, as the JSON of docs/specs/event-log-view.md.
 class LogSource {
@@ -163,12 +173,14 @@ base::Result<void> print_answer(const Settings& settings, bool json, Ask ask, Sh
   return print(ask(**closed));
 }
 
-}  // namespace
+// Errors of all: kUnavailable (nothing answers, with the address), kNotFound (no such topic or group),
+// kConflict (the directory of the embedded log is in use, and no API answers).
 
 base::Result<void> run_cluster(const Settings& settings, bool json) {
   return print_answer(settings, json, [](LogSource& log) { return log.cluster(); }, &cluster_table);
 }
 
+/// `internal`: also those that are the log's own.
 base::Result<void> run_topics_list(const Settings& settings, bool internal, bool json) {
   return print_answer(
       settings, json, [](LogSource& log) { return log.topics(); },
@@ -179,6 +191,7 @@ base::Result<void> run_topics_show(const Settings& settings, const std::string& 
   return print_answer(settings, json, [&](LogSource& log) { return log.topic(topic); }, &topic_table);
 }
 
+/// There already with as many partitions: nothing to do. Errors: kInvalid, kConflict (with another number).
 base::Result<void> run_topics_create(const Settings& settings, const std::string& topic,
                                      std::int32_t partitions) {
   MILLRACE_TRY(ports::check_topic(topic, partitions));
@@ -192,20 +205,110 @@ base::Result<void> run_topics_create(const Settings& settings, const std::string
       &topic_table);
 }
 
-base::Result<void> run_topics_tail(const Settings& settings, const TailCommand& command) {
+base::Result<void> run_topics_tail(const Settings& settings, const TailCommand& command, bool json) {
   return print_answer(
-      settings, command.json, [&](LogSource& log) { return log.messages(command, !command.json); },
-      &messages_table);
+      settings, json, [&](LogSource& log) { return log.messages(command, !json); }, &messages_table);
 }
 
 base::Result<void> run_groups_list(const Settings& settings, bool json) {
   return print_answer(settings, json, [](LogSource& log) { return log.groups(); }, &groups_table);
 }
 
+/// `group` empty: all, one after the other.
 base::Result<void> run_groups_show(const Settings& settings, const std::string& group, bool json) {
   return print_answer(
       settings, json, [&](LogSource& log) { return group.empty() ? log.groups() : log.group(group); },
       &group_table);
+}
+
+void add_topics_commands(CLI::App& app, Commands& commands) {
+  struct Options {
+    bool json = false;
+    bool internal = false;
+    std::string topic;
+    std::int32_t partitions = 0;
+    TailCommand tail;
+  };
+  const auto options = std::make_shared<Options>();
+  const auto run = [options](auto work) {
+    return [options, work](const SettingSources& sources) {
+      return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+        return finish(work(settings, *options));
+      });
+    };
+  };
+  const auto list = run([](const Settings& settings, const Options& asked) {
+    return run_topics_list(settings, asked.internal, asked.json);
+  });
+  CLI::App& topics =
+      commands.add(app, "topics", "The event log's topics: list (alone), show, create, tail", list);
+  topics.require_subcommand(0, 1);
+  topics.add_flag("--json", options->json, "The answer as JSON");
+  topics.add_flag("--internal", options->internal, "Also topics that are the log's own");
+  commands.add(topics, "list", "All of them, with partitions and messages", list);
+  CLI::App& show = commands.add(topics, "show", "One with its partitions, leaders, replicas and settings",
+                                run([](const Settings& settings, const Options& asked) {
+                                  return run_topics_show(settings, asked.topic, asked.json);
+                                }));
+  show.add_option("topic", options->topic, "Its name")->required();
+  CLI::App& create = commands.add(topics, "create", "Make one, if it is not there",
+                                  run([](const Settings& settings, const Options& asked) {
+                                    return run_topics_create(settings, asked.topic, asked.partitions);
+                                  }));
+  create.add_option("topic", options->topic, "Its name")->required();
+  create.add_option("--partitions", options->partitions, "How many; adding some later moves keys")
+      ->required();
+  CLI::App& tail = commands.add(topics, "tail", "The last messages of one, the latest last",
+                                run([](const Settings& settings, const Options& asked) {
+                                  return run_topics_tail(settings, asked.tail, asked.json);
+                                }));
+  tail.add_option("topic", options->tail.topic, "Its name")->required();
+  tail.add_option("--last", options->tail.last, "How many")->check(CLI::Range(1, 200));
+  tail.add_option("--partition", options->tail.partition, "Of this one alone");
+}
+
+void add_groups_commands(CLI::App& app, Commands& commands) {
+  struct Options {
+    bool json = false;
+    std::string group;
+  };
+  const auto options = std::make_shared<Options>();
+  const auto list = [options](const SettingSources& sources) {
+    return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+      return finish(run_groups_list(settings, options->json));
+    });
+  };
+  CLI::App& groups = commands.add(app, "groups", "Consumer groups and their lag: list (alone), show", list);
+  groups.require_subcommand(0, 1);
+  groups.add_flag("--json", options->json, "The answer as JSON");
+  commands.add(groups, "list", "All of them, with state, members and lag", list);
+  CLI::App& show = commands.add(
+      groups, "show", "Members, and the lag of every partition", [options](const SettingSources& sources) {
+        return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+          return finish(run_groups_show(settings, options->group, options->json));
+        });
+      });
+  show.add_option("group", options->group, "Its name (default: all, one after the other)");
+}
+
+void add_cluster_command(CLI::App& app, Commands& commands) {
+  const auto json = std::make_shared<bool>(false);
+  CLI::App& cluster =
+      commands.add(app, "cluster", "Who keeps the event log: brokers, and which are up",
+                   [json](const SettingSources& sources) {
+                     return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+                       return finish(run_cluster(settings, *json));
+                     });
+                   });
+  cluster.add_flag("--json", *json, "The answer as JSON");
+}
+
+}  // namespace
+
+void add_log_commands(CLI::App& app, Commands& commands) {
+  add_topics_commands(app, commands);
+  add_groups_commands(app, commands);
+  add_cluster_command(app, commands);
 }
 
 }  // namespace millrace::app

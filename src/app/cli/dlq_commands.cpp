@@ -1,16 +1,20 @@
-#include "app/cli/dlq.h"
-
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <sstream>
+#include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/cli/admin_client.h"
+#include "app/cli/command.h"
+#include "app/cli/commands.h"
 #include "app/cli/progress_line.h"
 #include "base/json.h"
 #include "base/numbers.h"
@@ -24,6 +28,28 @@ namespace {
 constexpr std::string_view kRoute = "/admin/dead-letters";
 constexpr std::uint32_t kDeadLettersMax = 1'000;  // what the route gives at a time
 constexpr std::size_t kReasonShownMax = 120;
+
+struct ListCommand {
+  std::string topic;  // the source's; empty: all
+  bool all = false;   // also those that were handled
+  bool json = false;
+  std::string after;  // what the list before this one named as its next part
+  std::uint32_t limit = 100;
+};
+
+struct ReplayCommand {
+  std::string id;  // empty: `all` of the open ones
+  bool all = false;
+  std::string topic;       // with `all`: of this source only
+  std::string value_file;  // "-": standard input; empty: the letter's own value
+};
+
+struct DropCommand {
+  std::string id;  // empty: `all` of the open ones
+  bool all = false;
+  std::string topic;  // with `all`: of this source only
+  std::string reason;
+};
 
 base::Result<std::string> path_of(const std::string& id) {
   MILLRACE_TRY_ASSIGN(const auto parsed, dead_letters::parse_dead_letter_id(id));
@@ -161,9 +187,7 @@ base::Result<void> for_all(AdminClient& client, const std::string& topic, std::s
   return {};
 }
 
-}  // namespace
-
-base::Result<void> run_dlq_list(const Settings& settings, const DlqListCommand& command) {
+base::Result<void> run_list(const Settings& settings, const ListCommand& command) {
   AdminClient client(settings);
   MILLRACE_TRY_ASSIGN(const std::string body,
                       client.get(list_path(command.topic, command.all, command.limit, command.after)));
@@ -181,7 +205,7 @@ base::Result<void> run_dlq_list(const Settings& settings, const DlqListCommand& 
   return {};
 }
 
-base::Result<void> run_dlq_show(const Settings& settings, const std::string& id) {
+base::Result<void> run_show(const Settings& settings, const std::string& id) {
   MILLRACE_TRY_ASSIGN(const std::string path, path_of(id));
   AdminClient client(settings);
   MILLRACE_TRY_ASSIGN(const std::string body, client.get(path));
@@ -201,8 +225,11 @@ base::Result<void> run_dlq_show(const Settings& settings, const std::string& id)
   return {};
 }
 
-base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayCommand& command,
-                                  const base::StopSignal& stop) {
+/// With `all` it shows its progress on standard error, and ends early when `stop` is requested: what was done
+/// is done. Errors: with `all` that of the first letter that could not be replayed, after the others were
+/// tried.
+base::Result<void> run_replay(const Settings& settings, const ReplayCommand& command,
+                              const base::StopSignal& stop) {
   AdminClient client(settings);
   if (command.all) {
     if (!command.id.empty() || !command.value_file.empty())
@@ -221,8 +248,9 @@ base::Result<void> run_dlq_replay(const Settings& settings, const DlqReplayComma
   return {};
 }
 
-base::Result<void> run_dlq_drop(const Settings& settings, const DlqDropCommand& command,
-                                const base::StopSignal& stop) {
+/// As run_replay.
+base::Result<void> run_drop(const Settings& settings, const DropCommand& command,
+                            const base::StopSignal& stop) {
   AdminClient client(settings);
   if (command.all) {
     if (!command.id.empty()) return base::invalid("--all drops every open letter: leave out the id");
@@ -234,6 +262,75 @@ base::Result<void> run_dlq_drop(const Settings& settings, const DlqDropCommand& 
   MILLRACE_TRY_ASSIGN(const std::string done, drop_one(client, command.id, command.reason));
   std::cout << done << "\n";
   return {};
+}
+
+void add_list(CLI::App& dlq, Commands& commands) {
+  const auto options = std::make_shared<ListCommand>();
+  CLI::App& list =
+      commands.add(dlq, "list", "Show those that nobody has replayed or dropped",
+                   [options](const SettingSources& sources) {
+                     return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+                       return finish(run_list(settings, *options));
+                     });
+                   });
+  list.add_option("--topic", options->topic, "Only those of this topic: order.events or orders_analytics");
+  list.add_flag("--all", options->all, "Also those that were replayed or dropped");
+  list.add_option("--after", options->after, "The next part, as the list before names it");
+  list.add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1'000));
+  list.add_flag("--json", options->json, "The list as JSON");
+}
+
+void add_show(CLI::App& dlq, Commands& commands) {
+  const auto id = std::make_shared<std::string>();
+  CLI::App& show = commands.add(
+      dlq, "show", "Show one with its headers and its value", [id](const SettingSources& sources) {
+        return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
+          return finish(run_show(settings, *id));
+        });
+      });
+  show.add_option("id", *id, "As `dlq list` shows it: order.events/2/1234")->required();
+}
+
+void add_replay(CLI::App& dlq, Commands& commands) {
+  const auto options = std::make_shared<ReplayCommand>();
+  CLI::App& replay = commands.add(dlq, "replay", "Send one again, exactly once however often it is asked for",
+                                  [options](const SettingSources& sources) {
+                                    return run_tool(sources, kNoStores,
+                                                    [&](const Settings& settings, base::StopSignal& stop) {
+                                                      return finish(run_replay(settings, *options, stop));
+                                                    });
+                                  });
+  replay.add_option("id", options->id, "As `dlq list` shows it: order.events/2/1234");
+  replay.add_flag("--all", options->all, "All that are open");
+  replay.add_option("--topic", options->topic, "With --all: only those of this topic");
+  replay.add_option("--value", options->value_file, "A file with the corrected event (-: standard input)")
+      ->type_name("FILE");
+}
+
+void add_drop(CLI::App& dlq, Commands& commands) {
+  const auto options = std::make_shared<DropCommand>();
+  CLI::App& drop = commands.add(dlq, "drop", "Note that one (or all) will not be replayed, and why",
+                                [options](const SettingSources& sources) {
+                                  return run_tool(sources, kNoStores,
+                                                  [&](const Settings& settings, base::StopSignal& stop) {
+                                                    return finish(run_drop(settings, *options, stop));
+                                                  });
+                                });
+  drop.add_option("id", options->id, "As `dlq list` shows it: order.events/2/1234");
+  drop.add_flag("--all", options->all, "All that are open");
+  drop.add_option("--topic", options->topic, "With --all: only those of this topic");
+  drop.add_option("--reason", options->reason, "Why")->required();
+}
+
+}  // namespace
+
+void add_dlq_commands(CLI::App& app, Commands& commands) {
+  CLI::App& dlq = commands.add_group(app, "dlq", "Dead letters: what could not be transformed or loaded");
+  dlq.require_subcommand(1);
+  add_list(dlq, commands);
+  add_show(dlq, commands);
+  add_replay(dlq, commands);
+  add_drop(dlq, commands);
 }
 
 }  // namespace millrace::app
