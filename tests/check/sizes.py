@@ -13,9 +13,7 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 80
 
 # "src/path.cpp" or "src/path.cpp:function" -> why it is longer.
-EXCEPTIONS = {
-    "src/app/roles/up.cpp:run_up": "starts and stops everything in one order, which is easier to see in one place",
-}
+EXCEPTIONS = {}
 
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'', re.DOTALL)
 CONTAINER = re.compile(r"\b(namespace|class|struct|union|enum)\b[^;()]*$|\bextern\s*$|=\s*$|^\s*$")

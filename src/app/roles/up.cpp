@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "adapters/mysql/migrations.h"
@@ -22,19 +21,15 @@
 #include "app/wiring/data_directory.h"
 #include "app/wiring/delivery_monitor.h"
 #include "app/wiring/dependencies.h"
-#include "app/wiring/jobs.h"
 #include "app/wiring/metrics.h"
+#include "app/wiring/operations.h"
 #include "app/wiring/pipeline.h"
 #include "app/wiring/servers.h"
 #include "app/wiring/stop_watchdog.h"
 #include "app/wiring/summary.h"
 #include "app/wiring/tracing.h"
-#include "app/wiring/verify_schedule.h"
 #include "app/wiring/warehouse_schema.h"
 #include "base/url.h"
-#include "dead_letters/dead_letters.h"
-#include "inspect/log_view.h"
-#include "sink/base_rows.h"
 #include "supervise/tcp_probe.h"
 #include "tools/load.h"
 
@@ -220,134 +215,196 @@ class Display {
   std::uint64_t last_rows_ = 0;
 };
 
+/// Everything that `up` runs. The steps are called once each, in the order of their declaration; the
+/// destructor stops what a step that failed has left running. One caller.
+class Stack {
+ public:
+  Stack(const Settings& settings, const UpOptions& options) : settings_(settings), options_(options) {}
+
+  /// The data directory, the log, the ports, the passwords. Errors: as run_up.
+  base::Result<void> prepare();
+  /// The embedded servers, and the tables in them. Errors: as run_up.
+  base::Result<void> start_servers();
+  /// The stages, the jobs and the API. Errors: as run_up.
+  base::Result<void> start_pipeline();
+  /// Says that the set-up is there, and shows how it does, until `stop`.
+  void serve(const base::StopSignal& stop);
+  /// Finishes what was accepted, and stops the servers.
+  void stop();
+
+ private:
+  [[nodiscard]] std::vector<ServiceEntry> services() const;
+  /// The job to begin with, if there is one: a rebuild that is asked for counts already.
+  base::Result<std::optional<ports::Job>> first_job();
+  base::Result<void> start_api();
+  void wait_for_flow(const base::StopSignal& stop);
+
+  StopWatchdog watchdog_;
+  Settings settings_;
+  const UpOptions options_;
+  std::unique_ptr<DataDirectory> data_;
+  bool screen_ = false;
+  // Asked for, the port is part of the set-up; else another one on this machine may have it.
+  bool connect_port_is_ours_ = false;
+  std::optional<StatusFile> status_;
+  CredentialsInForce credentials_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<Dependencies> dependencies_;
+  std::unique_ptr<Servers> servers_;
+  std::atomic<std::int64_t> connect_port_ = 0;  // once it is used
+  std::optional<ServiceWatch> watch_;
+  telemetry::Registry registry_;
+  std::unique_ptr<Tracing> tracing_;
+  std::unique_ptr<Connect> connect_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<Operations> operations_;
+  std::optional<DeliveryMonitor> delivery_;
+  std::unique_ptr<ApiServer> front_;
+  std::optional<Display> display_;
+};
+
+base::Result<void> Stack::prepare() {
+  MILLRACE_TRY_ASSIGN(data_, DataDirectory::open(settings_.data_dir));
+  screen_ = options_.summary && isatty(STDOUT_FILENO) != 0;
+  const std::string log_file = settings_.log_file.empty() && (screen_ || options_.detach)
+                                   ? (data_->path() / "millrace.log").string()
+                                   : settings_.log_file;
+  MILLRACE_TRY(adapters::system::set_up_logging({settings_.log_level, log_file}));
+  if (screen_) fmt::print("starting; the log is in {}\n", log_file);
+  status_.emplace(data_->path());
+  connect_port_is_ours_ =
+      is_connect_used(settings_) && (options_.detach || settings_.given.contains("connect.port"));
+  MILLRACE_TRY(check_own_ports(settings_, connect_port_is_ours_));
+  MILLRACE_TRY(Servers::check(settings_));
+  MILLRACE_TRY_ASSIGN(credentials_, set_up_credentials(settings_, options_.dev_credentials));
+  notes_ = credential_notes(settings_, credentials_, screen_);
+  status_->set_credentials(credentials_note(credentials_.kept, credentials_file(settings_)),
+                           credentials_.made_now);
+  return {};
+}
+
+base::Result<void> Stack::start_servers() {
+  MILLRACE_TRY_ASSIGN(dependencies_, make_dependencies(settings_));
+  MILLRACE_TRY_ASSIGN(servers_, Servers::start(settings_, [this](std::string_view name) {
+                        status_->step(fmt::format("{} is ready", name));
+                      }));
+  watch_.emplace(*status_, [this] { return services(); });
+  MILLRACE_TRY(
+      adapters::mysql::init_db(dependencies_->store_address, {}, base::Deadline::in(kSchemaTimeout)));
+  MILLRACE_TRY(init_warehouse(*dependencies_->warehouse, base::Deadline::in(kSchemaTimeout)));
+  status_->step("the tables of the order store and the warehouse are there");
+  return {};
+}
+
+std::vector<ServiceEntry> Stack::services() const {
+  auto services = servers_->services();
+  if (connect_port_ != 0) services.push_back({"connect", "ready", ::getpid(), connect_port_, 0, ""});
+  return services;
+}
+
+base::Result<std::optional<ports::Job>> Stack::first_job() {
+  MILLRACE_TRY_ASSIGN(auto job, running_job(*dependencies_));
+  if (options_.rebuild && !job) {
+    MILLRACE_TRY_ASSIGN(
+        job, dependencies_->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
+  }
+  return job;
+}
+
+base::Result<void> Stack::start_pipeline() {
+  MILLRACE_TRY_ASSIGN(const auto job, first_job());
+  add_process_metrics(registry_);
+  tracing_ = Tracing::start(settings_, registry_, "up", *dependencies_);
+  if (is_connect_used(settings_)) {
+    MILLRACE_TRY_ASSIGN(connect_, Connect::make(settings_, *dependencies_));
+    connect_port_ = settings_.connect_port;
+  }
+  const Stages stages{.control = connect_ ? &connect_->control() : nullptr,
+                      .rebuilds = job && job->kind == "rebuild"};
+  MILLRACE_TRY_ASSIGN(pipeline_,
+                      Pipeline::start(settings_, *dependencies_, registry_, stages, job.has_value()));
+  MILLRACE_TRY_ASSIGN(
+      operations_, Operations::start(settings_, *dependencies_, pipeline_->log(), pipeline_->log_inspector(),
+                                     {.hold = [this](bool held) { pipeline_->hold(held); },
+                                      .on_replayed = [this] { pipeline_->wake(); }}));
+  delivery_.emplace(dependencies_->outbox.get(), &pipeline_->log(), pipeline_->log_stages(),
+                    dependencies_->clock);
+  add_pipeline_metrics(registry_, *pipeline_, stages);
+  add_delivery_metrics(registry_, *delivery_);
+  add_operations_metrics(registry_, *operations_);
+  MILLRACE_TRY(start_api());
+  display_.emplace(settings_, *front_, *pipeline_, *servers_, *operations_->verify(), screen_,
+                   std::move(notes_));
+  if (connect_port_is_ours_) MILLRACE_TRY(connect_->serve());
+  return {};
+}
+
+base::Result<void> Stack::start_api() {
+  auto parts = operations_->parts();
+  parts.metrics = [this] { return registry_.text(); };
+  parts.metrics_content_type = std::string(telemetry::kTextContentType);
+  parts.readiness = [this] {
+    auto all = pipeline_->stages();
+    all.push_back(operations_->jobs().status());
+    return pipeline_readiness(all, delivery_->state());
+  };
+  MILLRACE_TRY_ASSIGN(
+      front_, ApiServer::start(
+                  settings_, *dependencies_, registry_, [this] { pipeline_->wake(); }, std::move(parts)));
+  return {};
+}
+
+/// Up means that an order becomes visible in its usual time. A log that is away, or stages elsewhere that
+/// have all partitions, hold it up for a moment only: orders are taken in any case.
+void Stack::wait_for_flow(const base::StopSignal& stop) {
+  const auto flowing_by = base::Deadline::in(kFlowTimeout);
+  while (!pipeline_->is_flowing() && !flowing_by.passed() && !stop.wait_for(kFlowPoll)) {
+  }
+}
+
+void Stack::serve(const base::StopSignal& stop) {
+  for (const auto& [name, value] : display_->shown_addresses()) spdlog::info("{}: {}", name, value);
+  status_->set_endpoints(endpoints(settings_, credentials_.kept, front_->port()));
+  wait_for_flow(stop);
+  status_->set_phase(StackPhase::kReady);
+  std::optional<Demo> demo;
+  if (options_.demo)
+    demo.emplace(base::http_url(base::connect_host(settings_.api_host), front_->port()), options_.demo_rate);
+  do {
+    if (connect_) connect_->try_to_serve();
+    display_->show();
+  } while (!stop.wait_for(display_->interval()));
+}
+
+void Stack::stop() {
+  status_->set_phase(StackPhase::kStopping);
+  status_->step("finishing what was accepted");
+  operations_->request_stop();
+  if (screen_) fmt::print("\nstopping: finishing what was accepted\n");
+  const auto stop_by = base::Deadline::in(settings_.stop_timeout);
+  watchdog_.arm(settings_.stop_timeout + kServersStopTimeout);
+  if (connect_) connect_->stop(base::Deadline::in(kConnectStopTimeout));
+  front_->stop(stop_by);
+  operations_->stop(stop_by);
+  if (!pipeline_->drain(base::Deadline::in(std::min(kDrainTimeout, stop_by.left()))))
+    spdlog::info("stopped with events on their way; the next start resumes there");
+  pipeline_->stop(stop_by);
+  tracing_->stop(stop_by);
+  watch_.reset();
+  status_->step("stopping the servers");
+  // Also ends the calls of stages that still wait for one of them.
+  servers_->stop();
+}
+
 }  // namespace
 
-base::Result<void> run_up(const Settings& given, const UpOptions& options, base::StopSignal& stop) {
-  StopWatchdog watchdog;
-  Settings settings = given;
-  MILLRACE_TRY_ASSIGN(const auto data, DataDirectory::open(settings.data_dir));
-  const bool screen = options.summary && isatty(STDOUT_FILENO) != 0;
-  const std::string log_file = settings.log_file.empty() && (screen || options.detach)
-                                   ? (data->path() / "millrace.log").string()
-                                   : settings.log_file;
-  MILLRACE_TRY(adapters::system::set_up_logging({settings.log_level, log_file}));
-  if (screen) fmt::print("starting; the log is in {}\n", log_file);
-
-  StatusFile status(data->path());
-  // Asked for, it is part of the set-up; else another one on this machine may have it.
-  const bool connect_port_is_ours =
-      is_connect_used(settings) && (options.detach || settings.given.contains("connect.port"));
-  MILLRACE_TRY(check_own_ports(settings, connect_port_is_ours));
-  MILLRACE_TRY(Servers::check(settings));
-  MILLRACE_TRY_ASSIGN(const CredentialsInForce credentials,
-                      set_up_credentials(settings, options.dev_credentials));
-  const std::vector<std::string> notes = credential_notes(settings, credentials, screen);
-  status.set_credentials(credentials_note(credentials.kept, credentials_file(settings)),
-                         credentials.made_now);
-  MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
-  MILLRACE_TRY_ASSIGN(const auto servers, Servers::start(settings, [&status](std::string_view name) {
-                        status.step(fmt::format("{} is ready", name));
-                      }));
-  std::atomic<std::int64_t> connect_port = 0;  // once it is used
-  std::optional<ServiceWatch> watch(std::in_place, status, [&] {
-    auto services = servers->services();
-    if (connect_port != 0) services.push_back({"connect", "ready", ::getpid(), connect_port, 0, ""});
-    return services;
-  });
-  MILLRACE_TRY(adapters::mysql::init_db(dependencies->store_address, {}, base::Deadline::in(kSchemaTimeout)));
-  MILLRACE_TRY(init_warehouse(*dependencies->warehouse, base::Deadline::in(kSchemaTimeout)));
-
-  status.step("the tables of the order store and the warehouse are there");
-
-  MILLRACE_TRY_ASSIGN(auto job, running_job(*dependencies));
-  if (options.rebuild && !job) {
-    MILLRACE_TRY_ASSIGN(job,
-                        dependencies->job_store->submit("rebuild", "{}", base::Deadline::in(kSchemaTimeout)));
-  }
-
-  telemetry::Registry registry;
-  add_process_metrics(registry);
-  const auto tracing = Tracing::start(settings, registry, "up", *dependencies);
-  std::unique_ptr<Connect> connect;
-  if (is_connect_used(settings)) {
-    MILLRACE_TRY_ASSIGN(connect, Connect::make(settings, *dependencies));
-    connect_port = settings.connect_port;
-  }
-  const Stages stages{.control = connect ? &connect->control() : nullptr,
-                      .rebuilds = job && job->kind == "rebuild"};
-  MILLRACE_TRY_ASSIGN(const auto pipeline,
-                      Pipeline::start(settings, *dependencies, registry, stages, job.has_value()));
-  MILLRACE_TRY_ASSIGN(const auto jobs,
-                      Jobs::start(settings, *dependencies, pipeline->log(), pipeline->sink_tables(),
-                                  [&pipeline](bool held) { pipeline->hold(held); }));
-  DeliveryMonitor delivery(dependencies->outbox.get(), &pipeline->log(), pipeline->log_stages(),
-                           dependencies->clock);
-  dead_letters::DeadLetters letters(
-      pipeline->log(), *dependencies->dead_letter_store, dependencies->clock,
-      [&](const domain::AnalyticsRow& row, base::Deadline deadline) -> base::Result<void> {
-        // It would go into the table that a rebuild is about to replace.
-        if (pipeline->is_held())
-          return base::conflict("a job is running (millrace jobs): replay the letter when it is done");
-        return sink::load_base_row(pipeline->sink_tables(), dependencies->clock, row, deadline);
-      },
-      [&] { pipeline->wake(); });
-  VerifySchedule verify(settings, *dependencies);
-  add_pipeline_metrics(registry, *pipeline, stages);
-  add_delivery_metrics(registry, delivery);
-  add_dead_letter_metrics(registry, letters);
-  add_verify_metrics(registry, verify);
-  inspect::LogView log_view(settings.event_log_kind, pipeline->log(), pipeline->log_inspector(),
-                            dependencies->clock);
-  MILLRACE_TRY_ASSIGN(const auto front,
-                      ApiServer::start(settings, *dependencies, registry, [&] { pipeline->wake(); },
-                                       {.letters = &letters,
-                                        .jobs = &jobs->service(),
-                                        .log = &log_view,
-                                        .metrics = [&] { return registry.text(); },
-                                        .metrics_content_type = std::string(telemetry::kTextContentType),
-                                        .readiness =
-                                            [&] {
-                                              auto all = pipeline->stages();
-                                              all.push_back(jobs->status());
-                                              return pipeline_readiness(all, delivery.state());
-                                            }}));
-  Display display(settings, *front, *pipeline, *servers, verify, screen, notes);
-  if (connect_port_is_ours) MILLRACE_TRY(connect->serve());
-  for (const auto& [name, value] : display.shown_addresses()) spdlog::info("{}: {}", name, value);
-  status.set_endpoints(endpoints(settings, credentials.kept, front->port()));
-  // Up means that an order becomes visible in its usual time. A log that is away, or stages elsewhere that
-  // have all partitions, hold it up for a moment only: orders are taken in any case.
-  const auto flowing_by = base::Deadline::in(kFlowTimeout);
-  while (!pipeline->is_flowing() && !flowing_by.passed() && !stop.wait_for(kFlowPoll)) {
-  }
-  status.set_phase(StackPhase::kReady);
-  {
-    std::optional<Demo> demo;
-    if (options.demo)
-      demo.emplace(base::http_url(base::connect_host(settings.api_host), front->port()), options.demo_rate);
-    do {
-      if (connect) connect->try_to_serve();
-      display.show();
-    } while (!stop.wait_for(display.interval()));
-  }
-
-  status.set_phase(StackPhase::kStopping);
-  status.step("finishing what was accepted");
-  verify.request_stop();
-  if (screen) fmt::print("\nstopping: finishing what was accepted\n");
-  const auto stop_by = base::Deadline::in(settings.stop_timeout);
-  watchdog.arm(settings.stop_timeout + kServersStopTimeout);
-  if (connect) connect->stop(base::Deadline::in(kConnectStopTimeout));
-  front->stop(stop_by);
-  jobs->stop(stop_by);
-  if (!pipeline->drain(base::Deadline::in(std::min(kDrainTimeout, stop_by.left()))))
-    spdlog::info("stopped with events on their way; the next start resumes there");
-  pipeline->stop(stop_by);
-  tracing->stop(stop_by);
-  watch.reset();
-  status.step("stopping the servers");
-  // Also ends the calls of stages that still wait for one of them.
-  servers->stop();
+base::Result<void> run_up(const Settings& settings, const UpOptions& options, base::StopSignal& stop) {
+  Stack stack(settings, options);
+  MILLRACE_TRY(stack.prepare());
+  MILLRACE_TRY(stack.start_servers());
+  MILLRACE_TRY(stack.start_pipeline());
+  stack.serve(stop);
+  stack.stop();
   return {};
 }
 

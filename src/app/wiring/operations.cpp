@@ -20,8 +20,7 @@ base::Result<std::unique_ptr<Operations>> Operations::start(const Settings& sett
         if (job) return base::conflict("a job is running (millrace jobs): replay the letter when it is done");
         return sink::load_base_row(*tables, dependencies.clock, row, deadline);
       },
-      // The relay, which may be in another process, looks for new rows by itself.
-      [] {});
+      std::move(options.on_replayed));
   MILLRACE_TRY_ASSIGN(made->jobs_,
                       Jobs::start(settings, dependencies, log, *made->tables_, std::move(options.hold)));
   made->log_view_ =
@@ -31,7 +30,7 @@ base::Result<std::unique_ptr<Operations>> Operations::start(const Settings& sett
 }
 
 bool Operations::stop(base::Deadline deadline) {
-  if (verify_) verify_->request_stop();
+  request_stop();
   return jobs_ == nullptr || jobs_->stop(deadline);
 }
 

@@ -2,6 +2,7 @@
 // event log: dead letters, jobs, scheduled verification, a look at the log.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "api/api.h"
@@ -24,6 +25,9 @@ class Operations {
   struct Options {
     bool verifies = true;     ///< Takes part in scheduled verification.
     rebuild::Hold hold = {};  ///< See Jobs.
+    /// Called when a replayed dead letter has put rows into the outbox, on any thread. None: the relay, which
+    /// may be in another process, looks for them by itself.
+    std::function<void()> on_replayed = [] {};
   };
 
   /// Connects when first used. Errors: kFatal.
@@ -42,6 +46,10 @@ class Operations {
   /// For the API: dead letters, jobs, the log; without metrics.
   [[nodiscard]] api::PipelineParts parts() {
     return {.letters = letters_.get(), .jobs = &jobs_->service(), .log = log_view_.get()};
+  }
+  /// Asks a verification to end, ahead of `stop`, which waits for a job alone.
+  void request_stop() {
+    if (verify_) verify_->request_stop();
   }
   /// A running job and the rest go on elsewhere. True if all has ended by the deadline.
   bool stop(base::Deadline deadline);

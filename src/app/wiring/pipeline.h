@@ -82,7 +82,6 @@ class Pipeline {
   /// While a job holds the pipeline the purge rests, no row is removed from the log, and a sink that refuses
   /// to go on waits instead: a rebuild gives it tables that it can go on with. Any thread.
   void hold(bool held);
-  [[nodiscard]] bool is_held() const { return held_; }
 
   [[nodiscard]] base::Result<Lag> lag(base::Deadline deadline);
   /// The parts of it that ask the log alone, and the order store alone.
@@ -100,7 +99,6 @@ class Pipeline {
   /// Null when the log is not Kafka.
   [[nodiscard]] const adapters::kafka::KafkaEventLog* kafka() const { return kafka_; }
   [[nodiscard]] ports::LogInspector& log_inspector() { return *log_inspector_; }
-  [[nodiscard]] sink::SinkTables& sink_tables() { return *tables_; }
 
  private:
   Pipeline(const Settings& settings, Dependencies& dependencies)
