@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/tsv.h"
 
 namespace millrace::analytics {
 namespace {
@@ -33,16 +34,18 @@ base::Error broken(std::string_view what) {
   return {base::ErrorKind::kFatal, fmt::format("the warehouse's answer has an unexpected {}", what), 0};
 }
 
-/// Reads the columns of one line of a TabSeparated answer, left to right. The columns read here (numbers,
-/// dates, names of statuses) need no escapes in that format.
+/// Reads the columns of one row, left to right.
 class Columns {
  public:
-  explicit Columns(std::string_view line) : rest_(line) {}
+  explicit Columns(base::TsvFields fields) : rest_(fields) {}
 
   std::string_view text() {
-    const std::size_t tab = rest_.find('\t');
-    const std::string_view column = rest_.substr(0, tab);
-    rest_ = tab == std::string_view::npos ? std::string_view() : rest_.substr(tab + 1);
+    if (rest_.empty() || !rest_.front()) {
+      is_right_ = false;
+      return {};
+    }
+    const std::string_view column = *rest_.front();
+    rest_ = rest_.subspan(1);
     return column;
   }
   template <std::integral Number>
@@ -65,20 +68,19 @@ class Columns {
   [[nodiscard]] bool complete() const { return is_right_ && rest_.empty(); }
 
  private:
-  std::string_view rest_;
+  base::TsvFields rest_;
   bool is_right_ = true;
 };
 
 template <class Row, class Read>
 base::Result<std::vector<Row>> rows_of(std::string_view answer, Read read) {
   std::vector<Row> rows;
-  while (!answer.empty()) {
-    const std::size_t end = std::min(answer.find('\n'), answer.size());
-    Columns columns(answer.substr(0, end));
+  MILLRACE_TRY(base::read_tsv(answer, [&](base::TsvFields fields) -> base::Result<void> {
+    Columns columns(fields);
     rows.push_back(read(columns));
     if (!columns.complete()) return std::unexpected(broken("row"));
-    answer.remove_prefix(std::min(end + 1, answer.size()));
-  }
+    return {};
+  }));
   return rows;
 }
 

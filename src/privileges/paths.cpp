@@ -26,10 +26,6 @@ base::Error cannot(const fs::path& path, int code) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
 base::Result<RealPath> follow(const fs::path& absolute) {
   MILLRACE_ASSERT(absolute.is_absolute());
   RealPath real{.path = "/", .passed = {}, .exists = true};

@@ -2,34 +2,16 @@
 #pragma once
 
 #include <filesystem>
-#include <utility>
 #include <vector>
 
 #include <sys/types.h>
 
+#include "base/descriptor.h"
 #include "base/result.h"
 
 namespace millrace::privileges {
 
-/// An open file or directory, closed with it. -1: none.
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
+using base::Descriptor;
 
 struct SymbolicLink {
   std::filesystem::path place;  ///< Itself without symbolic links before the last part.

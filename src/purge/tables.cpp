@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -10,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "base/text.h"
+#include "base/tsv.h"
 
 namespace millrace::purge {
 namespace {
@@ -57,25 +58,12 @@ constexpr std::string_view kUnderWay =
     "SELECT count(), any(latest_fail_reason) FROM system.mutations WHERE "
     "database = 'analytics' AND table = 'orders_analytics' AND NOT is_done";
 
-std::optional<std::string> from_hex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, value, 16);
-    if (error != std::errc{} || end != text.data() + i + 2) return std::nullopt;
-    bytes += static_cast<char>(value);
-  }
-  return bytes;
-}
-
 std::array<ports::QueryParameter, 2> parameters_of(std::span<const DeletedOrder> orders) {
   std::string ids = "[";
   std::string versions = "[";
   for (const DeletedOrder& order : orders) {
     ids += ids.size() == 1 ? "'" : ",'";
-    for (const char c : order.order_id.value())
-      fmt::format_to(std::back_inserter(ids), "{:02x}", static_cast<unsigned char>(c));
+    base::append_hex(ids, order.order_id.value());
     ids += '\'';
     fmt::format_to(std::back_inserter(versions), "{}{}", versions.size() == 1 ? "" : ",", order.version);
   }
@@ -84,12 +72,16 @@ std::array<ports::QueryParameter, 2> parameters_of(std::span<const DeletedOrder>
 
 base::Result<void> expect_none_under_way(ports::Warehouse& warehouse, base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const std::string answer, warehouse.query(kUnderWay, "TabSeparated", {}, deadline));
-  if (answer.starts_with("0\t")) return {};
-  const std::string_view tail = std::string_view(answer).substr(std::min(answer.find('\t'), answer.size()));
-  const std::string reason = base::printable(base::trim(tail.substr(0, tail.find('\n'))), 200);
+  std::optional<std::string> reason;
+  MILLRACE_TRY(base::read_tsv(answer, [&](base::TsvFields fields) -> base::Result<void> {
+    if (fields.size() == 2 && fields[0] != "0")
+      reason = base::printable(base::trim(fields[1].value_or("")), 200);
+    return {};
+  }));
+  if (!reason) return {};
   return base::unavailable(
       fmt::format("the warehouse is still busy with an earlier ALTER of orders_analytics{}{}",
-                  reason.empty() ? "" : ", which fails: ", reason));
+                  reason->empty() ? "" : ", which fails: ", *reason));
 }
 
 base::Result<void> execute_in_pieces(ports::Warehouse& warehouse, std::string_view statement,
@@ -108,17 +100,13 @@ base::Result<std::vector<DeletedOrder>> WarehousePurgeTables::select(
   MILLRACE_TRY_ASSIGN(const std::string answer,
                       warehouse_.query(query, "TabSeparated", parameters, deadline));
   std::vector<DeletedOrder> orders;
-  for (std::string_view rest = answer; !rest.empty();) {
-    const auto end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    const auto tab = line.find('\t');
-    auto id = tab == std::string_view::npos ? std::nullopt : from_hex(line.substr(0, tab));
-    const auto version = id ? base::parse_int<std::uint64_t>(line.substr(tab + 1)) : std::nullopt;
-    if (!version || end == std::string_view::npos)
-      return base::unavailable("the warehouse's answer about deleted orders was cut off");
+  MILLRACE_TRY(base::read_tsv(answer, [&](base::TsvFields fields) -> base::Result<void> {
+    auto id = fields.size() == 2 ? base::from_hex(fields[0].value_or("-")) : std::nullopt;
+    const auto version = id ? base::parse_int<std::uint64_t>(fields[1].value_or("")) : std::nullopt;
+    if (!version) return base::unavailable("the warehouse's answer about deleted orders was cut off");
     orders.push_back({domain::OrderId(std::move(*id)), *version});
-    rest.remove_prefix(end + 1);
-  }
+    return {};
+  }));
   return orders;
 }
 

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/text.h"
+#include "base/tsv.h"
 #include "sink/row_binary.h"
 
 namespace millrace::rebuild {
@@ -173,15 +174,13 @@ base::Result<Generations::Staged> Generations::staged(std::uint32_t generation, 
       warehouse_.query(fmt::format("SELECT count(), max(version), sum(length(row)) FROM analytics.{} FINAL",
                                    snapshot_name(generation)),
                        "TabSeparated", {}, deadline));
-  std::array<std::uint64_t, 3> numbers{};
-  std::string_view rest = std::string_view(answer).substr(0, answer.find('\n'));
-  for (std::uint64_t& number : numbers) {
-    const auto end = std::min(rest.find('\t'), rest.size());
-    const auto field = base::parse_int<std::uint64_t>(rest.substr(0, end));
-    if (!field) return base::unavailable("the warehouse's answer about the snapshot was cut off");
-    number = *field;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  std::vector<std::uint64_t> numbers;
+  MILLRACE_TRY(base::read_tsv(answer, [&](base::TsvFields fields) -> base::Result<void> {
+    for (const auto& field : fields)
+      if (const auto number = base::parse_int<std::uint64_t>(field.value_or(""))) numbers.push_back(*number);
+    return {};
+  }));
+  if (numbers.size() != 3) return base::unavailable("the warehouse's answer about the snapshot was cut off");
   return Staged{.orders = numbers[0], .version_max = numbers[1], .bytes = numbers[2]};
 }
 

@@ -14,9 +14,10 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
-#include "supervise/directory_lock.h"
+#include "base/atomic_file.h"
 #include "supervise/log_file.h"
 #include "supervise/program.h"
+#include "supervise/server_directory.h"
 #include "supervise/tcp_probe.h"
 
 namespace millrace::supervise {
@@ -41,17 +42,6 @@ std::string new_cluster_id() {
   std::string id(1, kDigits[digit(random) % 26]);  // a leading '-' would look like an option
   while (id.size() < 21) id += kDigits[digit(random)];
   return id + kDigits[(digit(random) % 4) * 16];  // the last digit holds two bits
-}
-
-base::Result<void> write_file(const fs::path& file, const std::string& text) {
-  const fs::path partial = file.string() + ".partial";
-  std::ofstream stream(partial, std::ios::trunc);
-  stream << text;
-  stream.close();
-  std::error_code error;
-  if (stream) fs::rename(partial, file, error);
-  if (!stream || error) return base::fatal(fmt::format("cannot write {}", file.string()));
-  return {};
 }
 
 std::string first_line_of(const fs::path& file) {
@@ -102,14 +92,7 @@ class EmbeddedKafka::Impl {
       return base::not_found(fmt::format("Kafka's jars are not in {}: run scripts/bootstrap --kafka",
                                          options_.jar_folder.string()));
     class_path_ = class_path_of(options_.jar_folder);
-    fs::create_directories(options_.directory, error);
-    if (error)
-      return base::fatal(fmt::format("cannot make {}: {}", options_.directory.string(), error.message()));
-    fs::permissions(options_.directory, fs::perms::owner_all, error);
-    {
-      MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options_.directory, deadline));
-      lock_.emplace(std::move(lock));
-    }
+    MILLRACE_TRY_ASSIGN(lock_, take_server_directory(options_.directory, deadline));
     base::Result<void> started = start_nodes(deadline);
     if (!started) stop();
     return started;
@@ -146,7 +129,7 @@ class EmbeddedKafka::Impl {
  private:
   base::Result<void> start_nodes(base::Deadline deadline) {
     const fs::path id_file = options_.directory / "cluster-id";
-    if (!fs::exists(id_file)) MILLRACE_TRY(write_file(id_file, new_cluster_id() + "\n"));
+    if (!fs::exists(id_file)) MILLRACE_TRY(base::replace_file(id_file, new_cluster_id() + "\n"));
     cluster_id_ = first_line_of(id_file);
     for (std::size_t node = 0; node < options_.nodes.size(); ++node) MILLRACE_TRY(check_ports(node));
     MILLRACE_TRY(for_each_node([this](std::size_t node) { return prepare(node); }));
@@ -191,7 +174,7 @@ class EmbeddedKafka::Impl {
     const std::size_t replicas = std::min<std::size_t>(options_.nodes.size(), 3);
     const std::size_t in_sync = std::max<std::size_t>(replicas - 1, 1);
     const KafkaNodePorts& ports = options_.nodes[node];
-    MILLRACE_TRY(write_file(
+    MILLRACE_TRY(base::replace_file(
         folder(node) / "server.properties",
         fmt::format(
             "process.roles=broker,controller\n"
@@ -230,14 +213,14 @@ class EmbeddedKafka::Impl {
             fmt::arg("listener", ports.listener), fmt::arg("controller", ports.controller),
             fmt::arg("data", (folder(node) / "data").string()), fmt::arg("replicas", replicas),
             fmt::arg("in_sync", in_sync))));
-    MILLRACE_TRY(write_file(folder(node) / "log4j2.properties",
-                            "rootLogger.level=WARN\n"
-                            "rootLogger.appenderRefs=console\n"
-                            "rootLogger.appenderRef.console.ref=console\n"
-                            "appender.console.type=Console\n"
-                            "appender.console.name=console\n"
-                            "appender.console.layout.type=PatternLayout\n"
-                            "appender.console.layout.pattern=%d %p %m (%c)%n\n"));
+    MILLRACE_TRY(base::replace_file(folder(node) / "log4j2.properties",
+                                    "rootLogger.level=WARN\n"
+                                    "rootLogger.appenderRefs=console\n"
+                                    "rootLogger.appenderRef.console.ref=console\n"
+                                    "appender.console.type=Console\n"
+                                    "appender.console.name=console\n"
+                                    "appender.console.layout.type=PatternLayout\n"
+                                    "appender.console.layout.pattern=%d %p %m (%c)%n\n"));
     if (fs::exists(folder(node) / "data" / "meta.properties", error)) return {};
     ChildSpec format = java(node, "kafka.tools.StorageTool");
     // Without eligible leader replicas: with them a partition whose in-sync brokers were all killed waits for
@@ -328,7 +311,7 @@ class EmbeddedKafka::Impl {
   fs::path java_;
   std::string class_path_;
   std::string cluster_id_;
-  std::optional<DirectoryLock> lock_;
+  std::optional<base::DirectoryLock> lock_;
   std::vector<std::unique_ptr<Supervisor>> nodes_;
   mutable std::mutex mutex_;
   mutable std::optional<base::Deadline>

@@ -1,7 +1,6 @@
 #include "supervise/embedded_mariadb.h"
 
 #include <array>
-#include <fstream>
 #include <optional>
 #include <system_error>
 
@@ -12,11 +11,14 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/atomic_file.h"
+#include "base/hex.h"
+#include "base/text.h"
 #include "confinement/landlock.h"
-#include "supervise/directory_lock.h"
 #include "supervise/log_file.h"
 #include "supervise/mariadb_rules.h"
 #include "supervise/program.h"
+#include "supervise/server_directory.h"
 #include "supervise/tcp_probe.h"
 
 namespace millrace::supervise {
@@ -46,9 +48,7 @@ Sha1 sha1(const void* data, std::size_t size) {
 /// documentation, PASSWORD().
 std::string stored_password(const std::string& password) {
   const Sha1 once = sha1(password.data(), password.size());
-  std::string text = "*";
-  for (const unsigned char byte : sha1(once.data(), once.size())) text += fmt::format("{:02X}", byte);
-  return text;
+  return "*" + base::to_upper(base::to_hex(sha1(once.data(), once.size())));
 }
 
 /// As a pattern that the name alone fits, in the way of GRANT ... ON `pattern`.*
@@ -99,19 +99,7 @@ base::Result<std::string> random_password() {
   std::array<unsigned char, 24> bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
     return base::fatal("the system gives no random numbers");
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
-
-base::Result<void> write_file(const fs::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return base::fatal(fmt::format("cannot write {}", path.string()));
-  std::error_code ignored;
-  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, ignored);
-  return {};
+  return base::to_hex(bytes);
 }
 
 }  // namespace
@@ -126,15 +114,7 @@ class EmbeddedMariadb::Impl {
   base::Result<void> start(base::Deadline deadline) {
     MILLRACE_ASSERT(supervisor_ == nullptr);
     MILLRACE_TRY_ASSIGN(const fs::path server, find_program(kServerNames, kPackage));
-    std::error_code error;
-    fs::create_directories(options_.directory, error);
-    if (error)
-      return base::fatal(fmt::format("cannot make {}: {}", options_.directory.string(), error.message()));
-    fs::permissions(options_.directory, fs::perms::owner_all, error);
-    {
-      MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options_.directory, deadline));
-      lock_.emplace(std::move(lock));
-    }
+    MILLRACE_TRY_ASSIGN(lock_, take_server_directory(options_.directory, deadline));
     base::Result<void> started = check_port();
     if (started) started = make_temporary();
     if (started) started = make_data(deadline);
@@ -204,7 +184,7 @@ class EmbeddedMariadb::Impl {
     if (root_password.empty()) {
       MILLRACE_TRY_ASSIGN(root_password, random_password());
     }
-    return write_file(accounts_file(), accounts_script(options_, root_password));
+    return base::replace_file(accounts_file(), accounts_script(options_, root_password));
   }
 
   base::Result<void> check_port() const {
@@ -252,7 +232,7 @@ class EmbeddedMariadb::Impl {
     ::syncfs(lock_->file());
     fs::rename(unfinished, data(), error);
     if (error) return base::fatal(fmt::format("cannot rename {}: {}", unfinished.string(), error.message()));
-    return {};
+    return base::sync_directory(options_.directory);
   }
 
   [[nodiscard]] Service service(const fs::path& server) const {
@@ -311,7 +291,7 @@ class EmbeddedMariadb::Impl {
   }
 
   EmbeddedMariadbOptions options_;
-  std::optional<DirectoryLock> lock_;
+  std::optional<base::DirectoryLock> lock_;
   std::optional<confinement::Ruleset> ruleset_;  // for as long as the supervisor starts servers
   std::unique_ptr<Supervisor> supervisor_;
 };

@@ -8,9 +8,9 @@
 
 #include "base/assert.h"
 #include "base/url.h"
-#include "supervise/directory_lock.h"
 #include "supervise/program.h"
 #include "supervise/secret_file.h"
+#include "supervise/server_directory.h"
 #include "supervise/tcp_probe.h"
 
 namespace millrace::supervise {
@@ -30,15 +30,7 @@ class EmbeddedWarehouse::Impl {
     if (::access(options_.program.c_str(), X_OK) != 0)
       return base::not_found(
           fmt::format("{} is not there: build it with 'make build'", options_.program.string()));
-    std::error_code error;
-    fs::create_directories(options_.directory, error);
-    if (error)
-      return base::fatal(fmt::format("cannot make {}: {}", options_.directory.string(), error.message()));
-    fs::permissions(options_.directory, fs::perms::owner_all, error);
-    {
-      MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options_.directory, deadline));
-      lock_.emplace(std::move(lock));
-    }
+    MILLRACE_TRY_ASSIGN(lock_, take_server_directory(options_.directory, deadline));
     {
       MILLRACE_TRY_ASSIGN(SecretFile password, SecretFile::make(options_.password));
       password_.emplace(std::move(password));
@@ -107,7 +99,7 @@ class EmbeddedWarehouse::Impl {
   }
 
   EmbeddedWarehouseOptions options_;
-  std::optional<DirectoryLock> lock_;
+  std::optional<base::DirectoryLock> lock_;
   std::optional<SecretFile> password_;
   std::unique_ptr<Supervisor> supervisor_;
 };

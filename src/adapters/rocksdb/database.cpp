@@ -116,7 +116,7 @@ std::unexpected<base::Error> damaged(std::string_view what) {
       "event log: {}; the directory is damaged: restore it, or start with an empty one and rebuild", what));
 }
 
-Database::Database(const Options& options, DirectoryLock lock, std::unique_ptr<::rocksdb::DB> database)
+Database::Database(const Options& options, base::DirectoryLock lock, std::unique_ptr<::rocksdb::DB> database)
     : options_(options), lock_(std::move(lock)), database_(std::move(database)) {
   write_options_.sync = options.fsync;
 }
@@ -139,7 +139,12 @@ Result<std::unique_ptr<Database>> Database::open(const Options& options) {
     return base::fatal(
         fmt::format("event log: cannot make {}: {}", options.directory.string(), code.message()),
         code.value());
-  MILLRACE_TRY_ASSIGN(DirectoryLock lock, DirectoryLock::take(options.directory));
+  // Not inherited by the servers that we start: one that outlives us must not keep the log locked.
+  auto lock = base::DirectoryLock::take(options.directory / "owner.lock");
+  if (!lock && lock.error().kind == base::ErrorKind::kConflict)
+    return base::conflict(fmt::format(
+        "event log: {}; stop that one, or give this one a data directory of its own", lock.error().message));
+  if (!lock) return base::with_context("event log", lock.error());
   if (has_lost_current_file(options.directory))
     return damaged(fmt::format("{} has lost its CURRENT file", options.directory.string()));
   ::rocksdb::DB* opened = nullptr;
@@ -152,7 +157,7 @@ Result<std::unique_ptr<Database>> Database::open(const Options& options) {
             "start with an empty one and rebuild",
             options.directory.string(), status.ToString()),
         static_cast<int>(status.code()));
-  std::unique_ptr<Database> database(new Database(options, std::move(lock), std::move(handle)));
+  std::unique_ptr<Database> database(new Database(options, std::move(*lock), std::move(handle)));
   if (auto checked = database->check_format(); !checked)
     return base::with_context(options.directory.string(), std::move(checked).error());
   return database;

@@ -11,8 +11,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
-#include "adapters/rocksdb/directory_lock.h"
 #include "adapters/rocksdb/options.h"
+#include "base/directory_lock.h"
 #include "base/result.h"
 
 namespace millrace::adapters::rocksdb {
@@ -57,13 +57,13 @@ class Database {
       char kind, const std::function<base::Result<void>(std::string_view, std::string_view)>& on_row);
 
  private:
-  Database(const Options& options, DirectoryLock lock, std::unique_ptr<::rocksdb::DB> database);
+  Database(const Options& options, base::DirectoryLock lock, std::unique_ptr<::rocksdb::DB> database);
   [[nodiscard]] base::Result<void> check_format();
   [[nodiscard]] base::Result<void> open_again_if_needed();
   [[nodiscard]] static std::unexpected<base::Error> closed();
 
   const Options options_;
-  DirectoryLock lock_;
+  base::DirectoryLock lock_;
   ::rocksdb::WriteOptions write_options_;
   std::function<void(::rocksdb::WriteBatch&)> repair_;
   std::shared_mutex mutex_;                  // shared: the database stays open

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/exceptions.h"
 #include "base/json.h"
 
@@ -171,13 +172,7 @@ void StatusFile::set_credentials(std::string note, bool has_new_passwords) {
 void StatusFile::write() {
   std::string text = to_json(status_);
   if (text == written_) return;
-  const std::filesystem::path partial = file_.string() + ".partial";
-  std::ofstream stream(partial, std::ios::trunc);
-  stream << text << '\n';
-  stream.close();
-  std::error_code failed;
-  if (stream) std::filesystem::rename(partial, file_, failed);
-  if (stream && !failed) written_ = std::move(text);
+  if (base::replace_file(file_, text + '\n')) written_ = std::move(text);
 }
 
 ServiceWatch::ServiceWatch(StatusFile& keeper, std::function<std::vector<ServiceEntry>()> look) {

@@ -1,17 +1,12 @@
 #include "app/wiring/data_directory.h"
 
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/deadline.h"
-#include "base/text.h"
+#include "base/directory_lock.h"
 #include "supervise/process_info.h"
 
 namespace millrace::app {
@@ -21,13 +16,6 @@ namespace {
 constexpr std::string_view kLockFile = "millrace.lock";
 constexpr std::chrono::milliseconds kDyingHolderTimeout{10'000};
 constexpr std::chrono::milliseconds kTryInterval{20};
-
-std::string holder_text(int file) {
-  std::array<char, 32> pid{};
-  const auto length = ::pread(file, pid.data(), pid.size() - 1, 0);
-  return std::string(
-      base::trim(std::string_view(pid.data(), length > 0 ? static_cast<std::size_t>(length) : 0)));
-}
 
 /// A directory that is ours, and the files in it, are for their owner alone; earlier versions went by the
 /// umask. One that cannot be changed is another user's, who keeps it as he likes.
@@ -56,47 +44,29 @@ base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::stri
   if (failed)
     return base::invalid(
         fmt::format("cannot make the data directory {}: {}", absolute.string(), failed.message()));
-  const auto lock_file = absolute / kLockFile;
   keep_from_others(absolute);
-  const int file = ::open(lock_file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (file < 0)
-    return base::invalid(
-        fmt::format("cannot write in the data directory {}: {}", absolute.string(), std::strerror(errno)));
   // A process that was killed a moment ago may still be on its way out, and hold the lock until it is.
   const auto patience = base::Deadline::in(kDyingHolderTimeout);
-  bool locked = flock(file, LOCK_EX | LOCK_NB) == 0;
-  while (!locked && !holder(absolute) && !patience.passed()) {
+  auto lock = base::DirectoryLock::take(absolute / kLockFile);
+  while (!lock && lock.error().kind == base::ErrorKind::kConflict && !holder(absolute) &&
+         !patience.passed()) {
     std::this_thread::sleep_for(kTryInterval);
-    locked = flock(file, LOCK_EX | LOCK_NB) == 0;
+    lock = base::DirectoryLock::take(absolute / kLockFile);
   }
-  if (!locked) {
-    const std::string pid = holder_text(file);
-    ::close(file);
-    return base::conflict(fmt::format(
-        "the data directory {} is in use by process {}; stop that one, or give another with --data-dir",
-        absolute.string(), base::printable(pid, 20)));
-  }
-  const std::string own = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(file, 0) != 0 || ::pwrite(file, own.data(), own.size(), 0) < 0) {
-    const int reason = errno;
-    ::close(file);
-    return base::invalid(fmt::format("cannot write {}: {}", lock_file.string(), std::strerror(reason)));
-  }
-  return std::unique_ptr<DataDirectory>(new DataDirectory(absolute, file));
+  if (!lock && lock.error().kind == base::ErrorKind::kConflict)
+    return base::conflict(fmt::format("the data directory {}; stop that one, or give another with --data-dir",
+                                      lock.error().message));
+  if (!lock)
+    return base::invalid(fmt::format("cannot write in the data directory {}: {}", absolute.string(),
+                                     std::strerror(lock.error().vendor_code)));
+  return std::unique_ptr<DataDirectory>(new DataDirectory(absolute, std::move(*lock)));
 }
 
 std::optional<pid_t> DataDirectory::holder(const std::filesystem::path& path) {
   const auto lock_file = path / kLockFile;
-  const int file = ::open(lock_file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return std::nullopt;
-  const auto pid = base::parse_int<pid_t>(base::trim(holder_text(file)));
-  ::close(file);
+  const auto pid = base::DirectoryLock::written_owner(lock_file);
   // Taking the lock to see whether it is free would get in the way of one who starts at this moment.
   return pid && supervise::has_open(*pid, lock_file) ? pid : std::nullopt;
-}
-
-DataDirectory::~DataDirectory() {
-  ::close(file_);
 }
 
 }  // namespace millrace::app

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "base/directory_lock.h"
 #include "base/result.h"
 
 namespace millrace::app {
@@ -18,7 +19,6 @@ class DataDirectory {
   /// process ends, however it ends). Errors: kConflict (another process has it, named by its pid), kInvalid
   /// (cannot be made or written).
   [[nodiscard]] static base::Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
-  ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;
 
@@ -28,9 +28,10 @@ class DataDirectory {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
-  DataDirectory(std::filesystem::path path, int file) : path_(std::move(path)), file_(file) {}
+  DataDirectory(std::filesystem::path path, base::DirectoryLock lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   std::filesystem::path path_;
-  int file_;
+  base::DirectoryLock lock_;
 };
 
 }  // namespace millrace::app

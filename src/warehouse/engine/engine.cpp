@@ -1,18 +1,15 @@
 #include "warehouse/engine/engine.h"
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/directory_lock.h"
 #include "base/text.h"
 #include "warehouse/engine/engine_abi.h"
 #include "warehouse/engine/engine_rights.h"
@@ -58,20 +55,15 @@ std::vector<std::string> lines(std::string_view text) {
 }
 
 /// The engine refuses a second process too (code 76), but tells nobody why.
-base::Result<int> lock_data_directory(const std::string& path) {
-  const std::string lock_path = path + "/millrace-warehouse.lock";
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0)
-    return base::invalid(fmt::format("cannot write to the data directory {}: {}; choose another with --path",
-                                     path, std::strerror(errno)));
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock);
-    return base::conflict(fmt::format(
-        "the data directory {} is in use by another millrace-warehouse; stop that one or choose another "
-        "directory with --path",
-        path));
-  }
-  return lock;
+base::Result<base::DirectoryLock> lock_data_directory(const std::filesystem::path& path) {
+  auto lock = base::DirectoryLock::take(path / "millrace-warehouse.lock");
+  if (lock) return lock;
+  if (lock.error().kind == base::ErrorKind::kConflict)
+    return base::conflict(
+        fmt::format("the data directory {}; stop that one or choose another directory with --path",
+                    lock.error().message));
+  return base::invalid(fmt::format("cannot write to the data directory {}: {}; choose another with --path",
+                                   path.string(), std::strerror(lock.error().vendor_code)));
 }
 
 /// A database gets its folder with its first table. The library loads its `default` one only with a folder,
@@ -94,9 +86,9 @@ struct EngineSession::Handles {
 };
 
 struct Engine::Keeper {
-  int lock = -1;
-  chdb_connection* connection = nullptr;
+  base::DirectoryLock lock;
   std::string path;
+  chdb_connection* connection = nullptr;
 };
 
 EngineSession::EngineSession(std::unique_ptr<Handles> handles, const std::string& version)
@@ -269,11 +261,9 @@ base::Result<void> make_data_directory(const std::string& path) {
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
   MILLRACE_TRY(make_data_directory(options.path));
-  MILLRACE_TRY_ASSIGN(const int lock, lock_data_directory(options.path));
+  MILLRACE_TRY_ASSIGN(base::DirectoryLock lock, lock_data_directory(options.path));
   std::unique_ptr<Engine> engine(new Engine);
-  engine->keeper_ = std::make_unique<Keeper>();
-  engine->keeper_->lock = lock;
-  engine->keeper_->path = options.path;
+  engine->keeper_ = std::make_unique<Keeper>(std::move(lock), options.path);
   remove_empty_default_database(options.path);
   MILLRACE_TRY(engine->connect(options));
   MILLRACE_TRY(engine->exchange_default_database());
@@ -339,9 +329,7 @@ base::Result<void> Engine::learn_names() {
   return {};
 }
 
-Engine::~Engine() {
-  if (keeper_ && keeper_->lock >= 0) ::close(keeper_->lock);
-}
+Engine::~Engine() = default;
 
 void Engine::close() {
   {

@@ -1,11 +1,12 @@
 #include "warehouse/engine/engine_rights.h"
 
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <system_error>
 
 #include <fmt/format.h>
+
+#include "base/atomic_file.h"
 
 namespace millrace::warehouse {
 namespace {
@@ -48,14 +49,6 @@ constexpr std::string_view kListed =
     "SYSTEM UNLOAD PRIMARY KEY ON *.*";
 constexpr std::string_view kAll = "GRANT ALL ON *.*";
 
-base::Result<void> write_file(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) return base::fatal(fmt::format("cannot write {}", path.string()));
-  return {};
-}
-
 std::string escaped(std::string_view text) {
   std::string safe;
   for (const char c : text) {
@@ -81,8 +74,8 @@ base::Result<EngineRights> EngineRights::write(const std::filesystem::path& data
   if (!error) std::filesystem::permissions(rights.folder_, std::filesystem::perms::owner_all, error);
   if (error) return base::fatal(fmt::format("cannot make {}: {}", rights.folder_.string(), error.message()));
   const std::filesystem::path users = rights.folder_ / "users.xml";
-  MILLRACE_TRY(write_file(users, fmt::format(kUsers, restricted ? kListed : kAll)));
-  MILLRACE_TRY(write_file(rights.file(), fmt::format(kConfiguration, escaped(users.string()))));
+  MILLRACE_TRY(base::replace_file(users, fmt::format(kUsers, restricted ? kListed : kAll)));
+  MILLRACE_TRY(base::replace_file(rights.file(), fmt::format(kConfiguration, escaped(users.string()))));
   return rights;
 }
 

@@ -214,7 +214,7 @@ def test_a_taken_port_is_one_line_and_exit_code_2(warehouse, tmp_path):
 def test_a_second_program_on_the_same_directory_is_refused(start):
     program = start()
     ended = run(*arguments(start.directory))
-    assert ended.returncode == 3 and "in use by another" in ended.stderr and ended.stderr.strip().count("\n") == 0
+    assert ended.returncode == 3 and "in use by process " in ended.stderr and ended.stderr.strip().count("\n") == 0
     assert program.ask("SELECT 1") == "1\n"
 
 
