@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/deadline.h"
+#include "base/text_table.h"
 #include "tools/dispatcher.h"
 
 namespace millrace::tools {
@@ -208,9 +209,9 @@ Result<ImportReport> import_online_retail(ByteSource& source, const ImportOption
 }
 
 std::string to_text(const ImportReport& report) {
-  std::string table;
-  const auto row = [&](std::string_view what, std::uint64_t count, std::string_view remark = "") {
-    table += fmt::format("  {:<52}{:>10}{}{}\n", what, count, remark.empty() ? "" : "   ", remark);
+  base::TextTable table("lrl");
+  const auto row = [&](std::string_view what, std::uint64_t count, std::string remark = {}) {
+    table.add_row({fmt::format("  {}", what), std::to_string(count), std::move(remark)});
   };
   row("orders", report.orders, fmt::format("{} of them new", report.orders_new));
   row("lines", report.lines);
@@ -223,9 +224,9 @@ std::string to_text(const ImportReport& report) {
   row("skipped lines: adjustment invoices", report.skips.adjustment_lines);
   row("skipped lines: returns without a negative quantity", report.skips.return_lines);
   row("skipped invoices: no line left", report.skips.invoices_without_items);
-  table += fmt::format("  {:<52}{:>10.1f}\n", "seconds", static_cast<double>(report.elapsed.count()) / 1e3);
-  if (report.stopped) table += "  stopped before the end; run it again to go on\n";
-  return table;
+  table.add_row({"  seconds", fmt::format("{:.1f}", static_cast<double>(report.elapsed.count()) / 1e3)});
+  if (report.stopped) table.add_line("  stopped before the end; run it again to go on");
+  return table.text();
 }
 
 }  // namespace millrace::tools

@@ -36,7 +36,7 @@ def figures(truth):
 
 def table_of(text):
     """The import's table: what -> count."""
-    rows = re.findall(r"^  (\S.*?)  +([\d.]+)(?:   .*)?$", text, re.MULTILINE)
+    rows = re.findall(r"^  (\S.*?)  +([\d.]+)(?:  .*)?$", text, re.MULTILINE)
     return {what: float(count) if "." in count else int(count) for what, count in rows}
 
 

@@ -202,7 +202,7 @@ def test_a_small_import_needs_no_stock_and_says_what_it_did(millrace, imports):
 
     assert done.code == 0, done
     table = {row[0].strip(): row[1].split()[0] for row in (line.rsplit("  ", 1) if "new" not in line else
-             line.rsplit("   ", 1)[0].rsplit("  ", 1) for line in done.out.splitlines())}
+             line.rsplit("  ", 1)[0].rsplit("  ", 1) for line in done.out.splitlines())}
     assert (table["orders"], table["lines"], table["skipped lines: quantity not above 0"]) == ("1", "1", "1"), done.out
     assert after["orders"][0][0] == before["orders"][0][0] + 1
     assert set(after["stock"]) - set(before["stock"]) == {("or-85123A", 0, 0)}

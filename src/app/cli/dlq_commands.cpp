@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "base/text_table.h"
 #include "base/url.h"
 #include "dead_letters/dead_letter.h"
 
@@ -96,15 +97,19 @@ base::Result<Listed> read_list(std::string_view body) {
   return listed;
 }
 
-void print_dead_letter(const boost::json::object& letter) {
-  const std::string state = text_of(letter, "state");
-  std::cout << fmt::format(
-      "{:<32} {:<24} {:<9} {}{}\n", text_of(letter, "id"), text_of(letter, "writtenAt"), state,
-      text_of(letter, "missing") == "all" ? "" : "only the base row is missing: ",
-      base::printable(state == "open" ? text_of(letter, "reason")
-                                      : fmt::format("by {} at {} {}", text_of(letter, "by"),
-                                                    text_of(letter, "at"), text_of(letter, "note")),
-                      kReasonShownMax));
+/// A line for each letter.
+std::string letters_table(const std::vector<boost::json::object>& letters) {
+  base::TextTable table("llll");
+  for (const boost::json::object& letter : letters) {
+    const std::string state = text_of(letter, "state");
+    const std::string why = state == "open" ? text_of(letter, "reason")
+                                            : fmt::format("by {} at {} {}", text_of(letter, "by"),
+                                                          text_of(letter, "at"), text_of(letter, "note"));
+    table.add_row({text_of(letter, "id"), text_of(letter, "writtenAt"), state,
+                   (text_of(letter, "missing") == "all" ? "" : "only the base row is missing: ") +
+                       base::printable(why, kReasonShownMax)});
+  }
+  return table.text();
 }
 
 base::Result<std::string> read_value(const std::string& file) {
@@ -196,7 +201,7 @@ base::Result<void> run_list(const Settings& settings, const ListCommand& command
     return {};
   }
   MILLRACE_TRY_ASSIGN(const Listed listed, read_list(body));
-  for (const auto& letter : listed.letters) print_dead_letter(letter);
+  std::cout << letters_table(listed.letters);
   if (listed.letters.empty())
     std::cout << (command.all ? "there is no dead letter\n" : "there is no open dead letter\n");
   if (!listed.next.empty())
@@ -210,16 +215,17 @@ base::Result<void> run_show(const Settings& settings, const std::string& id) {
   AdminClient client(settings);
   MILLRACE_TRY_ASSIGN(const std::string body, client.get(path));
   MILLRACE_TRY_ASSIGN(const auto letter, parse_answer(body));
+  base::TextTable table("ll");
   for (const char* name : {"id", "state", "by", "at", "note", "missing", "reason", "writtenAt", "key"})
-    if (const std::string text = text_of(letter, name); !text.empty())
-      std::cout << fmt::format("{:<12}{}\n", name, text);
+    if (const std::string text = text_of(letter, name); !text.empty()) table.add_row({name, text});
   if (const auto event = base::int_member(letter, "eventId"))
-    std::cout << fmt::format("{:<12}{}\n", "eventId", *event);
+    table.add_row({"eventId", std::to_string(*event)});
   if (const auto* headers = base::find_member(letter, "headers"); headers != nullptr && headers->is_array())
     for (const auto& header : headers->get_array())
       if (header.is_object())
-        std::cout << fmt::format("{:<12}{}: {}\n", "header", text_of(header.get_object(), "name"),
-                                 text_of(header.get_object(), "value"));
+        table.add_row({"header", fmt::format("{}: {}", text_of(header.get_object(), "name"),
+                                             text_of(header.get_object(), "value"))});
+  std::cout << table.text();
   // Last and alone on its lines: what `replay --value` takes after it was corrected.
   std::cout << "value:\n" << text_of(letter, "value") << "\n";
   return {};

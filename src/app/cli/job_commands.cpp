@@ -14,6 +14,7 @@
 #include "app/cli/progress_line.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/text_table.h"
 
 namespace millrace::app {
 namespace {
@@ -157,12 +158,14 @@ base::Result<void> run_jobs(const Settings& settings, const JobsCommand& command
   const auto* jobs = document.is_object() ? base::find_member(document.get_object(), "jobs") : nullptr;
   if (jobs == nullptr || !jobs->is_array()) return base::fatal("the API answered something that is no list");
   if (jobs->get_array().empty()) std::cout << "no job was ever asked for\n";
+  base::TextTable table("rlllll");
   for (const auto& entry : jobs->get_array()) {
     MILLRACE_TRY_ASSIGN(const ShownJob job, shown(entry));
-    fmt::print("{:>6}  {:<24}  {:<8}  {:<9}  {}{}{}\n", job.id, job.created_at, job.kind, job.state,
-               job.error.empty() ? job.progress : job.error, job.parameters == "{}" ? "" : "  ",
-               job.parameters == "{}" ? "" : job.parameters);
+    table.add_row({std::to_string(job.id), job.created_at, job.kind, job.state,
+                   job.error.empty() ? job.progress : job.error,
+                   job.parameters == "{}" ? "" : job.parameters});
   }
+  std::cout << table.text();
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "base/text_table.h"
 #include "base/url.h"
 
 namespace millrace::app {
@@ -17,7 +18,6 @@ namespace {
 
 using Array = boost::json::array;
 using Object = boost::json::object;
-using Rows = std::vector<std::vector<std::string>>;
 
 constexpr std::size_t kNameShownMax = 60;
 constexpr std::size_t kValueShownMax = 2'000;
@@ -148,71 +148,57 @@ std::string one_group(const Object& group) {
   if (const std::string trend = trend_text(group); trend != "-")
     out += fmt::format(" ({}{})", trend.starts_with("not") ? "trend " : "", trend);
   out += "\n";
-  Rows rows{{"TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"}};
+  base::TextTable rows("lrrrrl");
+  rows.add_row({"TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"});
   bool is_unknown = false;
-  for (const Object* partition : objects(group, "partitions")) {
+  const auto partitions = objects(group, "partitions");
+  for (const Object* partition : partitions) {
     const std::string member = text(*partition, "memberId");
     is_unknown = is_unknown || !number(*partition, "lag");
-    rows.push_back({text(*partition, "topic"), plain(number(*partition, "partition")),
-                    grouped(number(*partition, "committed")), grouped(number(*partition, "end")),
-                    grouped(number(*partition, "lag")), member.empty() ? "-" : member});
+    rows.add_row({text(*partition, "topic"), plain(number(*partition, "partition")),
+                  grouped(number(*partition, "committed")), grouped(number(*partition, "end")),
+                  grouped(number(*partition, "lag")), member.empty() ? "-" : member});
   }
-  if (rows.size() > 1) out += "\n" + aligned(rows, "lrrrrl");
+  if (!partitions.empty()) out += "\n" + rows.text();
   if (is_unknown) out += "(-: nothing committed yet, or no leader answers)\n";
   if (!members.empty()) {
-    Rows shown{{"MEMBER", "CLIENT", "HOST", "PARTITIONS"}};
+    base::TextTable shown("llll");
+    shown.add_row({"MEMBER", "CLIENT", "HOST", "PARTITIONS"});
     for (const Object* member : members)
-      shown.push_back({text(*member, "id"), text(*member, "clientId"), text(*member, "host"),
-                       member_partitions(*member)});
-    out += "\n" + aligned(shown, "llll");
+      shown.add_row({text(*member, "id"), text(*member, "clientId"), text(*member, "host"),
+                     member_partitions(*member)});
+    out += "\n" + shown.text();
   }
   return out;
 }
 
 }  // namespace
 
-std::string aligned(const Rows& rows, std::string_view align) {
-  std::vector<std::size_t> widths(align.size(), 0);
-  for (const auto& row : rows)
-    for (std::size_t column = 0; column < row.size(); ++column)
-      widths[column] = std::max(widths[column], row[column].size());
-  std::string out;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t column = 0; column < row.size(); ++column) {
-      if (column > 0) line += "  ";
-      const std::string blanks(widths[column] - row[column].size(), ' ');
-      line += align[column] == 'r' ? blanks + row[column] : row[column] + blanks;
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-  }
-  return out;
-}
-
 base::Result<std::string> cluster_table(std::string_view json) {
   MILLRACE_TRY_ASSIGN(const Object cluster, parse(json));
   const auto brokers = objects(cluster, "brokers");
   std::int64_t up = 0;
-  Rows rows{{"BROKER", "ADDRESS", "RACK", "STATE"}};
+  base::TextTable rows("rlll");
+  rows.add_row({"BROKER", "ADDRESS", "RACK", "STATE"});
   for (const Object* broker : brokers) {
     const std::string host = text(*broker, "host");
     const auto port = number(*broker, "port");
     const std::string rack = text(*broker, "rack");
     if (flag(*broker, "up")) ++up;
     const std::string state = flag(*broker, "up") ? "up" : "AWAY";
-    rows.push_back({plain(number(*broker, "id")),
-                    host.empty() ? "-" : (port ? base::host_and_port(host, *port) : "in the process"),
-                    rack.empty() ? "-" : rack, state});
+    rows.add_row({plain(number(*broker, "id")),
+                  host.empty() ? "-" : (port ? base::host_and_port(host, *port) : "in the process"),
+                  rack.empty() ? "-" : rack, state});
   }
-  return fmt::format(
-      "{} event log, cluster {}: {} of {} up\n\n{}", text(cluster, "eventLog"), text(cluster, "clusterId"),
-      up, counted(static_cast<std::int64_t>(brokers.size()), "broker", "brokers"), aligned(rows, "rlll"));
+  return fmt::format("{} event log, cluster {}: {} of {} up\n\n{}", text(cluster, "eventLog"),
+                     text(cluster, "clusterId"), up,
+                     counted(static_cast<std::int64_t>(brokers.size()), "broker", "brokers"), rows.text());
 }
 
 base::Result<std::string> topics_table(std::string_view json, bool internal) {
   MILLRACE_TRY_ASSIGN(const Object document, parse(json));
-  Rows rows{{"TOPIC", "PARTITIONS", "REPLICAS", "MESSAGES", "STATE"}};
+  base::TextTable rows("lrrrl");
+  rows.add_row({"TOPIC", "PARTITIONS", "REPLICAS", "MESSAGES", "STATE"});
   std::int64_t topics = 0;
   std::int64_t partitions = 0;
   std::int64_t messages = 0;
@@ -232,11 +218,10 @@ base::Result<std::string> topics_table(std::string_view json, bool internal) {
       state = counted(leaderless, "partition WITHOUT LEADER", "partitions WITHOUT LEADER");
     else if (behind > 0)
       state = counted(behind, "partition lacks in-sync replicas", "partitions lack in-sync replicas");
-    rows.push_back({text(*topic, "topic", 249), grouped(number(*topic, "partitionCount")),
-                    grouped(number(*topic, "replicationFactor")), grouped(number(*topic, "messages")),
-                    state});
+    rows.add_row({text(*topic, "topic", 249), grouped(number(*topic, "partitionCount")),
+                  grouped(number(*topic, "replicationFactor")), grouped(number(*topic, "messages")), state});
   }
-  std::string out = rows.size() > 1 ? aligned(rows, "lrrrl") + "\n" : std::string();
+  std::string out = topics > 0 ? rows.text() + "\n" : std::string();
   out +=
       fmt::format("{}, {}, {}", counted(topics, "topic", "topics"),
                   counted(partitions, "partition", "partitions"), counted(messages, "message", "messages"));
@@ -254,14 +239,15 @@ base::Result<std::string> topic_table(std::string_view json) {
                   number(topic, "messages") ? counted(*number(topic, "messages"), "message", "messages")
                                             : std::string("unknown number of messages"),
                   text(topic, "topicId"));
-  Rows rows{{"PARTITION", "LEADER", "REPLICAS", "IN SYNC", "BEGIN", "END", "MESSAGES"}};
+  base::TextTable rows("rrllrrr");
+  rows.add_row({"PARTITION", "LEADER", "REPLICAS", "IN SYNC", "BEGIN", "END", "MESSAGES"});
   for (const Object* partition : objects(topic, "partitions"))
-    rows.push_back({plain(number(*partition, "partition")),
-                    number(*partition, "leader") ? plain(number(*partition, "leader")) : "NONE",
-                    ids(*partition, "replicas"), ids(*partition, "inSync"),
-                    grouped(number(*partition, "begin")), grouped(number(*partition, "end")),
-                    grouped(number(*partition, "messages"))});
-  out += aligned(rows, "rrllrrr");
+    rows.add_row({plain(number(*partition, "partition")),
+                  number(*partition, "leader") ? plain(number(*partition, "leader")) : "NONE",
+                  ids(*partition, "replicas"), ids(*partition, "inSync"),
+                  grouped(number(*partition, "begin")), grouped(number(*partition, "end")),
+                  grouped(number(*partition, "messages"))});
+  out += rows.text();
   std::string lines;
   for (const Object* setting : objects(topic, "settings"))
     if (const std::string line = setting_line(*setting); !line.empty()) lines += line + "\n";
@@ -270,7 +256,8 @@ base::Result<std::string> topic_table(std::string_view json) {
 
 base::Result<std::string> groups_table(std::string_view json) {
   MILLRACE_TRY_ASSIGN(const Object document, parse(json));
-  Rows rows{{"GROUP", "STATE", "MEMBERS", "TOPICS", "LAG", "TREND"}};
+  base::TextTable rows("llrlrl");
+  rows.add_row({"GROUP", "STATE", "MEMBERS", "TOPICS", "LAG", "TREND"});
   std::int64_t lag = 0;
   const auto groups = objects(document, "groups");
   for (const Object* group : groups) {
@@ -281,15 +268,14 @@ base::Result<std::string> groups_table(std::string_view json) {
     std::string topics;
     for (const std::string& name : names) topics += (topics.empty() ? "" : ",") + name;
     lag += number(*group, "lag").value_or(0);
-    rows.push_back({text(*group, "group", 249), text(*group, "state"),
-                    grouped(static_cast<std::int64_t>(objects(*group, "members").size())),
-                    topics.empty() ? "-" : topics, grouped(number(*group, "lag")), trend_text(*group)});
+    rows.add_row({text(*group, "group", 249), text(*group, "state"),
+                  grouped(static_cast<std::int64_t>(objects(*group, "members").size())),
+                  topics.empty() ? "-" : topics, grouped(number(*group, "lag")), trend_text(*group)});
   }
   if (groups.empty()) return std::string("no consumer group has ever joined or committed\n");
-  return aligned(rows, "llrlrl") +
-         fmt::format("\n{}, {} behind\n",
-                     counted(static_cast<std::int64_t>(groups.size()), "group", "groups"),
-                     counted(lag, "record", "records"));
+  return rows.text() + fmt::format("\n{}, {} behind\n",
+                                   counted(static_cast<std::int64_t>(groups.size()), "group", "groups"),
+                                   counted(lag, "record", "records"));
 }
 
 base::Result<std::string> group_table(std::string_view json) {

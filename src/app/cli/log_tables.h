@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 
@@ -20,9 +19,5 @@ namespace millrace::app {
 [[nodiscard]] base::Result<std::string> group_table(std::string_view json);
 /// Of messages whose values are text.
 [[nodiscard]] base::Result<std::string> messages_table(std::string_view json);
-
-/// Columns as wide as their widest cell, two blanks between them; the first line is the heading. `align` has
-/// a letter for each column: l or r.
-[[nodiscard]] std::string aligned(const std::vector<std::vector<std::string>>& rows, std::string_view align);
 
 }  // namespace millrace::app

@@ -21,6 +21,7 @@
 #include "app/wiring/data_directory.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/text_table.h"
 #include "supervise/child_process.h"
 #include "supervise/process_info.h"
 
@@ -82,8 +83,10 @@ class Steps {
 
 void print_endpoints(const StackStatus& status) {
   fmt::print("\n");
+  base::TextTable table("lll");
   for (const Endpoint& endpoint : status.endpoints)
-    fmt::print("  {:<20}{:<44}{}\n", endpoint.name, endpoint.address, endpoint.credentials);
+    table.add_row({"  " + endpoint.name, endpoint.address, endpoint.credentials});
+  fmt::print("{}", table.text());
   std::fflush(stdout);
 }
 
@@ -232,6 +235,36 @@ class Tail {
   std::streamoff end_ = 0;
 };
 
+std::string services_json(const std::vector<ServiceEntry>& services) {
+  std::string text;
+  base::JsonWriter json(text);
+  json.begin_array();
+  for (const ServiceEntry& service : services) {
+    const auto info = supervise::process_info(service.pid);
+    json.begin_object().key("service").string(service.name).key("state").string(service.state);
+    json.key("pid").number(std::int64_t{service.pid}).key("port").number(service.port);
+    json.key("uptime_seconds").number(std::int64_t{info ? info->uptime.count() : 0});
+    json.key("memory_bytes").number(std::uint64_t{info ? info->resident_bytes : 0});
+    json.key("restarts").number(service.restarts).key("problem").string(service.problem).end_object();
+  }
+  json.end_array();
+  return text + '\n';
+}
+
+std::string services_table(const std::vector<ServiceEntry>& services) {
+  base::TextTable table("llrrrrr");
+  table.add_row({"SERVICE", "STATE", "PID", "PORT", "UPTIME", "MEMORY", "RESTARTS"});
+  for (const ServiceEntry& service : services) {
+    const auto info = supervise::process_info(service.pid);
+    table.add_row({service.name, service.state, info ? std::to_string(service.pid) : "-",
+                   std::to_string(service.port), info ? uptime_text(info->uptime) : "-",
+                   info ? fmt::format("{} MiB", info->resident_bytes >> 20U) : "-",
+                   std::to_string(service.restarts)});
+    if (service.state != "ready" && !service.problem.empty()) table.add_line("    " + service.problem);
+  }
+  return table.text();
+}
+
 }  // namespace
 
 base::Result<pid_t> detach(const Settings& settings) {
@@ -333,7 +366,6 @@ base::Result<bool> run_ps(const Settings& settings, const PsCommand& command) {
     }
     return false;
   }
-  std::string problem;
   ServiceEntry own{.name = "millrace", .state = "ready", .pid = *holder, .problem = {}};
   if (status->phase != StackPhase::kReady) {
     own.state = status->phase == StackPhase::kStarting ? "starting" : "stopping";
@@ -345,31 +377,7 @@ base::Result<bool> run_ps(const Settings& settings, const PsCommand& command) {
   status->services.insert(status->services.begin(), own);
   const bool all_ready = std::ranges::all_of(
       status->services, [](const ServiceEntry& service) { return service.state == "ready"; });
-  std::string text;
-  base::JsonWriter json(text);
-  json.begin_array();
-  if (!command.json)
-    fmt::print("{:<12} {:<20} {:>8} {:>6} {:>8} {:>9} {:>9}\n", "SERVICE", "STATE", "PID", "PORT", "UPTIME",
-               "MEMORY", "RESTARTS");
-  for (const ServiceEntry& service : status->services) {
-    const auto info = supervise::process_info(service.pid);
-    if (command.json) {
-      json.begin_object().key("service").string(service.name).key("state").string(service.state);
-      json.key("pid").number(std::int64_t{service.pid}).key("port").number(service.port);
-      json.key("uptime_seconds").number(std::int64_t{info ? info->uptime.count() : 0});
-      json.key("memory_bytes").number(std::uint64_t{info ? info->resident_bytes : 0});
-      json.key("restarts").number(service.restarts).key("problem").string(service.problem).end_object();
-      continue;
-    }
-    fmt::print("{:<12} {:<20} {:>8} {:>6} {:>8} {:>9} {:>9}\n", service.name, service.state,
-               info ? std::to_string(service.pid) : "-", service.port, info ? uptime_text(info->uptime) : "-",
-               info ? fmt::format("{} MiB", info->resident_bytes >> 20U) : "-", service.restarts);
-    if (service.state != "ready" && !service.problem.empty()) fmt::print("    {}\n", service.problem);
-  }
-  if (command.json) {
-    json.end_array();
-    std::cout << text << '\n';
-  }
+  std::cout << (command.json ? services_json(status->services) : services_table(status->services));
   return all_ready;
 }
 
