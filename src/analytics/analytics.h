@@ -63,8 +63,8 @@ struct Options {
 [[nodiscard]] domain::Money average(domain::Money revenue, std::uint64_t orders);
 
 /// Thread-safe. Cancelled and refunded orders are no sales, deleted ones count nowhere. Errors of every
-/// question: kUnavailable (the warehouse is away, too slow, or its tables are not made yet), kFatal (refused
-/// credentials, or an answer of another shape).
+/// question: kUnavailable (the warehouse is unavailable, too slow, or its tables are not made yet), kFatal
+/// (refused credentials, or an answer of another shape).
 class Analytics {
  public:
   explicit Analytics(ports::Warehouse& warehouse, Options options = {});

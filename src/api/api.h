@@ -21,8 +21,8 @@
 namespace millrace::api {
 
 struct Options {
-  // Blocking calls run on two pools, so that a warehouse that is away does not hold up reads of orders. A
-  // full queue: 503.
+  // Blocking calls run on two pools, so that a warehouse that is unavailable does not hold up reads of
+  // orders. A full queue: 503.
   std::size_t store_threads = 4;
   std::size_t store_queue_max = 256;
   std::size_t analytics_threads = 2;

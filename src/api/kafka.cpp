@@ -14,8 +14,8 @@ namespace {
 constexpr std::chrono::milliseconds kTimeout{3'000};
 constexpr std::uint32_t kLastDefault = 20;
 
-/// Answers what `work(log, deadline)` gives. An event log that is away is no error of the request, and a page
-/// that looks every second must not fill our log with it: the stages say what an outage means.
+/// Answers what `work(log, deadline)` gives. An event log that is unavailable is no error of the request, and
+/// a page that looks every second must not fill our log with it: the stages say what an outage means.
 template <class Work>
 Answer with_log(const Context& context, const Call& call, base::Deadline deadline, Work work) {
   if (context.parts.log == nullptr)

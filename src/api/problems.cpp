@@ -37,7 +37,7 @@ int status_of(base::ErrorKind kind) {
 ports::HttpResponse problem_of(const base::Error& error, std::string_view instance) {
   switch (error.kind) {
     case base::ErrorKind::kUnavailable:
-      return try_again("a part of the system is away or overloaded; try again in a moment", instance);
+      return try_again("a part of the system is unavailable or overloaded; try again in a moment", instance);
     case base::ErrorKind::kFatal:
       return ports::problem_response(500, "the server failed to answer this; its log says more", instance);
     default:

@@ -25,9 +25,9 @@ struct Readiness {
   std::string json;
 };
 
-/// Ready when all systems answer and the pipeline runs; a stage that only waits for a system that is away is
-/// named, and the system's own check decides. `systems`: the answer's member ("orderStore") and whether it
-/// answers. `pipeline` may be null, where no stages run.
+/// Ready when all systems answer and the pipeline runs; a stage that only waits for a system that is
+/// unavailable is named, and the system's own check decides. `systems`: the answer's member ("orderStore")
+/// and whether it answers. `pipeline` may be null, where no stages run.
 [[nodiscard]] Readiness readiness_of(const std::vector<std::pair<std::string, bool>>& systems,
                                      const PipelineReadiness* pipeline);
 

@@ -13,15 +13,15 @@
 
 namespace millrace::api {
 
-/// Threads for calls that block. Each kind of dependency has its own, so that one that is away holds up only
-/// those who ask for it. A call that finds its pool's queue full is answered 503.
+/// Threads for calls that block. Each kind of dependency has its own, so that one that is unavailable holds
+/// up only those who ask for it. A call that finds its pool's queue full is answered 503.
 struct Pools {
   explicit Pools(const Options& options);
 
   WorkerPool store;
   WorkerPool analytics;
   WorkerPool admin;    ///< A long look through dead letters holds up nobody else.
-  WorkerPool log;      ///< Brokers that are away hold up only those who ask about them.
+  WorkerPool log;      ///< Brokers that are unavailable hold up only those who ask about them.
   WorkerPool metrics;  ///< Is asked above all when other parts are slow.
 };
 

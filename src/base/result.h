@@ -14,7 +14,7 @@ enum class ErrorKind {
   kInvalid,      ///< The input is at fault: refuse it, tell the sender what to change.
   kNotFound,     ///< What was named is not there.
   kConflict,     ///< The state does not allow it (not enough stock, a taken name, a lost lock).
-  kUnavailable,  ///< A dependency is away or too slow: try again later with a back-off.
+  kUnavailable,  ///< A dependency is unavailable or too slow: try again later with a back-off.
   kRejected,     ///< This one item can never succeed: park it, or send it to the dead letters.
   kFatal,        ///< Going on would break a promise: stop and say why.
 };

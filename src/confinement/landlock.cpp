@@ -91,7 +91,7 @@ base::Result<void> Ruleset::allow(const std::filesystem::path& path, std::uint64
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return base::fatal(fmt::format("Landlock: {}: {}", path.string(), std::strerror(errno)), errno);
   }
-  // A rule is about an inode. Those of /proc are made anew once the kernel has forgotten a name; an open
+  // A rule is about an inode. Those of /proc are recreated once the kernel has forgotten a name; an open
   // descriptor keeps it.
   pinned_.push_back(opened);
   struct stat about{};

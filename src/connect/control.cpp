@@ -42,7 +42,7 @@ void Control::look() {
     } else if (outage.should_log(connector.error())) {
       spdlog::warn("connect: the connector's state cannot be read: {}; {}", connector.error().message, [&] {
         const std::lock_guard lock(mutex_);
-        return known_ ? "going on with what is known" : "the sink waits for it";
+        return known_ ? "continuing with the last known state" : "the sink waits for it";
       }());
     }
   } while (!stop_looking_.wait_for(options_.poll_interval));

@@ -26,8 +26,8 @@ struct ViewOptions {
 };
 
 /// Answers that were asked for within `kept_for` are given again; of those who ask for the same thing at once
-/// one puts the question and the others wait for it, so that brokers that are away hold up everybody once.
-/// Samples the lag of the groups on a thread of its own. Thread-safe. Errors: as LogInspector's.
+/// one puts the question and the others wait for it, so that brokers that are unavailable hold up everybody
+/// once. Samples the lag of the groups on a thread of its own. Thread-safe. Errors: as LogInspector's.
 class LogView {
  public:
   template <class T>

@@ -102,7 +102,7 @@ base::Result<void> Runner::execute(ports::JobLease& lease, const ports::Job& giv
   ports::Job job = given;
   bool is_too_late_to_cancel = false;
   base::Backoff pauses(options_.pause_first, options_.pause_longest);
-  spdlog::info("jobs: job {} ({}) {}", job.id, job.kind, job.checkpoint.empty() ? "begins" : "goes on");
+  spdlog::info("jobs: job {} ({}) {}", job.id, job.kind, job.checkpoint.empty() ? "begins" : "resumes");
   while (!stop.requested()) {
     LiveAttempt attempt(lease, job, options_);
     attempt.is_too_late_to_cancel = is_too_late_to_cancel;
@@ -138,7 +138,7 @@ base::Result<void> Runner::execute(ports::JobLease& lease, const ports::Job& giv
         spdlog::warn("jobs: cancelling job {} ({}): {}", job.id, job.kind, cancelled.error().message);
       if (is_too_late_to_cancel) continue;
     } else {
-      spdlog::warn("jobs: job {} ({}): {}; trying again", job.id, job.kind, outcome.error().message);
+      spdlog::warn("jobs: job {} ({}): {}; retrying", job.id, job.kind, outcome.error().message);
     }
     stop.wait_for(pauses.next());
   }
@@ -179,7 +179,7 @@ base::Result<void> Runner::run(const base::StopSignal& stop) {
       stop.wait_for(options_.standby_interval);
       continue;
     }
-    if (outage_.should_log(served.error())) spdlog::warn("jobs: {}; trying again", served.error().message);
+    if (outage_.should_log(served.error())) spdlog::warn("jobs: {}; retrying", served.error().message);
     stop.wait_for(pauses.next());
   }
   return {};

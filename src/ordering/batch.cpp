@@ -100,7 +100,7 @@ base::Result<void> Batch::load(ports::OrderTransaction& transaction) {
       stock.insert(set->product_id);
     } else {
       orders.insert(job.order_id);
-      if (!std::holds_alternative<RecordOrder>(job.command)) orders_to_change.insert(job.order_id);
+      if (!std::holds_alternative<ImportOrder>(job.command)) orders_to_change.insert(job.order_id);
     }
   }
 
@@ -122,13 +122,13 @@ base::Result<void> Batch::load(ports::OrderTransaction& transaction) {
       if (order.stock_reserved && orders_to_change.contains(order.image.order_id))
         for (const domain::OrderLine& line : order.image.lines) stock.insert(line.product_id);
       const domain::OrderId id = order.image.order_id;
-      orders_.emplace(id, Held{.order = std::move(order)});
+      orders_.emplace(id, LoadedOrder{.order = std::move(order)});
     }
   }
   if (!stock.empty()) {
     const std::vector<domain::ProductId> ids(stock.begin(), stock.end());
     MILLRACE_TRY_ASSIGN(auto found, transaction.lock_stock(ids));
-    for (ports::Stock& row : found) stock_.emplace(row.product_id, HeldStock{.stock = row});
+    for (ports::Stock& row : found) stock_.emplace(row.product_id, LoadedStock{.stock = row});
   }
   return {};
 }
@@ -137,14 +137,14 @@ void Batch::decide(base::UtcTime now) {
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
     if (results_[i]) continue;
     const Job& job = *jobs_[i];
-    results_[i] = std::visit([&](const auto& command) { return carry_out(job, command, now); }, job.command);
+    results_[i] = std::visit([&](const auto& command) { return execute(job, command, now); }, job.command);
   }
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const PlaceOrder& place, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& job, const PlaceOrder& place, base::UtcTime now) {
   // Only looked for after a lost answer: the order was committed after all.
-  if (const auto held = orders_.find(job.order_id); held != orders_.end())
-    return Outcome{.order = held->second.order};
+  if (const auto loaded = orders_.find(job.order_id); loaded != orders_.end())
+    return Outcome{.order = loaded->second.order};
 
   const auto user = users_.find(place.user_id);
   if (user == users_.end())
@@ -199,25 +199,25 @@ base::Result<void> Batch::reserve(const PlaceOrder& place) {
   std::map<domain::ProductId, std::int64_t> asked;
   for (const OrderItemRequest& item : place.items) asked[item.product_id] += item.quantity;
   for (const auto& [product_id, quantity] : asked) {
-    const auto held = stock_.find(product_id);
+    const auto loaded = stock_.find(product_id);
     const std::int64_t left =
-        held == stock_.end() ? 0 : std::max<std::int64_t>(held->second.stock.available(), 0);
+        loaded == stock_.end() ? 0 : std::max<std::int64_t>(loaded->second.stock.available(), 0);
     if (quantity > left)
       return base::conflict(
           fmt::format("product {}: {} asked, {} left", shown(product_id.value()), quantity, left));
   }
   for (const auto& [product_id, quantity] : asked) {
-    HeldStock& held = stock_.at(product_id);
-    held.stock.reserved += quantity;
-    held.is_changed = true;
+    LoadedStock& loaded = stock_.at(product_id);
+    loaded.stock.reserved += quantity;
+    loaded.is_changed = true;
   }
   return {};
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const RecordOrder& record, base::UtcTime now) {
-  if (const auto held = orders_.find(job.order_id); held != orders_.end())
-    return Outcome{.order = held->second.order,
-                   .changed = job.version_maybe_committed == held->second.order.version};
+base::Result<Outcome> Batch::execute(const Job& job, const ImportOrder& record, base::UtcTime now) {
+  if (const auto loaded = orders_.find(job.order_id); loaded != orders_.end())
+    return Outcome{.order = loaded->second.order,
+                   .changed = job.version_maybe_committed == loaded->second.order.version};
   ports::StoredOrder order = record.order;
   order.stock_reserved = false;
   new_users_.push_back(record.user);
@@ -226,48 +226,48 @@ base::Result<Outcome> Batch::carry_out(const Job& job, const RecordOrder& record
   return Outcome{.order = orders_.at(job.order_id).order};
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& job, const ChangeOrder& change, base::UtcTime now) {
   const auto found = orders_.find(change.order_id);
   if (found == orders_.end())
     return base::not_found(fmt::format("order '{}' is not known", shown(change.order_id.value())));
-  Held& held = found->second;
-  domain::OrderImage& image = held.order.image;
-  if (held.order.deleted_at)
+  LoadedOrder& loaded = found->second;
+  domain::OrderImage& image = loaded.order.image;
+  if (loaded.order.deleted_at)
     return base::conflict(fmt::format("order {} was deleted", shown(change.order_id.value())));
 
   const domain::PaymentStatus payment_status = change.payment_status.value_or(image.payment_status);
   if (image.status == change.status && image.payment_status == payment_status) {
-    if (job.version_maybe_committed == held.order.version) return Outcome{.order = held.order};
+    if (job.version_maybe_committed == loaded.order.version) return Outcome{.order = loaded.order};
     MILLRACE_TRY(check_expected(change, image));
-    return Outcome{.order = held.order, .changed = false};
+    return Outcome{.order = loaded.order, .changed = false};
   }
   MILLRACE_TRY(check_expected(change, image));
-  return this->change(held, change.status, payment_status, change.traceparent, now);
+  return this->change(loaded, change.status, payment_status, change.traceparent, now);
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const SettlePayment& payment, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& job, const SettlePayment& payment, base::UtcTime now) {
   const auto found = orders_.find(payment.order_id);
   // To whoever pays, a deleted order is not there, as for reads.
   if (found == orders_.end() || found->second.order.deleted_at)
     return base::not_found(fmt::format("order '{}' is not known", shown(payment.order_id.value())));
-  Held& held = found->second;
-  const domain::OrderImage& image = held.order.image;
-  if (job.version_maybe_committed == held.order.version) return Outcome{.order = held.order};
+  LoadedOrder& loaded = found->second;
+  const domain::OrderImage& image = loaded.order.image;
+  if (job.version_maybe_committed == loaded.order.version) return Outcome{.order = loaded.order};
   MILLRACE_TRY(check_payment(payment, image));
-  if (image.payment_status == payment.status) return Outcome{.order = held.order, .changed = false};
+  if (image.payment_status == payment.status) return Outcome{.order = loaded.order, .changed = false};
   const bool awaits_payment = image.status == domain::OrderStatus::kPending ||
                               image.status == domain::OrderStatus::kPaymentProcessing;
   const bool confirms = awaits_payment && payment.status == domain::PaymentStatus::kCompleted;
-  return change(held, confirms ? domain::OrderStatus::kPaymentConfirmed : image.status, payment.status,
+  return change(loaded, confirms ? domain::OrderStatus::kPaymentConfirmed : image.status, payment.status,
                 payment.traceparent, now);
 }
 
 /// Writes the states and their event. Every change of an order's status or payment goes through here, with
 /// the order's row locked.
-base::Result<Outcome> Batch::change(Held& held, domain::OrderStatus status,
+base::Result<Outcome> Batch::change(LoadedOrder& loaded, domain::OrderStatus status,
                                     domain::PaymentStatus payment_status, const std::string& traceparent,
                                     base::UtcTime now) {
-  domain::OrderImage& image = held.order.image;
+  domain::OrderImage& image = loaded.order.image;
   // Its stock may be promised to others by now.
   if (!domain::counts_as_sale(image.status) && domain::counts_as_sale(status))
     return base::conflict(fmt::format("order {} is {} and cannot become {}: place a new one",
@@ -278,82 +278,82 @@ base::Result<Outcome> Batch::change(Held& held, domain::OrderStatus status,
                                       shown(image.order_id.value()), domain::to_string(image.payment_status),
                                       domain::to_string(payment_status)));
 
-  MILLRACE_TRY(announce(held, now));
+  MILLRACE_TRY(backfill(loaded, now));
   domain::OrderEvent event;
   event.type = domain::OrderEventType::kStatusChanged;
   event.before = image;
   image.status = status;
   image.payment_status = payment_status;
-  if (!domain::counts_as_sale(image.status)) give_back_stock(held.order);
-  held.order.version = domain::next_version(held.order.version, now);
-  held.order.updated_at = now;
-  held.is_changed = true;
-  event.version = held.order.version;
+  if (!domain::counts_as_sale(image.status)) give_back_stock(loaded.order);
+  loaded.order.version = domain::next_version(loaded.order.version, now);
+  loaded.order.updated_at = now;
+  loaded.is_changed = true;
+  event.version = loaded.order.version;
   event.occurred_at = now;
   event.after = image;
   event.traceparent = traceparent;
   add_event(std::move(event), now);
-  return Outcome{.order = held.order};
+  return Outcome{.order = loaded.order};
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& job, const DeleteOrder& remove, base::UtcTime now) {
   const auto found = orders_.find(remove.order_id);
   if (found == orders_.end())
     return base::not_found(fmt::format("order '{}' is not known", shown(remove.order_id.value())));
-  Held& held = found->second;
-  if (held.order.deleted_at)
-    return Outcome{.order = held.order, .changed = job.version_maybe_committed == held.order.version};
+  LoadedOrder& loaded = found->second;
+  if (loaded.order.deleted_at)
+    return Outcome{.order = loaded.order, .changed = job.version_maybe_committed == loaded.order.version};
 
-  MILLRACE_TRY(announce(held, now));
-  give_back_stock(held.order);
-  held.order.version = domain::next_version(held.order.version, now);
-  held.order.updated_at = now;
-  held.order.deleted_at = now;
-  held.is_changed = true;
+  MILLRACE_TRY(backfill(loaded, now));
+  give_back_stock(loaded.order);
+  loaded.order.version = domain::next_version(loaded.order.version, now);
+  loaded.order.updated_at = now;
+  loaded.order.deleted_at = now;
+  loaded.is_changed = true;
   domain::OrderEvent event;
   event.type = domain::OrderEventType::kDeleted;
-  event.version = held.order.version;
+  event.version = loaded.order.version;
   event.occurred_at = now;
-  event.before = held.order.image;
+  event.before = loaded.order.image;
   event.deleted_by = remove.admin_id;
   event.traceparent = remove.traceparent;
   add_event(std::move(event), now);
-  return Outcome{.order = held.order};
+  return Outcome{.order = loaded.order};
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& job, const AnnounceOrder& order, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& job, const BackfillOrder& order, base::UtcTime now) {
   const auto found = orders_.find(order.order_id);
   if (found == orders_.end())
     return base::not_found(fmt::format("order '{}' is not known", shown(order.order_id.value())));
-  Held& held = found->second;
-  if (held.order.version != 0)
-    return Outcome{.order = held.order, .changed = job.version_maybe_committed == held.order.version};
-  MILLRACE_TRY(announce(held, now));
-  return Outcome{.order = held.order};
+  LoadedOrder& loaded = found->second;
+  if (loaded.order.version != 0)
+    return Outcome{.order = loaded.order, .changed = job.version_maybe_committed == loaded.order.version};
+  MILLRACE_TRY(backfill(loaded, now));
+  return Outcome{.order = loaded.order};
 }
 
-base::Result<Outcome> Batch::carry_out(const Job& /*job*/, const SetStock& set, base::UtcTime now) {
+base::Result<Outcome> Batch::execute(const Job& /*job*/, const SetStock& set, base::UtcTime now) {
   const auto found = stock_.find(set.product_id);
   if (found == stock_.end())
     return base::not_found(fmt::format("stock of product '{}' is not known", shown(set.product_id.value())));
-  HeldStock& held = found->second;
-  if (set.quantity < held.stock.reserved)
+  LoadedStock& loaded = found->second;
+  if (set.quantity < loaded.stock.reserved)
     return base::conflict(fmt::format("product {}: {} are reserved by orders, so the stock cannot be {}",
-                                      shown(set.product_id.value()), held.stock.reserved, set.quantity));
-  const bool changed = held.stock.quantity != set.quantity;
+                                      shown(set.product_id.value()), loaded.stock.reserved, set.quantity));
+  const bool changed = loaded.stock.quantity != set.quantity;
   if (changed) {
-    held.stock.quantity = set.quantity;
-    held.stock.updated_at = now;
-    held.is_changed = true;
+    loaded.stock.quantity = set.quantity;
+    loaded.stock.updated_at = now;
+    loaded.is_changed = true;
   }
-  return Outcome{.order = {}, .changed = changed, .stock = held.stock};
+  return Outcome{.order = {}, .changed = changed, .stock = loaded.stock};
 }
 
 /// An order from before the pipeline was never counted, so its later events would have nothing to subtract
 /// from: its first event is its creation, as it stands. What other programs wrote may break the rules of an
 /// event: such an order is refused here, where somebody sees it, and not as a dead letter.
-base::Result<void> Batch::announce(Held& held, base::UtcTime now) {
-  ports::StoredOrder& order = held.order;
+base::Result<void> Batch::backfill(LoadedOrder& loaded, base::UtcTime now) {
+  ports::StoredOrder& order = loaded.order;
   if (order.version != 0) return {};
   domain::OrderEvent event;
   event.type = domain::OrderEventType::kCreated;
@@ -361,10 +361,10 @@ base::Result<void> Batch::announce(Held& held, base::UtcTime now) {
   event.occurred_at = now;
   event.after = order.image;
   if (const auto readable = domain::parse_order_event(domain::to_json(event)); !readable)
-    return base::invalid(fmt::format("order {} cannot be announced as it stands: {}",
+    return base::invalid(fmt::format("order {} cannot be backfilled as it stands: {}",
                                      shown(order.image.order_id.value()), readable.error().message));
   order.version = event.version;
-  held.is_announced = true;
+  loaded.is_backfilled = true;
   add_event(std::move(event), now);
   if (!order.deleted_at) return {};
   order.version = domain::next_version(order.version, now);
@@ -382,10 +382,10 @@ base::Result<void> Batch::announce(Held& held, base::UtcTime now) {
 void Batch::give_back_stock(ports::StoredOrder& order) {
   if (!std::exchange(order.stock_reserved, false)) return;
   for (const domain::OrderLine& line : order.image.lines) {
-    const auto held = stock_.find(line.product_id);
-    if (held == stock_.end()) continue;  // the product's stock row was removed by hand
-    held->second.stock.reserved = std::max<std::int64_t>(held->second.stock.reserved - line.quantity, 0);
-    held->second.is_changed = true;
+    const auto loaded = stock_.find(line.product_id);
+    if (loaded == stock_.end()) continue;  // the product's stock row was removed by hand
+    loaded->second.stock.reserved = std::max<std::int64_t>(loaded->second.stock.reserved - line.quantity, 0);
+    loaded->second.is_changed = true;
   }
 }
 
@@ -400,7 +400,7 @@ void Batch::add_order(ports::StoredOrder order, const std::string& traceparent, 
   add_event(std::move(event), now);
   new_orders_.push_back(order.image.order_id);
   const domain::OrderId id = order.image.order_id;
-  orders_.emplace(id, Held{.order = std::move(order), .is_new = true});
+  orders_.emplace(id, LoadedOrder{.order = std::move(order), .is_new = true});
 }
 
 void Batch::add_event(domain::OrderEvent event, base::UtcTime now) {
@@ -422,22 +422,23 @@ base::Result<void> Batch::write(ports::OrderTransaction& transaction) const {
   }
   std::vector<ports::OrderUpdate> updates;
   std::vector<ports::OrderVersion> versions;
-  for (const auto& [id, held] : orders_) {
-    if (held.is_announced && !held.is_changed) versions.push_back({.id = id, .version = held.order.version});
-    if (held.is_new || !held.is_changed) continue;
+  for (const auto& [id, loaded] : orders_) {
+    if (loaded.is_backfilled && !loaded.is_changed)
+      versions.push_back({.id = id, .version = loaded.order.version});
+    if (loaded.is_new || !loaded.is_changed) continue;
     updates.push_back({.id = id,
-                       .status = held.order.image.status,
-                       .payment_status = held.order.image.payment_status,
-                       .version = held.order.version,
-                       .updated_at = held.order.updated_at,
-                       .deleted_at = held.order.deleted_at,
-                       .stock_reserved = held.order.stock_reserved});
+                       .status = loaded.order.image.status,
+                       .payment_status = loaded.order.image.payment_status,
+                       .version = loaded.order.version,
+                       .updated_at = loaded.order.updated_at,
+                       .deleted_at = loaded.order.deleted_at,
+                       .stock_reserved = loaded.order.stock_reserved});
   }
   if (!updates.empty()) MILLRACE_TRY(transaction.update_orders(updates));
   if (!versions.empty()) MILLRACE_TRY(transaction.set_versions(versions));
   std::vector<ports::Stock> stock;
-  for (const auto& [id, held] : stock_)
-    if (held.is_changed) stock.push_back(held.stock);
+  for (const auto& [id, loaded] : stock_)
+    if (loaded.is_changed) stock.push_back(loaded.stock);
   if (!stock.empty()) MILLRACE_TRY(transaction.set_stock(stock));
   if (outbox_.empty()) return {};
   return transaction.append_outbox(outbox_);

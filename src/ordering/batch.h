@@ -36,30 +36,31 @@ class Batch {
   [[nodiscard]] base::Result<Outcome>& result(std::size_t index) { return *results_[index]; }
 
  private:
-  struct Held {
+  struct LoadedOrder {
     ports::StoredOrder order;
     bool is_new = false;
     bool is_changed = false;
-    bool is_announced = false;
+    bool is_backfilled = false;
   };
-  struct HeldStock {
+  struct LoadedStock {
     ports::Stock stock;
     bool is_changed = false;
   };
 
-  base::Result<Outcome> carry_out(const Job& job, const PlaceOrder& place, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const RecordOrder& record, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const ChangeOrder& change, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const SettlePayment& payment, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const DeleteOrder& remove, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const AnnounceOrder& announce, base::UtcTime now);
-  base::Result<Outcome> carry_out(const Job& job, const SetStock& set, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const PlaceOrder& place, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const ImportOrder& record, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const ChangeOrder& change, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const SettlePayment& payment, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const DeleteOrder& remove, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const BackfillOrder& backfill, base::UtcTime now);
+  base::Result<Outcome> execute(const Job& job, const SetStock& set, base::UtcTime now);
 
   base::Result<std::vector<domain::OrderLine>> price(const PlaceOrder& place) const;
   base::Result<void> reserve(const PlaceOrder& place);
-  base::Result<void> announce(Held& held, base::UtcTime now);
-  base::Result<Outcome> change(Held& held, domain::OrderStatus status, domain::PaymentStatus payment_status,
-                               const std::string& traceparent, base::UtcTime now);
+  base::Result<void> backfill(LoadedOrder& loaded, base::UtcTime now);
+  base::Result<Outcome> change(LoadedOrder& loaded, domain::OrderStatus status,
+                               domain::PaymentStatus payment_status, const std::string& traceparent,
+                               base::UtcTime now);
   void give_back_stock(ports::StoredOrder& order);
   void add_order(ports::StoredOrder order, const std::string& traceparent, base::UtcTime now);
   void add_event(domain::OrderEvent event, base::UtcTime now);
@@ -69,8 +70,8 @@ class Batch {
 
   std::unordered_map<domain::UserId, ports::User> users_;
   std::unordered_map<domain::ProductId, ports::Product> products_;
-  std::unordered_map<domain::OrderId, Held> orders_;
-  std::map<domain::ProductId, HeldStock> stock_;
+  std::unordered_map<domain::OrderId, LoadedOrder> orders_;
+  std::map<domain::ProductId, LoadedStock> stock_;
 
   std::vector<domain::OrderId> new_orders_;  // in the order of their commands
   std::vector<ports::User> new_users_;

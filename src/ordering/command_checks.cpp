@@ -50,7 +50,7 @@ base::Result<void> check_command(const PlaceOrder& place) {
   return check_address(place.shipping_address);
 }
 
-base::Result<void> check_command(const RecordOrder& record) {
+base::Result<void> check_command(const ImportOrder& record) {
   const domain::OrderImage& image = record.order.image;
   MILLRACE_TRY(check_id("the order id", image.order_id.value()));
   MILLRACE_TRY(check_id("the user id", image.user_id.value()));
@@ -83,8 +83,8 @@ base::Result<void> check_command(const DeleteOrder& remove) {
   return check_id("the order id", remove.order_id.value());
 }
 
-base::Result<void> check_command(const AnnounceOrder& announce) {
-  return check_id("the order id", announce.order_id.value());
+base::Result<void> check_command(const BackfillOrder& backfill) {
+  return check_id("the order id", backfill.order_id.value());
 }
 
 base::Result<void> check_command(const SetStock& set) {

@@ -64,7 +64,7 @@ GroupCommit::GroupCommit(ports::OrderStore& store, const ports::Clock& clock,
                          std::function<void()> on_committed, telemetry::Tracer tracer)
     : store_(store), clock_(clock), on_committed_(std::move(on_committed)), tracer_(tracer) {}
 
-void GroupCommit::carry_out(std::vector<Job>& jobs) {
+void GroupCommit::execute(std::vector<Job>& jobs) {
   std::vector<Job*> in_time;
   in_time.reserve(jobs.size());
   for (Job& job : jobs) {

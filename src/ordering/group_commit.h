@@ -27,7 +27,7 @@ class GroupCommit {
   /// In one transaction if that goes well; else each by itself, with growing pauses, until its deadline. Jobs
   /// with much less time left than others have a transaction of their own, so that none cuts another short;
   /// one with too little for any is refused. An exception counts as an error of the transaction it ends.
-  void carry_out(std::vector<Job>& jobs);
+  void execute(std::vector<Job>& jobs);
 
  private:
   /// What an attempt came to when it was not committed.

@@ -16,11 +16,11 @@ namespace millrace::ordering {
 namespace {
 
 domain::OrderId order_id_of(const Command& command, base::UtcTime now) {
-  if (const auto* record = std::get_if<RecordOrder>(&command)) return record->order.image.order_id;
+  if (const auto* record = std::get_if<ImportOrder>(&command)) return record->order.image.order_id;
   if (const auto* change = std::get_if<ChangeOrder>(&command)) return change->order_id;
   if (const auto* payment = std::get_if<SettlePayment>(&command)) return payment->order_id;
   if (const auto* remove = std::get_if<DeleteOrder>(&command)) return remove->order_id;
-  if (const auto* announce = std::get_if<AnnounceOrder>(&command)) return announce->order_id;
+  if (const auto* backfill = std::get_if<BackfillOrder>(&command)) return backfill->order_id;
   if (std::holds_alternative<PlaceOrder>(command)) return domain::OrderId(base::uuid_v7(now));
   return {};
 }
@@ -77,7 +77,7 @@ class OrderService::Impl {
       jobs.clear();
       const auto thrown = base::exception_of([&] {
         jobs = queue_.pop_some(options_.batch_commands_max, base::Deadline::in(std::chrono::minutes(1)));
-        if (!jobs.empty()) group_commit_.carry_out(jobs);
+        if (!jobs.empty()) group_commit_.execute(jobs);
       });
       if (!thrown) continue;
       spdlog::error("ordering: an exception in a writer: {}", *thrown);

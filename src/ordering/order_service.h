@@ -38,7 +38,7 @@ struct PlaceOrder {
 
 /// An order from another system's history: taken as it is, neither stock nor catalogue prices are checked;
 /// its user and products are made where they are missing. One that exists already stays as it is.
-struct RecordOrder {
+struct ImportOrder {
   ports::User user;
   std::vector<ports::Product> products;
   ports::StoredOrder order;
@@ -74,8 +74,8 @@ struct DeleteOrder {
 };
 
 /// Sends the event of an order that was there before the pipeline: its creation, as the order stands, and its
-/// deletion if it is deleted. One that has been announced already stays as it is.
-struct AnnounceOrder {
+/// deletion if it is deleted. One that has been backfilled already stays as it is.
+struct BackfillOrder {
   domain::OrderId order_id;
 };
 
@@ -86,7 +86,7 @@ struct SetStock {
 };
 
 using Command =
-    std::variant<PlaceOrder, RecordOrder, ChangeOrder, SettlePayment, DeleteOrder, AnnounceOrder, SetStock>;
+    std::variant<PlaceOrder, ImportOrder, ChangeOrder, SettlePayment, DeleteOrder, BackfillOrder, SetStock>;
 
 struct Outcome {
   ports::StoredOrder order;  ///< As it is after the command; empty for SetStock.
@@ -96,7 +96,8 @@ struct Outcome {
 };
 
 /// Errors: kInvalid (input), kNotFound (user, product or order), kConflict (not enough stock, order deleted),
-/// kUnavailable (the database is away or the queue is full; nothing was written, or the answer was lost).
+/// kUnavailable (the database is unavailable or the queue is full; nothing was written, or the answer was
+/// lost).
 using OnDone = std::function<void(base::Result<Outcome>)>;
 
 struct Options {

@@ -14,7 +14,7 @@ namespace millrace::ports {
 
 struct BrokerState {
   std::int32_t id = 0;
-  std::string host;       ///< Empty when it is not known, as of a broker that is away.
+  std::string host;       ///< Empty when it is not known, as of a broker that is unavailable.
   std::int32_t port = 0;  ///< 0 when it is not known, or when it listens nowhere.
   std::string rack;
   bool is_up = true;
@@ -22,7 +22,7 @@ struct BrokerState {
 
 struct ClusterState {
   std::string id;
-  std::vector<BrokerState> brokers;  ///< By id; also those that keep partitions and are away.
+  std::vector<BrokerState> brokers;  ///< By id; also those that keep partitions and are unavailable.
 };
 
 struct PartitionState {

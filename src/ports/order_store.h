@@ -65,7 +65,7 @@ struct OrderUpdate {
   bool stock_reserved = false;
 };
 
-/// The version that an order got when it was announced; nothing else of it changes.
+/// The version that an order got when it was backfilled; nothing else of it changes.
 struct OrderVersion {
   domain::OrderId id;
   std::uint64_t version = 0;
@@ -133,10 +133,10 @@ class OrderStore {
                                                                               std::size_t count_max,
                                                                               base::Deadline deadline) = 0;
   /// Ids above `after` of orders at version 0, deleted ones included, in rising order.
-  [[nodiscard]] virtual base::Result<std::vector<domain::OrderId>> unannounced_orders(
+  [[nodiscard]] virtual base::Result<std::vector<domain::OrderId>> orders_to_backfill(
       const domain::OrderId& after, std::size_t count_max, base::Deadline deadline) = 0;
   /// Reads the whole table.
-  [[nodiscard]] virtual base::Result<std::uint64_t> count_unannounced(base::Deadline deadline) = 0;
+  [[nodiscard]] virtual base::Result<std::uint64_t> count_orders_to_backfill(base::Deadline deadline) = 0;
   /// Orders with ids above `after`, deleted ones included, in rising order of ids; each with its payment as
   /// at one moment (an ordinary read that holds nothing up).
   [[nodiscard]] virtual base::Result<std::vector<StoredOrder>> orders_after(const domain::OrderId& after,

@@ -193,7 +193,7 @@ base::Result<void> give_directory(const fs::path& absolute, const User& user, st
     MILLRACE_TRY_ASSIGN(const bool ours, is_ours(directory.number(), absolute, std::string(mark)));
     if (!ours && status.st_uid != user.uid)
       return base::invalid(fmt::format(
-          "{} holds other files than a set-up's, so it is not given to the user {}: choose another data "
+          "{} holds other files than a stack's, so it is not given to the user {}: choose another data "
           "directory, or change its owner yourself (chown {} {})",
           absolute.string(), user.name, user.name, absolute.string()));
     if (status.st_uid != 0 && status.st_uid != user.uid)

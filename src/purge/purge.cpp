@@ -45,7 +45,7 @@ base::Result<void> Purger::run(const base::StopSignal& stop) {
     if (!round) {
       if (round.error().kind == base::ErrorKind::kFatal) return std::unexpected(round.error());
       ++stats_.failures;
-      spdlog::warn("purge: {}; trying again", round.error().message);
+      spdlog::warn("purge: {}; retrying", round.error().message);
       stop.wait_for(backoff.next());
       continue;
     }

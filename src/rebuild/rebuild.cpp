@@ -41,7 +41,7 @@ domain::AnalyticsRow row_of(const ports::StoredOrder& order, base::UtcTime now) 
 }
 
 base::Result<void> unless_stopped(const jobs::Attempt& attempt) {
-  if (attempt.stop().requested()) return base::unavailable("the rebuild was asked to stop; it goes on later");
+  if (attempt.stop().requested()) return base::unavailable("the rebuild was asked to stop; it resumes later");
   return {};
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kTopic = "orders_analytics";
 constexpr std::int32_t kPartitionsMax = 100'000;
 
-/// A log that is asked below its end and gives nothing is away, whatever it says.
+/// A log that is asked below its end and gives nothing is unavailable, whatever it says.
 std::unexpected<base::Error> not_read(const ports::TopicPartition& partition, std::int64_t offset) {
   return base::unavailable(fmt::format("the log gave no record of partition {} of {} from offset {} on",
                                        partition.partition, partition.topic, offset));
@@ -189,7 +189,7 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
                                      partition.partition, partition.next - partition.from,
                                      partition.to - partition.from, state.rows));
     if (attempt.stop().requested())
-      return base::unavailable("the replay was asked to stop; it goes on later");
+      return base::unavailable("the replay was asked to stop; it resumes later");
     auto records =
         log_.read(where, partition.next, {options_.batch_records_max, options_.batch_bytes_max}, soon());
     if (!records && records.error().kind == base::ErrorKind::kInvalid)
@@ -235,7 +235,7 @@ base::Result<std::string> Replay::run(const ports::Job& job, jobs::Attempt& atte
     MILLRACE_TRY_ASSIGN(state, parse_replay_state(attempt.checkpoint()));
     MILLRACE_TRY_ASSIGN(const ports::TopicInfo topic, log_.describe_topic(parameters.topic, soon()));
     if (topic.topic_id != state.topic_id)
-      return base::rejected("the topic was made anew since the replay began: its offsets mean other records");
+      return base::rejected("the topic was recreated since the replay began: its offsets mean other records");
   }
   sink::BaseRows base_rows(tables_, clock_, options_.base_rows);
   std::int64_t records = 0;

@@ -107,7 +107,7 @@ base::Result<std::size_t> BatchWriter::insert_all_but_refused(const Batch& batch
                                                               const base::Error& refusal,
                                                               const base::StopSignal& stop) {
   const auto insert = [&](std::vector<const domain::AnalyticsRow*> part) -> base::Result<void> {
-    if (stop.requested()) return base::unavailable("stopped while looking for rows to put aside");
+    if (stop.requested()) return base::unavailable("stopped while looking for the rejected rows");
     MILLRACE_TRY_ASSIGN(const base::UtcTime until, base_rows_.prepare(part));
     return base_rows_.insert(part, until, base::Deadline::in(options_.insert_timeout));
   };
@@ -130,8 +130,7 @@ base::Result<void> BatchWriter::send_to_dlq(const std::vector<RefusedRow>& refus
       MILLRACE_TRY_ASSIGN(const auto records, log_.read(source, static_cast<std::int64_t>(pending.offset),
                                                         {1, options_.batch_bytes_max},
                                                         base::Deadline::in(std::chrono::milliseconds(0))));
-      if (records.empty())
-        return base::unavailable("a row to be put aside cannot be read from the log again");
+      if (records.empty()) return base::unavailable("a rejected row cannot be read from the log again");
       letters.push_back(ports::dead_letter_of(records.front(), source, partition.topic_id,
                                               reason->second->reason, clock_.now(), log_.record_bytes_max()));
       letters.back().headers.push_back({std::string(ports::kHeaderHalf), std::string(ports::kHalfBase)});

@@ -71,13 +71,13 @@ base::Result<void> Sink::check_range(const Partition& partition, const ports::Of
   if (position < range.begin)
     return base::fatal(fmt::format(
         "rows of partition {} of {} were removed from the log before they were loaded (next is {}, the log "
-        "starts at {}): the sums cannot be right without them; load the warehouse anew (millrace up "
+        "starts at {}): the sums cannot be right without them; rebuild the warehouse (millrace up "
         "--rebuild)",
         source.partition, source.topic, position, range.begin));
   if (position > range.end)
     return base::fatal(fmt::format(
         "the position {} in the warehouse lies beyond the end {} of partition {} of {}: the log lost "
-        "acknowledged rows; load the warehouse anew (millrace up --rebuild)",
+        "acknowledged rows; rebuild the warehouse (millrace up --rebuild)",
         position, range.end, source.partition, source.topic));
   return {};
 }
@@ -99,7 +99,7 @@ base::Result<void> Sink::open(const ports::Assignment& assignment) {
     if (former)
       return base::fatal(fmt::format(
           "topic {} was deleted and recreated, and rows that were not loaded may have gone with it: "
-          "load the warehouse anew (millrace up --rebuild)",
+          "rebuild the warehouse (millrace up --rebuild)",
           assignment.partition.topic));
   }
   MILLRACE_TRY_ASSIGN(const ports::OffsetRange range, log_.offsets(assignment.partition, soon()));

@@ -23,14 +23,15 @@ class Backfill {
 
   Result<BackfillReport> run() {
     progress_.phase = ImportPhase::kOrders;
-    MILLRACE_TRY_ASSIGN(progress_.total, store_.count_unannounced(base::Deadline::in(options_.read_timeout)));
+    MILLRACE_TRY_ASSIGN(progress_.total,
+                        store_.count_orders_to_backfill(base::Deadline::in(options_.read_timeout)));
     for (;;) {
       // Programs that know nothing of versions may add orders behind a pass.
-      const std::uint64_t before = report_.announced;
+      const std::uint64_t before = report_.backfilled;
       report_.refused = 0;
       report_.refusals.clear();
       MILLRACE_TRY(pass());
-      if (report_.stopped || report_.announced == before) break;
+      if (report_.stopped || report_.backfilled == before) break;
     }
     progress_.total = progress_.done;
     show();
@@ -44,12 +45,12 @@ class Backfill {
     for (;;) {
       MILLRACE_TRY_ASSIGN(
           const auto ids,
-          store_.unannounced_orders(after, options_.orders_max, base::Deadline::in(options_.read_timeout)));
+          store_.orders_to_backfill(after, options_.orders_max, base::Deadline::in(options_.read_timeout)));
       if (ids.empty()) return {};
       MILLRACE_TRY_ASSIGN(
           const bool finished,
           dispatcher_.run(
-              ids.size(), [&](std::size_t i) { return ordering::AnnounceOrder{ids[i]}; },
+              ids.size(), [&](std::size_t i) { return ordering::BackfillOrder{ids[i]}; },
               [&](std::size_t i, Result<Outcome> answer) { return on_answer(ids[i], std::move(answer)); },
               [this] { show(); }));
       report_.stopped = !finished || stop_.requested();
@@ -60,7 +61,7 @@ class Backfill {
 
   Result<void> on_answer(const domain::OrderId& id, Result<Outcome> answer) {
     if (answer) {
-      if (answer->changed) ++report_.announced;
+      if (answer->changed) ++report_.backfilled;
       ++progress_.done;
       return {};
     }
@@ -97,7 +98,7 @@ Result<BackfillReport> backfill(ports::OrderStore& store, const SubmitCommand& s
 }
 
 std::string to_text(const BackfillReport& report) {
-  std::string text = fmt::format("announced {} orders in {:.1f} s\n", report.announced,
+  std::string text = fmt::format("backfilled {} orders in {:.1f} s\n", report.backfilled,
                                  static_cast<double>(report.elapsed.count()) / 1e3);
   for (const std::string& refusal : report.refusals) text += "  " + refusal + "\n";
   if (report.refused > report.refusals.size())

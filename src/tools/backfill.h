@@ -22,15 +22,15 @@ struct BackfillOptions {
 };
 
 struct BackfillReport {
-  std::uint64_t announced = 0;        ///< By this run.
-  std::uint64_t refused = 0;          ///< Cannot be announced as they are.
+  std::uint64_t backfilled = 0;       ///< By this run.
+  std::uint64_t refused = 0;          ///< Cannot be backfilled as they are.
   std::vector<std::string> refusals;  ///< Why, of the first of them.
   bool stopped = false;               ///< A stop was requested before the end; a further run goes on.
   std::chrono::milliseconds elapsed{0};
 };
 
 /// Announces every order at version 0, deleted ones included, through the order service: the version and the
-/// event are written in one transaction that locks the order, so each order is announced once, however often
+/// event are written in one transaction that locks the order, so each order is backfilled once, however often
 /// this runs, wherever it is killed, and whoever changes the order meanwhile. Passes over the orders until
 /// one finds nothing new. Errors: kUnavailable (an outage too long), kFatal (no answer). Threads: one caller;
 /// `on_progress` is called on it.

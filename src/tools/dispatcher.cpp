@@ -92,8 +92,9 @@ Result<bool> Dispatcher::run(std::size_t tasks, const MakeCommand& make_command,
         waiting_for_ = answer.error().message;
         if (outcome && elapsed_since(success_at) > limit)
           outcome = base::with_context(
-              succeeded_ ? fmt::format("the order service stayed away; run the {} again to go on", work_)
-                         : "nothing was done",
+              succeeded_
+                  ? fmt::format("the order service stayed unavailable; run the {} again to continue", work_)
+                  : "nothing was done",
               std::move(answer).error());
         continue;
       }

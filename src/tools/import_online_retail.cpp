@@ -35,7 +35,7 @@ class Importer {
     show(true);
     MILLRACE_TRY_ASSIGN(const bool all_recorded, record_orders());
     if (all_recorded) {
-      MILLRACE_TRY_ASSIGN(const bool all_returned, carry_out_returns());
+      MILLRACE_TRY_ASSIGN(const bool all_returned, execute_returns());
       report_.stopped = !all_returned;
     } else {
       report_.stopped = true;
@@ -78,7 +78,7 @@ class Importer {
   }
 
   ordering::Command record_command(const RetailOrder& order) const {
-    ordering::RecordOrder command;
+    ordering::ImportOrder command;
     command.order.image = retail_image(history_, order);
     command.order.shipping_address = order.country;
     command.order.updated_at = order.created_at;
@@ -129,7 +129,7 @@ class Importer {
     return {};
   }
 
-  Result<bool> carry_out_returns() {
+  Result<bool> execute_returns() {
     begin_phase(ImportPhase::kReturns, history_.matches.size(), 0);
     std::vector<RetailMatch> open;
     for (const RetailMatch& match : history_.matches) {

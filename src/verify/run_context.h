@@ -37,8 +37,8 @@ class RunContext {
   [[nodiscard]] base::Result<void> check_stop() const;
   /// As check_stop, which ends the pause at once.
   [[nodiscard]] base::Result<void> pause(std::chrono::milliseconds span) const;
-  /// Repeats `attempt` while a dependency is away, for `patience` from its first failure, but only once in a
-  /// verification. Snapshots do not outlive a failure.
+  /// Repeats `attempt` while a dependency is unavailable, for `patience` from its first failure, but only
+  /// once in a verification. Snapshots do not outlive a failure.
   [[nodiscard]] base::Result<void> retrying(const std::function<base::Result<void>()>& attempt);
   void report_progress(std::string_view doing, std::uint64_t rows, std::uint64_t candidates) const;
 

@@ -16,7 +16,7 @@ namespace millrace::verify {
 
 struct VerifyOptions {
   /// How long what differs may go on differing before it is called a difference, and how long a dependency
-  /// may be away.
+  /// may be unavailable.
   std::chrono::milliseconds patience{30'000};
   /// Before what differs is looked at again: the first pause, later ones grow to 20 times as much.
   std::chrono::milliseconds recheck_pause{250};
@@ -44,8 +44,8 @@ struct VerifyProgress {
 /// Compares all orders and all five views.
 /// Memory:  chunk_rows rows and candidates_max candidates per table, whatever the number of orders.
 /// Traffic: may run while orders change; docs/specs/verify.md says what is then a difference and what is in
-/// flight. Errors:  kUnavailable (a dependency was away for longer than `patience`, or the stop signal),
-/// kInvalid, kRejected or kFatal (a
+/// flight. Errors:  kUnavailable (a dependency was unavailable for longer than `patience`, or the stop
+/// signal), kInvalid, kRejected or kFatal (a
 ///          schema, a credential or a sort order is not what it must be). Threads: one caller; `progress` is
 ///          called on it.
 [[nodiscard]] base::Result<VerifyReport> verify(ports::SqlReader& reader, ports::Warehouse& warehouse,

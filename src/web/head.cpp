@@ -81,7 +81,7 @@ base::Result<void> read_request_line(RequestHead& head, std::string_view line, s
 
 base::Result<void> read_header(RequestHead& head, std::string_view line, const HeadLimits& limits) {
   if (line.front() == ' ' || line.front() == '\t')
-    return refuse(400, "a header that goes on in a second line is not read here; write it in one");
+    return refuse(400, "a header that continues in a second line is not supported; write it in one");
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
     return refuse(400, "a header must be a name without blanks, a colon and a value");

@@ -65,7 +65,7 @@ def shop():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unannounced(shop):
+def to_backfill(shop):
     return shop.rows("SELECT COUNT(*) FROM orders WHERE version = 0", "shop")[0][0]
 
 
@@ -73,7 +73,7 @@ def test_the_orders_of_a_shop_are_sent_once_though_the_backfill_is_killed(make, 
     # Small batches, or it would be done before it is killed.
     millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": shop.url("shop"), "ordering.batch_size": 8}).start()
     assert shop.rows("SELECT COUNT(*) FROM products WHERE id LIKE 'prod-%'", "shop") == [(0,)], "no sample rows in a real shop"
-    assert unannounced(shop) == ORDERS
+    assert to_backfill(shop) == ORDERS
     told = millrace.run("verify", "--patience", "0s")
     assert told.code != 0 and f"{ORDERS} orders" in told.err and "millrace backfill" in told.err, told
 
@@ -81,10 +81,10 @@ def test_the_orders_of_a_shop_are_sent_once_though_the_backfill_is_killed(make, 
     assert millrace.delete("o-000001").status == 204
     paid = millrace.http("POST", "/api/payments", {"orderId": "o-000005", "status": "COMPLETED"})
     kills = 0
-    while unannounced(shop) > 0 and kills < 3:
-        before = unannounced(shop)
+    while to_backfill(shop) > 0 and kills < 3:
+        before = to_backfill(shop)
         process = millrace.begin("backfill")
-        wait_until(lambda: unannounced(shop) < before - 200 or process.poll() is not None, "orders are sent")
+        wait_until(lambda: to_backfill(shop) < before - 200 or process.poll() is not None, "orders are sent")
         os.kill(process.pid, signal.SIGKILL)
         kills += process.wait(60) == -signal.SIGKILL
     assert kills > 0, paid
@@ -94,8 +94,8 @@ def test_the_orders_of_a_shop_are_sent_once_though_the_backfill_is_killed(make, 
     for again in range(2):
         done = millrace.run("backfill")
         assert done.code == 0, done
-        assert ("announced 0 orders" in done.out) == (again == 1), done
-    assert unannounced(shop) == 0
+        assert ("backfilled 0 orders" in done.out) == (again == 1), done
+    assert to_backfill(shop) == 0
     millrace.verify()
     twice = shop.rows("SELECT aggregate_id FROM outbox WHERE event_type = 'OrderCreated' GROUP BY aggregate_id HAVING COUNT(*) > 1", "shop")
     assert twice == []
@@ -107,12 +107,12 @@ def test_a_backfill_waits_out_an_outage_and_ends_at_ctrl_c(make, shop):
     millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": shop.url("shop")})
     assert millrace.run("init-db", "--no-sample").code == 0
     process = millrace.begin("backfill")
-    wait_until(lambda: unannounced(shop) < ORDERS, "orders are sent")
+    wait_until(lambda: to_backfill(shop) < ORDERS, "orders are sent")
     shop.process.send_signal(signal.SIGSTOP)
     time.sleep(0.5)
     shop.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: unannounced(shop) < ORDERS - 500 or process.poll() is not None, "it goes on")
+    wait_until(lambda: to_backfill(shop) < ORDERS - 500 or process.poll() is not None, "it goes on")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) in (0, 5), "done already, or stopped before the end"
     assert millrace.run("backfill").code == 0
-    assert unannounced(shop) == 0
+    assert to_backfill(shop) == 0

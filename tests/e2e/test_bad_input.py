@@ -160,7 +160,7 @@ def raw(millrace, data, finish=False):
         return got
 
 
-def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(millrace):
+def test_a_body_that_is_backfilled_too_large_is_refused_before_it_is_sent(millrace):
     got = raw(millrace, b"POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n{")
     assert got.startswith(b"HTTP/1.1 413 "), got[:200]
     assert b"application/problem+json" in got

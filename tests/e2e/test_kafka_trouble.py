@@ -1,4 +1,4 @@
-"""Beside a Kafka that is somebody else's: away, refusing us, with more partitions, with offsets set and a topic made anew."""
+"""Beside a Kafka that is somebody else's: away, refusing us, with more partitions, with offsets set and a topic recreated."""
 import pytest
 
 from own_kafka import OwnKafka

@@ -1,4 +1,4 @@
-// What happens to an event log under people's hands: offsets deleted or set, topics deleted and made anew,
+// What happens to an event log under people's hands: offsets deleted or set, topics deleted and recreated,
 // partitions added, assignments that pass on. Nothing is lost and nothing counts twice, or the stage refuses.
 #include <thread>
 
@@ -84,7 +84,7 @@ class LogTrouble : public testing::Test {
   }
 
   /// The next `count` events of the history, in the log. One after the other: the relay takes up partitions
-  /// that were added, and topics that were made anew, when the outbox is empty.
+  /// that were added, and topics that were recreated, when the outbox is empty.
   void send(std::size_t count) {
     relay::Relay relay(outbox_, log_, clock_, relaying_);
     Running running(relay);

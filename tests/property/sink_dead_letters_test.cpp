@@ -307,7 +307,7 @@ TEST(SinkOutage, IsWaitedOutInBoundedMemoryAndWithoutADeadLetter) {
   std::size_t rows_most = 0;
   std::size_t bytes_first = 0;
   std::size_t bytes_most = 0;
-  // The kinds that a table which is away, gone or altered answers with; none is about a row.
+  // The kinds that a table which is unavailable, gone or altered answers with; none is about a row.
   constexpr std::array kKinds = {base::ErrorKind::kUnavailable, base::ErrorKind::kInvalid};
   world.tables.before_insert = [&](std::size_t rows) -> base::Result<void> {
     rows_most = std::max(rows_most, rows);

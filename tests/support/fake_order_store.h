@@ -66,11 +66,11 @@ class FakeOrderStore final : public ports::OrderStore {
                                                                base::Deadline) override {
     return no();
   }
-  base::Result<std::vector<domain::OrderId>> unannounced_orders(const domain::OrderId&, std::size_t,
+  base::Result<std::vector<domain::OrderId>> orders_to_backfill(const domain::OrderId&, std::size_t,
                                                                 base::Deadline) override {
     return no();
   }
-  base::Result<std::uint64_t> count_unannounced(base::Deadline) override { return no(); }
+  base::Result<std::uint64_t> count_orders_to_backfill(base::Deadline) override { return no(); }
   base::Result<std::vector<ports::StoredOrder>> orders_after(const domain::OrderId&, std::size_t,
                                                              base::Deadline) override {
     return no();

@@ -13,7 +13,7 @@ constexpr std::string_view kCredentials =
     "check sasl.mechanisms, sasl.username and sasl.password in kafka.client, and the user on the brokers";
 constexpr std::string_view kRights =
     "give the user of kafka.client the rights that the README lists, on the topic and on the group";
-constexpr std::string_view kReplicas = "start the brokers that are down; it goes on by itself then";
+constexpr std::string_view kReplicas = "start the brokers that are down; it resumes by itself";
 constexpr std::string_view kTooOld = "the brokers are too old: use Kafka 3.7 or newer";
 constexpr std::string_view kTooLarge =
     "raise the topic's max.message.bytes (or message.max.bytes of the brokers)";
@@ -60,7 +60,7 @@ constexpr std::array kClasses = {
                "start as many brokers as kafka.replication_factor asks for, or lower it"},
     ErrorClass{RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ErrorKind::kUnavailable, {}},
     ErrorClass{RD_KAFKA_RESP_ERR__QUEUE_FULL, ErrorKind::kUnavailable, kBrokers},
-    // Retry, with a producer made anew where the library calls it fatal.
+    // Retry, with a producer recreated where the library calls it fatal.
     ErrorClass{RD_KAFKA_RESP_ERR__FATAL, ErrorKind::kUnavailable, {}},
     ErrorClass{RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, ErrorKind::kUnavailable, {}},
     ErrorClass{RD_KAFKA_RESP_ERR__PURGE_QUEUE, ErrorKind::kUnavailable, {}},

@@ -57,7 +57,7 @@ class KafkaLogInspector::Impl {
     return {};
   }
 
-  /// Puts the question again, while there is time, when the brokers were away. The library keeps the
+  /// Puts the question again, while there is time, when the brokers were unavailable. The library keeps the
   /// coordinator of a group that it found once, also when that one is none any more or has died: so to a
   /// client that knows nothing yet, and the first ones do not get all of the time.
   template <class Question>

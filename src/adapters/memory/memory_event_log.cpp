@@ -20,7 +20,7 @@ using ports::TopicPartition;
 std::unexpected<base::Error> faulted(LogFault fault) {
   if (fault == LogFault::kConflict)
     return base::conflict("the assignment has passed to another member (fault dial)");
-  return base::unavailable("the event log is away (fault dial)");
+  return base::unavailable("the event log is unavailable (fault dial)");
 }
 
 }  // namespace

@@ -397,7 +397,7 @@ base::Result<std::vector<ports::StoredOrder>> MysqlOrderStore::orders_of_user(co
                        values, deadline);
 }
 
-base::Result<std::vector<domain::OrderId>> MysqlOrderStore::unannounced_orders(const domain::OrderId& after,
+base::Result<std::vector<domain::OrderId>> MysqlOrderStore::orders_to_backfill(const domain::OrderId& after,
                                                                                std::size_t count_max,
                                                                                base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
@@ -413,7 +413,7 @@ base::Result<std::vector<domain::OrderId>> MysqlOrderStore::unannounced_orders(c
   return found;
 }
 
-base::Result<std::uint64_t> MysqlOrderStore::count_unannounced(base::Deadline deadline) {
+base::Result<std::uint64_t> MysqlOrderStore::count_orders_to_backfill(base::Deadline deadline) {
   MILLRACE_TRY_ASSIGN(const PooledConnection connection, impl_->pool.acquire(deadline));
   std::uint64_t count = 0;
   MILLRACE_TRY(connection->query(

@@ -24,10 +24,10 @@ class MysqlOrderStore final : public ports::OrderStore {
   base::Result<std::vector<ports::StoredOrder>> orders_of_user(const domain::UserId& user,
                                                                std::size_t count_max,
                                                                base::Deadline deadline) override;
-  base::Result<std::vector<domain::OrderId>> unannounced_orders(const domain::OrderId& after,
+  base::Result<std::vector<domain::OrderId>> orders_to_backfill(const domain::OrderId& after,
                                                                 std::size_t count_max,
                                                                 base::Deadline deadline) override;
-  base::Result<std::uint64_t> count_unannounced(base::Deadline deadline) override;
+  base::Result<std::uint64_t> count_orders_to_backfill(base::Deadline deadline) override;
   base::Result<std::vector<ports::StoredOrder>> orders_after(const domain::OrderId& after,
                                                              std::size_t count_max,
                                                              base::Deadline deadline) override;

@@ -127,7 +127,7 @@ base::Result<void> change_layout(Connection& connection, const std::string& data
   }
   MILLRACE_TRY(connection.command("START TRANSACTION", deadline));
   MILLRACE_TRY_ASSIGN(const std::int32_t recorded, lock_layout(connection, deadline));
-  if (recorded != from) return base::conflict("another relay has just divided the outbox anew");
+  if (recorded != from) return base::conflict("another relay has just changed the number of shards");
   MILLRACE_TRY_ASSIGN(const auto topics, common_topics(connection, deadline));
   MILLRACE_TRY_ASSIGN(const std::uint64_t epoch, next_epoch(connection, deadline));
   const Value raised = epoch;

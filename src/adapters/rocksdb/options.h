@@ -12,7 +12,7 @@ struct Options {
   /// Whether an append, commit or deletion is on the disk, and not only with the operating system, when it
   /// returns. Off, a kill of the process still loses nothing, but a power cut or a crash of the system can
   /// lose what was acknowledged in the last seconds: orders would then be missing in the warehouse until a
-  /// rebuild. For throw-away test set-ups only.
+  /// rebuild. For throw-away tests only.
   bool fsync = true;
 
   std::size_t record_bytes_max = std::size_t{8} << 20u;

@@ -14,7 +14,7 @@ inline constexpr const char* kVersion = MILLRACE_VERSION;
 
 /// `up`.
 void add_up_command(CLI::App& app, Commands& commands);
-/// `down`, `ps` and `logs`: the set-up that `up` started.
+/// `down`, `ps` and `logs`: the stack that `up` started.
 void add_local_commands(CLI::App& app, Commands& commands);
 /// `api`, `relay`, `transform` and `sink`: one role alone.
 void add_role_commands(CLI::App& app, Commands& commands);

@@ -40,7 +40,7 @@ base::Result<void> run_import(const Settings& settings, const std::string& kind,
   return {};
 }
 
-/// Errors: kInvalid also when some orders cannot be announced as they are; the others have been.
+/// Errors: kInvalid also when some orders cannot be backfilled as they are; the others have been.
 base::Result<void> run_backfill(const Settings& settings, const base::StopSignal& stop) {
   MILLRACE_TRY_ASSIGN(const auto dependencies, make_dependencies(settings));
   ordering::OrderService orders(*dependencies->store, dependencies->clock, ordering_options(settings), [] {});
@@ -55,7 +55,7 @@ base::Result<void> run_backfill(const Settings& settings, const base::StopSignal
   if (report.stopped) return base::unavailable("stopped before the end; run the backfill again to go on");
   if (report.refused > 0)
     return base::invalid(
-        fmt::format("{} orders cannot be announced as they are; correct them and run the backfill again",
+        fmt::format("{} orders cannot be backfilled as they are; correct them and run the backfill again",
                     report.refused));
   return {};
 }

@@ -100,7 +100,7 @@ base::Result<void> follow(AdminClient& client, std::int64_t id, const base::Stop
     if (stop.wait_for(kFollowInterval)) {
       line.end();
       return base::unavailable(fmt::format(
-          "job {0} goes on without being watched: `millrace jobs` shows it, `millrace jobs --follow "
+          "job {0} continues without being watched: `millrace jobs` shows it, `millrace jobs --follow "
           "{0}` follows it, `millrace jobs --cancel {0}` ends it",
           id));
     }
@@ -174,7 +174,7 @@ base::Result<void> run_jobs(const Settings& settings, const JobsCommand& command
 void add_job_commands(CLI::App& app, Commands& commands) {
   const auto rebuild_options = std::make_shared<RebuildCommand>();
   CLI::App& rebuild = commands.add(
-      app, "rebuild", "Make the warehouse's tables anew from the order store, while everything goes on",
+      app, "rebuild", "Rebuild the warehouse's tables from the order store while everything keeps running",
       [rebuild_options](const SettingSources& sources) {
         return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal& stop) {
           return finish(run_rebuild(settings, *rebuild_options, stop));

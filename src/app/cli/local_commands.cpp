@@ -9,7 +9,7 @@
 namespace millrace::app {
 
 void add_local_commands(CLI::App& app, Commands& commands) {
-  commands.add(app, "down", "Stop the set-up that runs in the data directory",
+  commands.add(app, "down", "Stop the stack that runs in the data directory",
                [](const SettingSources& sources) {
                  return run_tool(sources, kNoStores, [](const Settings& settings, base::StopSignal&) {
                    return finish(run_down(settings));
@@ -18,7 +18,7 @@ void add_local_commands(CLI::App& app, Commands& commands) {
 
   const auto ps_options = std::make_shared<PsCommand>();
   CLI::App& ps =
-      commands.add(app, "ps", "Show the services of the set-up that runs in the data directory",
+      commands.add(app, "ps", "Show the services of the stack that runs in the data directory",
                    [ps_options](const SettingSources& sources) {
                      return run_tool(sources, kNoStores, [&](const Settings& settings, base::StopSignal&) {
                        return finish_check(run_ps(settings, *ps_options));
@@ -27,7 +27,7 @@ void add_local_commands(CLI::App& app, Commands& commands) {
   ps.add_flag("--json", ps_options->json, "As JSON");
 
   const auto logs_options = std::make_shared<LogsCommand>();
-  CLI::App& logs = commands.add(app, "logs", "Show the logs of the set-up in the data directory",
+  CLI::App& logs = commands.add(app, "logs", "Show the logs of the stack in the data directory",
                                 [logs_options](const SettingSources& sources) {
                                   return run_tool(sources, kNoStores,
                                                   [&](const Settings& settings, base::StopSignal& stop) {

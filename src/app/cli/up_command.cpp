@@ -52,7 +52,7 @@ void add_up_command(CLI::App& app, Commands& commands) {
       ->check(CLI::Range(0.01, 10'000.0));
   up.add_flag(
       "--rebuild", options->rebuild,
-      "Begin by making the warehouse's tables anew from the order store (after a lost warehouse or log)");
+      "Begin by rebuilding the warehouse's tables from the order store (after a lost warehouse or log)");
   up.add_flag("--dev-credentials", options->dev_credentials,
               "Let the embedded servers have the known passwords of the README instead of generated ones");
   up.add_flag("!--no-summary", options->summary, "Log lines only, no live screen");

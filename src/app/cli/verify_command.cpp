@@ -44,11 +44,11 @@ base::Result<bool> run_verify(const Settings& settings, const VerifyCommand& com
   if (show) fmt::print(stderr, "\r\x1b[K");
   std::cout << (command.json ? verify::to_json(report) + "\n" : verify::to_table(report));
   if (!report.clean()) {
-    const auto unannounced = dependencies->store->count_unannounced(base::Deadline::in(kCountTimeout));
-    if (unannounced && *unannounced > 0)
+    const auto to_backfill = dependencies->store->count_orders_to_backfill(base::Deadline::in(kCountTimeout));
+    if (to_backfill && *to_backfill > 0)
       fmt::print(stderr,
                  "{} orders were there before the pipeline and have not been sent: run millrace backfill\n",
-                 *unannounced);
+                 *to_backfill);
   }
   return report.clean();
 }
@@ -65,7 +65,7 @@ void add_verify_command(CLI::App& app, Commands& commands) {
                           return finish_check(run_verify(settings, *options, stop));
                         });
       });
-  verify.add_option("--patience", options->patience, "How long a difference may take to go away");
+  verify.add_option("--patience", options->patience, "How long to wait for a difference to disappear");
   verify.add_flag("--json", options->json, "The report as JSON");
 }
 

@@ -93,7 +93,7 @@ const std::array kSettings = {
     SettingInfo{"relay.poll_interval_min", &Settings::relay_poll_interval_min, "The pause when the outbox is empty, as long as rows came lately", 1, 60'000},
     SettingInfo{"relay.poll_interval", &Settings::relay_poll_interval, "The longest pause when the outbox is empty", 1, 3'600'000},
     SettingInfo{"relay.retention", &Settings::relay_retention, "Processed outbox rows are removed after this", 60'000},
-    SettingInfo{"relay.accept_topic", &Settings::relay_accept_topic, "The id of a topic made anew that the relay may send to although events on their way to the former one may be loaded already"},
+    SettingInfo{"relay.accept_topic", &Settings::relay_accept_topic, "The id of a recreated topic that the relay may send to although events on their way to the former one may be loaded already"},
     SettingInfo{"relay.admin_port", &Settings::relay_admin_port, "Where `millrace relay` serves /metrics, /healthz and /readyz; 0: nowhere", 0, kPortMax},
 
     SettingInfo{"transform.window", &Settings::transform_window, "Events looked back for repeats; at least 2 x relay.batch_size", 2, 10'000'000},

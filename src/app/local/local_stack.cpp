@@ -119,7 +119,7 @@ std::string why_not_ready(const StackStatus& status) {
   return base::printable(answer->body, 300);
 }
 
-/// All processes of a set-up but its own one.
+/// All processes of a stack but its own one.
 std::vector<pid_t> servers_of(const StackStatus& status) {
   std::vector<pid_t> pids;
   for (const ServiceEntry& service : status.services)
@@ -169,7 +169,7 @@ struct Log {
   fs::path file;
 };
 
-/// Of the set-up in the data directory, running or not.
+/// Of the stack in the data directory, running or not.
 std::vector<Log> logs_of(const Settings& settings) {
   const fs::path data = directory_of(settings);
   std::vector<Log> all = {

@@ -1,4 +1,4 @@
-// A set-up in the background: starting it, and looking at it, reading its logs and stopping it from another
+// A stack in the background: starting it, and looking at it, reading its logs and stopping it from another
 // process. What runs where is found by the data directory alone.
 #pragma once
 

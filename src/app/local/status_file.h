@@ -1,4 +1,4 @@
-// What a running set-up says of itself in its data directory, for `millrace ps`, `down`, `logs` and for who
+// What a running stack says of itself in its data directory, for `millrace ps`, `down`, `logs` and for who
 // waits until it is up.
 #pragma once
 
@@ -27,7 +27,7 @@ struct ServiceEntry {
   std::string problem;  ///< The last one; empty: none so far.
 };
 
-/// Where users reach a part of the set-up.
+/// Where users reach a part of the stack.
 struct Endpoint {
   std::string name;
   std::string address;
@@ -50,10 +50,10 @@ struct StackStatus {
 /// Errors: kInvalid.
 [[nodiscard]] base::Result<StackStatus> parse_setup_status(std::string_view json);
 
-/// Of the set-up that has this data directory. Errors: kNotFound, kInvalid.
+/// Of the stack that has this data directory. Errors: kNotFound, kInvalid.
 [[nodiscard]] base::Result<StackStatus> read_setup_status(const std::filesystem::path& directory);
 
-/// Keeps the file while it lives. Thread-safe. A file that cannot be written is let be: the set-up serves
+/// Keeps the file while it lives. Thread-safe. A file that cannot be written is let be: the stack serves
 /// without it, and who reads it sees that its process is another.
 class StatusFile {
  public:

@@ -75,14 +75,14 @@ base::Result<void> run_api(const Settings& settings, const base::StopSignal& sto
   auto parts = operations ? operations->parts() : api::PipelineParts{};
   parts.metrics = [&] { return registry.text(); };
   parts.metrics_content_type = std::string(telemetry::kTextContentType);
-  MILLRACE_TRY_ASSIGN(const auto front,
+  MILLRACE_TRY_ASSIGN(const auto api_server,
                       ApiServer::start(settings, *dependencies, registry, [] {}, std::move(parts)));
-  spdlog::info("HTTP API on {}", base::http_url(settings.api_host, front->port()));
+  spdlog::info("HTTP API on {}", base::http_url(settings.api_host, api_server->port()));
   while (!stop.wait_for(kPollInterval)) {
   }
   watchdog.arm(settings.stop_timeout);
   const auto stop_by = base::Deadline::in(settings.stop_timeout);
-  front->stop(stop_by);
+  api_server->stop(stop_by);
   if (operations) operations->stop(stop_by);
   tracing->stop(stop_by);
   return {};

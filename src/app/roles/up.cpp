@@ -76,9 +76,9 @@ class Demo {
   std::thread thread_;
 };
 
-std::vector<SummaryLine> addresses(const Settings& settings, const ApiServer& front) {
+std::vector<SummaryLine> addresses(const Settings& settings, const ApiServer& api_server) {
   const std::string api =
-      base::http_url(settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, front.port());
+      base::http_url(settings.api_host == "127.0.0.1" ? "localhost" : settings.api_host, api_server.port());
   return {{"HTTP API", api + "/api/orders"},
           {"sales figures", api + "/api/analytics/stats"},
           {"ClickHouse", fmt::format("{}  user {}", clickhouse_url(settings), settings.clickhouse_user)},
@@ -154,14 +154,14 @@ std::vector<std::string> credential_notes(const Settings& settings, const Creden
 
 class Display {
  public:
-  Display(const Settings& settings, ApiServer& front, Pipeline& pipeline, Servers& servers,
+  Display(const Settings& settings, ApiServer& api_server, Pipeline& pipeline, Servers& servers,
           const VerifySchedule& verify, bool screen, std::vector<std::string> notes)
-      : front_(front),
+      : api_server_(api_server),
         pipeline_(pipeline),
         servers_(servers),
         verify_(verify),
         screen_(screen),
-        addresses_(addresses(settings, front)),
+        addresses_(addresses(settings, api_server)),
         notes_(std::move(notes)) {}
 
   [[nodiscard]] const std::vector<SummaryLine>& shown_addresses() const { return addresses_; }
@@ -174,7 +174,7 @@ class Display {
     snapshot.addresses = addresses_;
     snapshot.notes = notes_;
     const auto deadline = base::Deadline::in(kSummaryTimeout);
-    if (const auto stats = front_.analytics().stats(deadline)) snapshot.stats = *stats;
+    if (const auto stats = api_server_.analytics().stats(deadline)) snapshot.stats = *stats;
     if (const auto lag = pipeline_.lag(deadline)) snapshot.lag = *lag;
     const auto& sink = pipeline_.sink_stats();
     const auto& transform = pipeline_.transform_stats();
@@ -203,7 +203,7 @@ class Display {
   }
 
  private:
-  ApiServer& front_;
+  ApiServer& api_server_;
   Pipeline& pipeline_;
   Servers& servers_;
   const VerifySchedule& verify_;
@@ -227,7 +227,7 @@ class Stack {
   base::Result<void> start_servers();
   /// The stages, the jobs and the API. Errors: as run_up.
   base::Result<void> start_pipeline();
-  /// Says that the set-up is there, and shows how it does, until `stop`.
+  /// Says that the stack is there, and shows how it does, until `stop`.
   void serve(const base::StopSignal& stop);
   /// Finishes what was accepted, and stops the servers.
   void stop();
@@ -244,7 +244,7 @@ class Stack {
   const UpOptions options_;
   std::unique_ptr<DataDirectory> data_;
   bool screen_ = false;
-  // Asked for, the port is part of the set-up; else another one on this machine may have it.
+  // Asked for, the port is part of the stack; else another one on this machine may have it.
   bool connect_port_is_ours_ = false;
   std::optional<StatusFile> status_;
   CredentialsInForce credentials_;
@@ -259,7 +259,7 @@ class Stack {
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<Operations> operations_;
   std::optional<DeliveryMonitor> delivery_;
-  std::unique_ptr<ApiServer> front_;
+  std::unique_ptr<ApiServer> api_server_;
   std::optional<Display> display_;
 };
 
@@ -333,7 +333,7 @@ base::Result<void> Stack::start_pipeline() {
   add_delivery_metrics(registry_, *delivery_);
   add_operations_metrics(registry_, *operations_);
   MILLRACE_TRY(start_api());
-  display_.emplace(settings_, *front_, *pipeline_, *servers_, *operations_->verify(), screen_,
+  display_.emplace(settings_, *api_server_, *pipeline_, *servers_, *operations_->verify(), screen_,
                    std::move(notes_));
   if (connect_port_is_ours_) MILLRACE_TRY(connect_->serve());
   return {};
@@ -348,14 +348,14 @@ base::Result<void> Stack::start_api() {
     all.push_back(operations_->jobs().status());
     return pipeline_readiness(all, delivery_->state());
   };
-  MILLRACE_TRY_ASSIGN(
-      front_, ApiServer::start(
-                  settings_, *dependencies_, registry_, [this] { pipeline_->wake(); }, std::move(parts)));
+  MILLRACE_TRY_ASSIGN(api_server_, ApiServer::start(
+                                       settings_, *dependencies_, registry_, [this] { pipeline_->wake(); },
+                                       std::move(parts)));
   return {};
 }
 
-/// Up means that an order becomes visible in its usual time. A log that is away, or stages elsewhere that
-/// have all partitions, hold it up for a moment only: orders are taken in any case.
+/// Up means that an order becomes visible in its usual time. A log that is unavailable, or stages elsewhere
+/// that have all partitions, hold it up for a moment only: orders are taken in any case.
 void Stack::wait_for_flow(const base::StopSignal& stop) {
   const auto flowing_by = base::Deadline::in(kFlowTimeout);
   while (!pipeline_->is_flowing() && !flowing_by.passed() && !stop.wait_for(kFlowPoll)) {
@@ -364,12 +364,13 @@ void Stack::wait_for_flow(const base::StopSignal& stop) {
 
 void Stack::serve(const base::StopSignal& stop) {
   for (const auto& [name, value] : display_->shown_addresses()) spdlog::info("{}: {}", name, value);
-  status_->set_endpoints(endpoints(settings_, credentials_.kept, front_->port()));
+  status_->set_endpoints(endpoints(settings_, credentials_.kept, api_server_->port()));
   wait_for_flow(stop);
   status_->set_phase(StackPhase::kReady);
   std::optional<Demo> demo;
   if (options_.demo)
-    demo.emplace(base::http_url(base::connect_host(settings_.api_host), front_->port()), options_.demo_rate);
+    demo.emplace(base::http_url(base::connect_host(settings_.api_host), api_server_->port()),
+                 options_.demo_rate);
   do {
     if (connect_) connect_->try_to_serve();
     display_->show();
@@ -384,7 +385,7 @@ void Stack::stop() {
   const auto stop_by = base::Deadline::in(settings_.stop_timeout);
   watchdog_.arm(settings_.stop_timeout + kServersStopTimeout);
   if (connect_) connect_->stop(base::Deadline::in(kConnectStopTimeout));
-  front_->stop(stop_by);
+  api_server_->stop(stop_by);
   operations_->stop(stop_by);
   if (!pipeline_->drain(base::Deadline::in(std::min(kDrainTimeout, stop_by.left()))))
     spdlog::info("stopped with events on their way; the next start resumes there");

@@ -53,7 +53,7 @@ base::Result<void> Connect::serve() {
 void Connect::try_to_serve() {
   const auto served = serve();
   if (!served && taken_.should_log(served.error()))
-    spdlog::warn("{}: going on without it, and trying again now and then", served.error().message);
+    spdlog::warn("{}: continuing without it and retrying", served.error().message);
 }
 
 void Connect::stop(base::Deadline deadline) {

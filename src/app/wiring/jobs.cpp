@@ -71,7 +71,7 @@ base::Result<std::unique_ptr<Jobs>> Jobs::start(const Settings& settings, Depend
 
 void Jobs::watch() {
   do {
-    // While the order store is away nothing changes.
+    // While the order store is unavailable nothing changes.
     if (const auto job = running_job(dependencies_)) {
       runs_elsewhere_ = job->has_value();
       update_hold();

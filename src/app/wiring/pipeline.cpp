@@ -13,7 +13,7 @@ namespace millrace::app {
 namespace {
 
 constexpr std::chrono::milliseconds kCallTimeout{10'000};
-// While the log is away at the start.
+// While the log is unavailable at the start.
 constexpr std::chrono::milliseconds kStartCallTimeout{1'000};
 constexpr std::chrono::milliseconds kStartPauseFirst{100};
 constexpr std::chrono::milliseconds kStartPauseLongest{2'000};
@@ -294,7 +294,7 @@ base::Result<void> Pipeline::run_sink(const base::StopSignal& stop) {
   for (;;) {
     auto ended = sink_->run(stop);
     if (ended || !held_) return ended;
-    spdlog::warn("{}; a job is running, and the sink goes on after it", ended.error().message);
+    spdlog::warn("{}; a job is running, and the sink resumes after it", ended.error().message);
     while (held_ && !stop.wait_for(kHeldPollInterval)) {
     }
     if (stop.requested()) return {};

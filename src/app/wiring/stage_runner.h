@@ -19,7 +19,7 @@ namespace millrace::app {
 
 enum class StageState {
   kRunning,
-  kWaiting,  ///< For a system that is away; it goes on by itself.
+  kWaiting,  ///< For a system that is unavailable; it goes on by itself.
   kFailed,   ///< It cannot go on until somebody mends what the reason says; it is tried again now and then.
   kEnded,    ///< Stopped, or done.
 };

@@ -124,7 +124,7 @@ class Engine {
   [[nodiscard]] base::Result<void> connect(const EngineOptions& options);
   /// The library lays its `default` database over the server's file system, so that a table's name could be a
   /// file's. Taking it away and loading what is stored in the directory leaves an ordinary database with the
-  /// same tables. In one session: none can be opened while the database is away.
+  /// same tables. In one session: none can be opened while the database is unavailable.
   [[nodiscard]] base::Result<void> exchange_default_database();
   /// The version, and what the guard and HTTP have to know by name.
   [[nodiscard]] base::Result<void> learn_names();

@@ -15,7 +15,7 @@ namespace millrace::warehouse {
 /// Without a configuration the engine would take a config.xml that happens to lie in the working directory.
 class EngineRights {
  public:
-  /// Writes it into a folder that is made anew in the data directory. `restricted` false leaves all rights.
+  /// Writes it into a folder that is recreated in the data directory. `restricted` false leaves all rights.
   /// Errors: kFatal.
   [[nodiscard]] static base::Result<EngineRights> write(const std::filesystem::path& data_directory,
                                                         bool restricted);

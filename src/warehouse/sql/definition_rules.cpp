@@ -121,8 +121,9 @@ base::Result<void> check_control(const std::vector<Token>& tokens) {
   for (std::size_t i = 0; i + 1 < tokens.size(); ++i)
     if (tokens[i].is_word("INTO") && tokens[i + 1].is_word("OUTFILE"))
       return deny("INTO OUTFILE is not served here: the answer comes in the response's body");
-  return deny(fmt::format("{} is not served here: it changes the set-up of the server or leaves the database",
-                          base::to_upper(base::printable(first.text, 20))));
+  return deny(
+      fmt::format("{} is not served here: it changes the configuration of the server or leaves the database",
+                  base::to_upper(base::printable(first.text, 20))));
 }
 
 /// The engine opens every connection in `default` and answers about itself from the others.

@@ -1,5 +1,5 @@
 // What statements from outside may not do: reach files, other hosts or programs through the engine, or change
-// its set-up. Pure rules over a statement's tokens, at every depth.
+// its configuration. Pure rules over a statement's tokens, at every depth.
 #pragma once
 
 #include <cstdint>

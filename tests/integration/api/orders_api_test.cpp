@@ -1,4 +1,4 @@
-// The API over a real order store and the real server; the warehouse is away on purpose.
+// The API over a real order store and the real server; the warehouse is unavailable on purpose.
 #include <atomic>
 #include <thread>
 

@@ -136,7 +136,7 @@ TEST_F(LettersTest, AreEachReadOnceForTheListAndOnceForTheirReplay) {
 
 TEST_F(LettersTest, AreListedPartByPartWhileSomeAreHandled) {
   for (std::int64_t i = 0; i < 10; ++i) send_to_dlq("order.events", i, "a", event_of("a"));
-  send_to_dlq("order.events", 0, "a", event_of("a"), {}, "i-2");  // the topic was made anew
+  send_to_dlq("order.events", 0, "a", event_of("a"), {}, "i-2");  // the topic was recreated
   send_to_dlq("orders_analytics", 3, "c", "{}");
   std::vector<std::string> ids;
   auto asked = query("", 4);

@@ -98,7 +98,7 @@ TEST_P(LostAnswers, NeverDoubleADeletion) {
 }
 
 TEST_P(LostAnswers, NeverDoubleARecordedOrder) {
-  ordering::RecordOrder record;
+  ordering::ImportOrder record;
   const base::UtcTime time = *base::parse_utc("2011-01-05T10:00:00Z");
   record.user.id = UserId("or-1");
   record.user.email = "or-1@h.example";

@@ -29,10 +29,10 @@ using domain::ProductId;
 using domain::UserId;
 using ordering::ChangeOrder;
 using ordering::DeleteOrder;
+using ordering::ImportOrder;
 using ordering::OrderService;
 using ordering::Outcome;
 using ordering::PlaceOrder;
-using ordering::RecordOrder;
 using ordering::SetStock;
 
 ordering::PlaceOrder place_order(std::vector<std::pair<std::string, std::int64_t>> items,
@@ -45,8 +45,8 @@ ordering::PlaceOrder place_order(std::vector<std::pair<std::string, std::int64_t
   return place;
 }
 
-RecordOrder record_order(const std::string& id, const std::string& user = "or-12345") {
-  RecordOrder record;
+ImportOrder record_order(const std::string& id, const std::string& user = "or-12345") {
+  ImportOrder record;
   const base::UtcTime time = *base::parse_utc("2010-12-01T08:26:00Z");
   record.user = {.id = UserId(user),
                  .email = user + "@history.example",
@@ -355,7 +355,7 @@ TEST_F(OrderServiceTest, CarriesOutCommandsOfOneOrderInOneBatchInTheirOrder) {
 TEST_F(OrderServiceTest, KeepsOneBadCommandFromHurtingTheRestOfItsBatch) {
   std::promise<void> gate = hold_the_writer();
   auto good = submit(place_order({{"prod-1", 1}}));
-  RecordOrder unfit = record_order(base::uuid_v5_url("unfit"));
+  ImportOrder unfit = record_order(base::uuid_v5_url("unfit"));
   unfit.user.name = std::string(300, 'n');  // longer than the column, which only the database says
   auto bad = submit(unfit);
   auto other = submit(place_order({{"prod-2", 1}}));

@@ -190,7 +190,7 @@ class RebuildTest : public testing::Test {
     return outcome.value_or("");
   }
 
-  base::Result<ordering::Outcome> carry_out(ordering::Command command) {
+  base::Result<ordering::Outcome> execute(ordering::Command command) {
     std::promise<base::Result<ordering::Outcome>> promise;
     orders_.submit(std::move(command),
                    [&](base::Result<ordering::Outcome> outcome) { promise.set_value(std::move(outcome)); });
@@ -205,7 +205,7 @@ class RebuildTest : public testing::Test {
         place.user_id = domain::UserId(fmt::format("user-{}", random_() % 3 + 1));
         place.items = {{domain::ProductId(fmt::format("prod-{}", random_() % 6 + 1)),
                         static_cast<std::int64_t>(random_() % 3 + 1)}};
-        const auto made = carry_out(std::move(place));
+        const auto made = execute(std::move(place));
         ASSERT_TRUE(made) << made.error().message;
         made_.push_back(made->order.image.order_id);
       } else if (kind == 3) {
@@ -213,9 +213,9 @@ class RebuildTest : public testing::Test {
         change.order_id = made_[random_() % made_.size()];
         change.status = static_cast<domain::OrderStatus>(random_() % 6);
         change.payment_status = domain::PaymentStatus::kCompleted;
-        (void)carry_out(std::move(change));  // refused if it is deleted
+        (void)execute(std::move(change));  // refused if it is deleted
       } else {
-        (void)carry_out(
+        (void)execute(
             ordering::DeleteOrder{.order_id = made_[random_() % made_.size()], .admin_id = "admin"});
       }
     }
@@ -472,7 +472,7 @@ TEST_F(RebuildTest, FillsALostWarehouse) {
   trade(80);
   wait_until_loaded();
   begin_traffic();
-  // The tables are made anew, empty, with no position either; the log is there from the beginning or not.
+  // The tables are recreated, empty, with no position either; the log is there from the beginning or not.
   for (const char* table : {"orders_analytics", "rollups", "sink_position"})
     ASSERT_TRUE(real_.execute(std::string("TRUNCATE TABLE analytics.") + table, {}, soon()));
   run_to_the_end();

@@ -1,4 +1,4 @@
-// Orders that were there before the pipeline, announced through the real order service into a real database.
+// Orders that were there before the pipeline, backfilled through the real order service into a real database.
 #include "tools/backfill.h"
 
 #include <atomic>
@@ -63,7 +63,7 @@ class BackfillTest : public testing::Test {
     return database_.value("SELECT " + select);
   }
   /// Each order has one creation, a deleted one a deletion behind it, and its last event its version.
-  void expect_each_announced_once() const {
+  void expect_each_backfilled_once() const {
     EXPECT_EQ(value("COUNT(*) FROM orders WHERE version = 0"), "0");
     EXPECT_EQ(value("COUNT(*) FROM outbox WHERE event_type = 'OrderCreated'"), std::to_string(kOrders));
     EXPECT_EQ(value("COUNT(DISTINCT aggregate_id) FROM outbox WHERE event_type = 'OrderCreated'"),
@@ -89,9 +89,9 @@ TEST_F(BackfillTest, SendsEachOrderOnceAndChangesNothingElseOfIt) {
   const auto report = backfill();
 
   ASSERT_TRUE(report) << report.error().message;
-  EXPECT_EQ(report->announced, std::uint64_t{kOrders});
+  EXPECT_EQ(report->backfilled, std::uint64_t{kOrders});
   EXPECT_EQ(report->refused, 0u);
-  expect_each_announced_once();
+  expect_each_backfilled_once();
   EXPECT_EQ(value("COUNT(*) FROM outbox WHERE event_type = 'OrderDeleted'"), std::to_string(kOrders / 10));
   EXPECT_EQ(value(rows), before);
   EXPECT_EQ(value("GROUP_CONCAT(CONCAT_WS('|', id, status, updated_at) ORDER BY id) FROM payments"),
@@ -109,23 +109,23 @@ TEST_F(BackfillTest, SendsEachOrderOnceAndChangesNothingElseOfIt) {
 
   const auto again = backfill();
   ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->announced, 0u);
-  expect_each_announced_once();
+  EXPECT_EQ(again->backfilled, 0u);
+  expect_each_backfilled_once();
 }
 
 TEST_F(BackfillTest, GoesOnWhereItWasBrokenOff) {
-  std::uint64_t announced = 0;
+  std::uint64_t backfilled = 0;
   for (int attempt = 0; attempt < 100 && value("COUNT(*) FROM orders WHERE version = 0") != "0"; ++attempt) {
     base::StopSignal stop;
     const auto report = backfill(stop, [&](const tools::ImportProgress& now) {
       if (now.done >= 50) stop.request();
     });
     ASSERT_TRUE(report) << report.error().message;
-    EXPECT_LT(report->announced, std::uint64_t{kOrders});
-    announced += report->announced;
+    EXPECT_LT(report->backfilled, std::uint64_t{kOrders});
+    backfilled += report->backfilled;
   }
-  EXPECT_EQ(announced, std::uint64_t{kOrders});
-  expect_each_announced_once();
+  EXPECT_EQ(backfilled, std::uint64_t{kOrders});
+  expect_each_backfilled_once();
 }
 
 TEST_F(BackfillTest, NamesTheOrdersThatCannotBeSentAndSendsTheOthers) {
@@ -134,7 +134,7 @@ TEST_F(BackfillTest, NamesTheOrdersThatCannotBeSentAndSendsTheOthers) {
   const auto report = backfill();
 
   ASSERT_TRUE(report) << report.error().message;
-  EXPECT_EQ(report->announced, std::uint64_t{kOrders - 1});
+  EXPECT_EQ(report->backfilled, std::uint64_t{kOrders - 1});
   EXPECT_EQ(report->refused, 1u);
   ASSERT_EQ(report->refusals.size(), 1u);
   EXPECT_NE(report->refusals[0].find("old-007"), std::string::npos) << report->refusals[0];
@@ -143,8 +143,8 @@ TEST_F(BackfillTest, NamesTheOrdersThatCannotBeSentAndSendsTheOthers) {
   database_.run("UPDATE order_items SET quantity = 2 WHERE order_id = 'old-007'");
   const auto again = backfill();
   ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->announced, 1u);
-  expect_each_announced_once();
+  EXPECT_EQ(again->backfilled, 1u);
+  expect_each_backfilled_once();
 }
 
 TEST_F(BackfillTest, MeetsTheChangesOfTheSameOrdersWithoutSendingAnythingTwice) {
@@ -170,7 +170,7 @@ TEST_F(BackfillTest, MeetsTheChangesOfTheSameOrdersWithoutSendingAnythingTwice) 
   ASSERT_TRUE(report) << report.error().message;
   // The orders that were deleted long ago refuse to change.
   EXPECT_EQ(changed + failed, kOrders / 2);
-  expect_each_announced_once();
+  expect_each_backfilled_once();
   // A creation comes before everything else of its order.
   EXPECT_EQ(
       value("COUNT(*) FROM outbox c JOIN outbox o ON o.aggregate_id = c.aggregate_id AND o.id < c.id WHERE "

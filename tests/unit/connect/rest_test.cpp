@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Keeps one connector in memory, or is away.
+/// Keeps one connector in memory, or is unavailable.
 class MemoryRegistry : public Registry {
  public:
   base::Result<Connector> read(base::Deadline) override {

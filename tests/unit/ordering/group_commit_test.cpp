@@ -47,7 +47,7 @@ class GroupCommitTest : public testing::Test {
     order.items = {{.product_id = domain::ProductId("prod-1"), .quantity = 1}};
     return order;
   }
-  void carry_out() { group_commit_.carry_out(jobs_); }
+  void execute() { group_commit_.execute(jobs_); }
   [[nodiscard]] bool succeeded(std::size_t index) const {
     return outcomes_[index] && outcomes_[index]->has_value();
   }
@@ -63,7 +63,7 @@ class GroupCommitTest : public testing::Test {
 
 TEST_F(GroupCommitTest, CommitsManyCommandsInOneTransaction) {
   for (int i = 0; i < 3; ++i) add_job(10s);
-  carry_out();
+  execute();
   EXPECT_EQ(store_.begun, 1);
   EXPECT_EQ(store_.committed, 1);
   EXPECT_EQ(woken_, 1);
@@ -75,7 +75,7 @@ TEST_F(GroupCommitTest, CommitsManyCommandsInOneTransaction) {
 TEST_F(GroupCommitTest, KeepsTheOrderOfTheCommandsOfOneTransaction) {
   store_.shelves.begin()->second.quantity = 1;
   for (const auto left : {8s, 10s, 9s}) add_job(left);
-  carry_out();
+  execute();
   EXPECT_TRUE(succeeded(0)) << "the first gets what there is";
   EXPECT_FALSE(succeeded(1));
   EXPECT_FALSE(succeeded(2));
@@ -88,7 +88,7 @@ TEST_F(GroupCommitTest, RefusesAJobWithTooLittleTimeAndCommitsTheOthersAtOnce) {
   add_job(3ms);
   add_job(10s);
 
-  carry_out();
+  execute();
 
   EXPECT_TRUE(succeeded(0));
   EXPECT_TRUE(succeeded(2));
@@ -105,7 +105,7 @@ TEST_F(GroupCommitTest, DoesNotLetAJobThatHasWaitedLongCutTheOthersShort) {
   add_job(150ms);
   add_job(9s);
 
-  carry_out();
+  execute();
 
   EXPECT_TRUE(succeeded(0));
   EXPECT_TRUE(succeeded(2));
@@ -124,7 +124,7 @@ TEST_F(GroupCommitTest, AnswersEachJobWhenItsPartsThrow) {
   add_job(10s);
   add_job(10s, SetStock{.product_id = domain::ProductId("prod-1"), .quantity = 7});
 
-  carry_out();
+  execute();
 
   EXPECT_EQ(answers_, 3);
   for (const std::size_t index : {0U, 1U}) {
@@ -141,7 +141,7 @@ TEST_F(GroupCommitTest, GoesOnWhenAnAnswerThrows) {
   for (int i = 0; i < 3; ++i) add_job(10s);
   jobs_[1].done = [](const base::Result<Outcome>&) { throw std::runtime_error("on purpose"); };
 
-  carry_out();
+  execute();
 
   EXPECT_TRUE(succeeded(0));
   EXPECT_TRUE(succeeded(2));
@@ -156,7 +156,7 @@ TEST_F(GroupCommitTest, TriesTheOthersByThemselvesWhenOneCommandFails) {
   };
   add_job(10s);
   add_job(10s);
-  carry_out();
+  execute();
   EXPECT_TRUE(succeeded(0));
   EXPECT_TRUE(succeeded(1));
   EXPECT_EQ(store_.begun, 3);
@@ -168,7 +168,7 @@ TEST_F(GroupCommitTest, LooksWhetherAnOrderIsThereWhenTheAnswerOfACommitWasLost)
     return {};
   };
   add_job(10s);
-  carry_out();
+  execute();
   EXPECT_TRUE(succeeded(0));
   EXPECT_EQ(store_.orders.size(), 1U);
   EXPECT_EQ(store_.outbox.size(), 1U);

@@ -42,7 +42,7 @@ TEST_F(TransactionSpansTest, AreThoseOfItsSampledCommandsWithWhatBecameOfEach) {
   jobs_.push_back(
       job(DeleteOrder{.order_id = {}, .admin_id = {}, .traceparent = std::string(support::kTraceparent)},
           "not there"));
-  jobs_.push_back(job(AnnounceOrder{}, "without a request"));
+  jobs_.push_back(job(BackfillOrder{}, "without a request"));
   auto transaction = begin(spans_.tracer());
   const base::Error not_found{base::ErrorKind::kNotFound, "there is no order", 0};
   transaction.end_each([&](std::size_t i) { return i == 3 ? &not_found : nullptr; });

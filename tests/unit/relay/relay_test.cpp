@@ -1,4 +1,4 @@
-// The relay over an outbox and a log in memory: what is in flight, topics that grow or are made anew.
+// The relay over an outbox and a log in memory: what is in flight, topics that grow or are recreated.
 #include "relay/relay.h"
 
 #include <condition_variable>
@@ -24,7 +24,7 @@ using ports::TopicPartition;
 
 constexpr const char* kTopic = "order.events";
 
-/// A log whose topics can grow and be made anew, and whose appends are acknowledged when the test says so.
+/// A log whose topics can grow and be recreated, and whose appends are acknowledged when the test says so.
 class ShapedLog final : public adapters::memory::MemoryEventLog {
  public:
   Result<ports::TopicInfo> describe_topic(const std::string& topic, Deadline deadline) override {

@@ -23,7 +23,7 @@ class Orders {
     const std::size_t call = calls_++;
     const Fault fault = fault_at ? fault_at(call) : Fault::kNone;
     if (fault == Fault::kNothingDone) return done(base::unavailable("away"));
-    auto outcome = std::visit([this](auto& kind) { return carry_out(kind); }, command);
+    auto outcome = std::visit([this](auto& kind) { return execute(kind); }, command);
     if (fault == Fault::kAnswerLost) return done(base::unavailable("the answer was lost"));
     done(std::move(outcome));
   }
@@ -40,7 +40,7 @@ class Orders {
   std::vector<std::string> events;
 
  private:
-  base::Result<Outcome> carry_out(const ordering::RecordOrder& command) {
+  base::Result<Outcome> execute(const ordering::ImportOrder& command) {
     const domain::OrderImage& image = command.order.image;
     if (const auto found = stored.find(image.order_id); found != stored.end())
       return Outcome{found->second, false};
@@ -53,7 +53,7 @@ class Orders {
     events.push_back("created " + image.order_id.value());
     return Outcome{command.order};
   }
-  base::Result<Outcome> carry_out(const ordering::ChangeOrder& command) {
+  base::Result<Outcome> execute(const ordering::ChangeOrder& command) {
     ports::StoredOrder& order = stored.at(command.order_id);
     if (order.deleted_at) return base::conflict("the order is deleted");
     if (order.image.status == command.status) return Outcome{order, false};
@@ -62,7 +62,7 @@ class Orders {
     events.push_back("changed " + command.order_id.value());
     return Outcome{order};
   }
-  base::Result<Outcome> carry_out(const ordering::DeleteOrder& command) {
+  base::Result<Outcome> execute(const ordering::DeleteOrder& command) {
     EXPECT_EQ(command.admin_id, "online-retail-import");
     ports::StoredOrder& order = stored.at(command.order_id);
     if (order.deleted_at) return Outcome{order, false};
@@ -70,14 +70,10 @@ class Orders {
     events.push_back("deleted " + command.order_id.value());
     return Outcome{order};
   }
-  base::Result<Outcome> carry_out(const ordering::PlaceOrder&) { return base::invalid("not of an import"); }
-  base::Result<Outcome> carry_out(const ordering::SettlePayment&) {
-    return base::invalid("not of an import");
-  }
-  base::Result<Outcome> carry_out(const ordering::AnnounceOrder&) {
-    return base::invalid("not of an import");
-  }
-  base::Result<Outcome> carry_out(const ordering::SetStock&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> execute(const ordering::PlaceOrder&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> execute(const ordering::SettlePayment&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> execute(const ordering::BackfillOrder&) { return base::invalid("not of an import"); }
+  base::Result<Outcome> execute(const ordering::SetStock&) { return base::invalid("not of an import"); }
 
   std::size_t calls_ = 0;
 };
