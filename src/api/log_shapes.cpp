@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "api/json_fields.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -12,14 +13,6 @@ namespace millrace::api {
 namespace {
 
 using base::JsonWriter;
-
-void text_or_null(JsonWriter& json, std::string_view key, std::string_view text) {
-  json.key(key);
-  if (text.empty())
-    json.null();
-  else
-    json.string(text);
-}
 
 template <class Number>
 void number_or_null(JsonWriter& json, std::string_view key, std::optional<Number> value) {

@@ -1,5 +1,6 @@
 #include "api/shapes.h"
 
+#include "api/json_fields.h"
 #include "base/json.h"
 #include "base/utc_time.h"
 
@@ -7,15 +8,6 @@ namespace millrace::api {
 namespace {
 
 using base::JsonWriter;
-
-/// Texts that may be absent are empty in the store and null in JSON.
-void text_or_null(JsonWriter& json, std::string_view key, std::string_view text) {
-  json.key(key);
-  if (text.empty())
-    json.null();
-  else
-    json.string(text);
-}
 
 void time(JsonWriter& json, std::string_view key, base::UtcTime moment) {
   json.key(key).string(base::to_iso8601(moment));

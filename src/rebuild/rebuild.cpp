@@ -45,17 +45,6 @@ base::Result<void> unless_stopped(const jobs::Attempt& attempt) {
   return {};
 }
 
-class Held {
- public:
-  explicit Held(const Hold& hold) : hold_(hold) { hold_(true); }
-  ~Held() { hold_(false); }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-
- private:
-  const Hold& hold_;
-};
-
 }  // namespace
 
 Rebuild::Rebuild(ports::OrderStore& store, ports::EventLog& log, ports::Warehouse& warehouse,
@@ -286,7 +275,7 @@ base::Result<std::string> Rebuild::carry_on(State& state, jobs::Attempt& attempt
 }
 
 base::Result<std::string> Rebuild::run(const ports::Job&, jobs::Attempt& attempt) {
-  const Held held(hold_);
+  const ScopedHold hold(hold_);
   MILLRACE_TRY_ASSIGN(State state, parse_state(attempt.checkpoint()));
   auto outcome = carry_on(state, attempt);
   const bool is_final = !outcome && outcome.error().kind != base::ErrorKind::kUnavailable &&

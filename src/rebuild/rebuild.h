@@ -33,6 +33,18 @@ struct Options {
 /// log. Called with true at the beginning of an attempt and with false at its end.
 using Hold = std::function<void(bool)>;
 
+/// Holds from its making to its end; `hold` must outlive it.
+class ScopedHold {
+ public:
+  explicit ScopedHold(const Hold& hold) : hold_(hold) { hold_(true); }
+  ~ScopedHold() { hold_(false); }
+  ScopedHold(const ScopedHold&) = delete;
+  ScopedHold& operator=(const ScopedHold&) = delete;
+
+ private:
+  const Hold& hold_;
+};
+
 /// Job "rebuild". Each phase is noted in the checkpoint before the next begins, and may be done again from
 /// there: docs/specs/rebuild.md says why each is harmless. What it is given must outlive it. One caller.
 class Rebuild final : public jobs::Handler {

@@ -48,17 +48,6 @@ base::Result<ReplayState> read_state(std::string_view text) {
   return state;
 }
 
-class Held {
- public:
-  explicit Held(const Hold& hold) : hold_(hold) { hold_(true); }
-  ~Held() { hold_(false); }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-
- private:
-  const Hold& hold_;
-};
-
 }  // namespace
 
 base::Result<ReplayParameters> read_replay(const boost::json::object& request) {
@@ -223,7 +212,7 @@ base::Result<void> Replay::replay(ReplayState& state, ReplayedPartition& partiti
 }
 
 base::Result<std::string> Replay::run(const ports::Job& job, jobs::Attempt& attempt) {
-  const Held held(hold_);
+  const ScopedHold hold(hold_);
   MILLRACE_TRY_ASSIGN(const auto document, base::parse_json(job.parameters));
   if (!document.is_object()) return base::fatal("the job's parameters are no object");
   MILLRACE_TRY_ASSIGN(const ReplayParameters parameters, read_replay(document.get_object()));

@@ -43,6 +43,8 @@ constexpr Definition kDefinitions[] = {
     {"millrace_log_commit_duration_seconds", kHistogram, "stage",
      "One commit of a consumer offset to the event log: on the embedded log with its fsync.",
      Buckets::kSeconds},
+    {"millrace_log_fsync_duration_seconds", kHistogram, "",
+     "One fsync of the embedded event log; nothing on Kafka, whose brokers sync.", Buckets::kSeconds},
     {"millrace_oldest_pending_change_seconds", kGauge, "stage",
      "Age of the oldest change that the stage has not taken yet; 0 when there is none."},
     {"millrace_oldest_invisible_change_seconds", kGauge, "",

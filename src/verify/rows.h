@@ -3,12 +3,10 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "verify/decimal.h"
@@ -61,26 +59,5 @@ struct OrderRow {
 
 /// Reads one order's fields: the id, then the columns in the order of kOrderColumnNames. Errors: kInvalid.
 [[nodiscard]] base::Result<OrderRow> read_order_row(std::span<const std::optional<std::string_view>> fields);
-
-/// Cuts a stream of TabSeparated text into rows of unescaped fields. One caller.
-class TabSeparatedReader {
- public:
-  using OnRow = std::function<base::Result<void>(std::span<const std::optional<std::string_view>>)>;
-
-  explicit TabSeparatedReader(OnRow on_row) : on_row_(std::move(on_row)) {}
-
-  [[nodiscard]] base::Result<void> feed(std::string_view piece);
-  /// Errors: kUnavailable when the text ended within a row.
-  [[nodiscard]] base::Result<void> finish();
-
- private:
-  base::Result<void> take_line(std::string_view line);
-
-  OnRow on_row_;
-  std::string rest_;
-  std::string unescaped_;
-  std::vector<std::pair<std::size_t, std::size_t>> spans_;
-  std::vector<std::optional<std::string_view>> fields_;
-};
 
 }  // namespace millrace::verify

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "base/tsv.h"
 
 namespace millrace::verify {
 namespace {
@@ -37,7 +38,7 @@ constexpr std::string_view kSelectOrder =
 Result<void> select_rows(Warehouse& warehouse, std::string_view statement,
                          std::span<const QueryParameter> parameters, std::size_t width,
                          const std::function<Result<void>(Fields)>& on_row, Deadline deadline) {
-  TabSeparatedReader reader([&](Fields fields) -> Result<void> {
+  base::TsvReader reader([&](Fields fields) -> Result<void> {
     // An error in the middle of a good answer comes as text in its place; asking again is the way to find
     // out.
     if (fields.size() != width)

@@ -147,6 +147,27 @@ TEST(RocksdbEventLog, HasAllThatWasAcknowledgedAfterReopening) {
   EXPECT_GT(member->assignments(soon())->at(0).generation, generation);
 }
 
+TEST(RocksdbEventLog, MeasuresItsSyncs) {
+  telemetry::Registry registry;
+  const support::TemporaryDirectory directory;
+  Options options;
+  options.directory = directory.path();
+  options.fsync_duration = registry.histogram("millrace_log_fsync_duration_seconds");
+  const auto log = RocksdbEventLog::open(options);
+  ASSERT_TRUE(log) << log.error().message;
+  ASSERT_TRUE((*log)->ensure_topic("topic", 1, soon()));
+  const ports::NewRecord record{"key", "value", {}, base::utc_from_ms(1)};
+  const auto count = [&] {
+    const std::string text = registry.text();
+    const std::string name = "\nmillrace_log_fsync_duration_seconds_count ";
+    const auto at = text.find(name);
+    return at == std::string::npos ? -1 : std::stol(text.substr(at + name.size()));
+  };
+  const long before = count();
+  ASSERT_TRUE((*log)->append({"topic", 0}, {&record, 1}, soon()));
+  EXPECT_GT(count(), before);
+}
+
 TEST(RocksdbEventLog, GivesATopicOfTheSameNameInAnEmptyDirectoryAnotherId) {
   const TemporaryDirectory one;
   const TemporaryDirectory two;

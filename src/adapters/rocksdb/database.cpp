@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <spdlog/spdlog.h>
@@ -58,8 +59,22 @@ class RocksdbLogger final : public ::rocksdb::Logger {
   }
 };
 
+/// Called by whichever thread syncs.
+class SyncListener final : public ::rocksdb::EventListener {
+ public:
+  explicit SyncListener(telemetry::Histogram duration) : duration_(duration) {}
+  bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnFileSyncFinish(const ::rocksdb::FileOperationInfo& sync) override {
+    duration_.observe(sync.duration);
+  }
+
+ private:
+  const telemetry::Histogram duration_;
+};
+
 ::rocksdb::Options database_options(const Options& options) {
   ::rocksdb::Options database;
+  database.listeners.push_back(std::make_shared<SyncListener>(options.fsync_duration));
   database.create_if_missing = true;
   database.paranoid_checks = true;
   // Stops replaying at a torn tail, which is what a power cut leaves of an append that was not acknowledged.

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <filesystem>
 
+#include "telemetry/registry.h"
+
 namespace millrace::adapters::rocksdb {
 
 struct Options {
@@ -20,6 +22,8 @@ struct Options {
   // Memory: about write_buffer_bytes × 3 + block_cache_bytes at most.
   std::size_t write_buffer_bytes = std::size_t{16} << 20u;
   std::size_t block_cache_bytes = std::size_t{16} << 20u;
+
+  telemetry::Histogram fsync_duration = {};  ///< Of each sync of its write-ahead log and its tables.
 
   int background_threads = 2;  ///< Flushes and compactions.
 };

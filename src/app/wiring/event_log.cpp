@@ -25,7 +25,7 @@ std::filesystem::path event_log_directory(const Settings& settings) {
   return std::filesystem::path(settings.data_dir) / "event-log";
 }
 
-base::Result<InspectedLog> open_inspected_log(const Settings& settings) {
+base::Result<InspectedLog> open_inspected_log(const Settings& settings, telemetry::Histogram fsync_duration) {
   InspectedLog opened;
   if (settings.event_log_kind == "kafka") {
     adapters::kafka::Options options;
@@ -43,6 +43,7 @@ base::Result<InspectedLog> open_inspected_log(const Settings& settings) {
   adapters::rocksdb::Options options;
   options.directory = event_log_directory(settings);
   options.fsync = settings.event_log_fsync;
+  options.fsync_duration = fsync_duration;
   MILLRACE_TRY_ASSIGN(auto log, adapters::rocksdb::RocksdbEventLog::open(options));
   opened.inspector = log->inspector();
   opened.log = std::move(log);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "ports/event_log.h"
 #include "ports/log_inspector.h"
+#include "telemetry/registry.h"
 
 namespace millrace::app {
 
@@ -22,7 +23,8 @@ struct InspectedLog {
 
 /// Embedded: opened and recovered, in the data directory. Kafka: not connected yet. Errors: kConflict (the
 /// embedded log is open elsewhere), kInvalid (kafka.client), kFatal (damaged).
-[[nodiscard]] base::Result<InspectedLog> open_inspected_log(const Settings& settings);
+[[nodiscard]] base::Result<InspectedLog> open_inspected_log(const Settings& settings,
+                                                            telemetry::Histogram fsync_duration = {});
 
 /// Where the embedded log lies.
 [[nodiscard]] std::filesystem::path event_log_directory(const Settings& settings);

@@ -80,7 +80,10 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::start(const Settings& settings
   std::unique_ptr<Pipeline> made(new Pipeline(settings, dependencies));
   made->runs_ = stages;
   MILLRACE_TRY_ASSIGN(const auto shards, own_shards(settings));
-  MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings));
+  const telemetry::Histogram fsync_duration = settings.event_log_kind == "embedded"
+                                                  ? registry.histogram("millrace_log_fsync_duration_seconds")
+                                                  : telemetry::Histogram();
+  MILLRACE_TRY_ASSIGN(InspectedLog opened, open_inspected_log(settings, fsync_duration));
   made->log_ = std::move(opened.log);
   made->log_inspector_ = std::move(opened.inspector);
   made->kafka_ = opened.kafka;

@@ -16,35 +16,6 @@ struct Named {
 
 namespace {
 
-using Fields = std::span<const std::optional<std::string_view>>;
-
-std::vector<std::vector<std::string>> read_in_pieces(std::string_view text, std::size_t piece_bytes) {
-  std::vector<std::vector<std::string>> rows;
-  TabSeparatedReader reader([&](Fields fields) -> base::Result<void> {
-    std::vector<std::string> row;
-    for (const auto& field : fields) row.emplace_back(field ? *field : "(null)");
-    rows.push_back(row);
-    return {};
-  });
-  for (std::size_t at = 0; at < text.size(); at += piece_bytes)
-    EXPECT_TRUE(reader.feed(text.substr(at, piece_bytes)));
-  EXPECT_TRUE(reader.finish());
-  return rows;
-}
-
-TEST(VerifyTabSeparated, ReadsTheSameRowsHoweverTheStreamIsCut) {
-  const std::string text = "a\\tb\t\\N\tc\\\\\n\t\tx\\ny\n";
-  const std::vector<std::vector<std::string>> expected = {{"a\tb", "(null)", "c\\"}, {"", "", "x\ny"}};
-  for (const std::size_t piece : {1U, 2U, 3U, 5U, 100U})
-    EXPECT_EQ(read_in_pieces(text, piece), expected) << piece;
-}
-
-TEST(VerifyTabSeparated, NoticesAnAnswerThatEndsWithinARow) {
-  TabSeparatedReader reader([](Fields) -> base::Result<void> { return {}; });
-  ASSERT_TRUE(reader.feed("a\tb\nc"));
-  EXPECT_FALSE(reader.finish());
-}
-
 std::string merged(const std::vector<std::string>& store, const std::vector<std::string>& warehouse) {
   std::vector<Named> left;
   for (const std::string& id : store) left.push_back({id});
