@@ -1,4 +1,4 @@
-// The files and the port that a private mariadbd needs.
+// The files and the port that a embedded mariadbd needs.
 #pragma once
 
 #include <cstdint>

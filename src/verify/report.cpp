@@ -75,7 +75,7 @@ std::string to_json(const VerifyReport& report) {
   out.begin_object();
   out.key("clean").boolean(report.clean());
   out.key("differences").number(report.differences_total());
-  out.key("inMotion").number(report.in_flight_total());
+  out.key("inFlight").number(report.in_flight_total());
   out.key("rounds").number(std::uint64_t{report.rounds});
   out.key("milliseconds").number(std::int64_t{report.spent.count()});
   out.key("tables").begin_array();
@@ -84,7 +84,7 @@ std::string to_json(const VerifyReport& report) {
     out.key("name").string(table.name);
     out.key("compared").number(table.compared);
     out.key("differences").number(table.differences);
-    out.key("inMotion").number(table.in_flight);
+    out.key("inFlight").number(table.in_flight);
     out.key("tooMany").boolean(table.too_many);
     out.key("milliseconds").number(std::int64_t{table.spent.count()});
     out.end_object();

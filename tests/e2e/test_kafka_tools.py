@@ -266,7 +266,7 @@ def test_commands_say_in_one_line_what_is_wrong(millrace):
 
 
 def test_a_topic_is_made_once_and_shown(millrace):
-    for says in ("is made", "was there already"):
+    for says in ("was created", "already exists"):
         done = millrace.run("topics", "create", "made.by.hand", "--partitions", "2")
         assert done.code == 0 and says in done.out, done
     wait_until(lambda: millrace.run("topics", "show", "made.by.hand").code == 0, "the topic is known")

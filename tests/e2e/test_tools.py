@@ -193,7 +193,7 @@ def test_the_embedded_log_is_shown_while_up_runs_and_after(make):
     group = shown("groups", "show", "order-event-transformer")
     assert (group["state"], len(group["members"]), len(group["members"][0]["partitions"])) == ("Stable", 1, 3)
     assert millrace.run("topics", "show", "no.such.topic").code == 3
-    assert "is made" in millrace.run("topics", "create", "mine", "--partitions", "2").out
+    assert "was created" in millrace.run("topics", "create", "mine", "--partitions", "2").out
 
     millrace.stop()
     assert shown("topics", "tail", "order.events", "--last", "2") == messages

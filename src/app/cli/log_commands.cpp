@@ -200,7 +200,7 @@ base::Result<void> run_topics_create(const Settings& settings, const std::string
       [&](LogSource& log) -> base::Result<std::string> {
         MILLRACE_TRY_ASSIGN(const bool is_new, log.create(topic, partitions));
         return fmt::format("topic {} {}, with {} partition{}", topic,
-                           is_new ? "is made" : "was there already", partitions, partitions == 1 ? "" : "s");
+                           is_new ? "was created" : "already exists", partitions, partitions == 1 ? "" : "s");
       },
       &topic_table);
 }

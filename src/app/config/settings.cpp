@@ -42,8 +42,8 @@ const std::array kSettings = {
     SettingInfo{"http.allowed_hosts", &Settings::http_allowed_hosts, "Names besides localhost and the address to listen on under which the servers may be reached, with or without a port, separated by commas"},
     SettingInfo{"cors.origins", &Settings::cors_origins, "Origins of web pages that may send requests: https://shop.example,http://localhost:5173"},
 
-    SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a private mariadbd; false: use the server named here"},
-    SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The private mariadbd is not held to its own directory by the kernel (Landlock)"},
+    SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a embedded mariadbd; false: use the server named here"},
+    SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The embedded mariadbd is not held to its own directory by the kernel (Landlock)"},
     SettingInfo{"mysql.url", &Settings::mysql_url, "mysql://user:password@host:port/database; replaces the parts below", 0, 0, true},
     SettingInfo{"mysql.url_file", &Settings::mysql_url_file, "The file whose first line is mysql.url (mode 600)"},
     SettingInfo{"mysql.host", &Settings::mysql_host, "Host of the order store"},
@@ -53,7 +53,7 @@ const std::array kSettings = {
     SettingInfo{"mysql.password_file", &Settings::mysql_password_file, "The file whose first line is the password (mode 600)"},
     SettingInfo{"mysql.database", &Settings::mysql_database, "Database of the order store"},
     SettingInfo{"mysql.connections_max", &Settings::mysql_connections_max, "Connections at once", 4, 1'000},
-    SettingInfo{"mysql.buffer_pool_mb", &Settings::mysql_buffer_pool_mb, "Buffer pool of the private mariadbd in MiB", 16, 1 << 20},
+    SettingInfo{"mysql.buffer_pool_mb", &Settings::mysql_buffer_pool_mb, "Buffer pool of the embedded mariadbd in MiB", 16, 1 << 20},
 
     SettingInfo{"clickhouse.embedded", &Settings::clickhouse_embedded, "`up` starts millrace-warehouse; false: use the server named here"},
     SettingInfo{"clickhouse.unconfined", &Settings::clickhouse_unconfined, "millrace-warehouse runs without Landlock and seccomp: for kernels where they get in its way"},

@@ -58,7 +58,7 @@ class TransformerTest : public testing::Test {
     base::Result<void> outcome = {};
     std::thread thread([&] { outcome = transformer.run(stop); });
     const auto patience = soon();
-    while (!done(transformer.stats()) && !patience.passed()) std::this_thread::sleep_for(milliseconds(1));
+    while (!done(transformer.stats()) && !patience.passed()) stop.wait_for(milliseconds(1));
     EXPECT_FALSE(patience.passed()) << "the transformer never got so far";
     stop.request();
     thread.join();
