@@ -7,6 +7,8 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace millrace::base {
 namespace {
 
@@ -34,7 +36,7 @@ bool is_http_url(std::string_view text) {
   if (!url || url->host().empty()) return false;
   const auto scheme = url->scheme_id();
   return (scheme == boost::urls::scheme::http || scheme == boost::urls::scheme::https) &&
-         (!url->has_port() || url->port_number() != 0);
+         (!url->has_port() || parse_int<std::uint16_t>(url->port()).value_or(0) != 0);
 }
 
 std::string connect_host(std::string_view host) {

@@ -49,5 +49,15 @@ TEST(Url, ReadsQueriesAsClientsSendThem) {
   EXPECT_FALSE(parse_query("a=%"));
 }
 
+TEST(Url, IsOfHttpWithAHostAndAPortThatExists) {
+  for (const char* url : {"http://localhost", "HTTP://localhost:4318/", "https://collector.example/otlp?a=b",
+                          "http://127.0.0.1:65535", "http://[::1]:4318"})
+    EXPECT_TRUE(is_http_url(url)) << url;
+  for (const char* other :
+       {"", "localhost:4318", "ftp://localhost", "http://", "http:///path", "http:localhost", "http://a b",
+        "http://host:0", "http://host:", "http://host:65536", "http://host:99999"})
+    EXPECT_FALSE(is_http_url(other)) << other;
+}
+
 }  // namespace
 }  // namespace millrace::base
