@@ -82,14 +82,22 @@ base::Result<AnalyticsImage> read_image(const json::object& object) {
   return image;
 }
 
+/// Ids of the outbox are BIGINT UNSIGNED.
+base::Result<EventId> event_id_member(const json::object& object) {
+  const json::value* value = base::find_member(object, "event_id");
+  if (value != nullptr && value->is_uint64()) return EventId(value->get_uint64());  // 2^63 and above
+  if (value != nullptr && value->is_int64() && value->get_int64() >= 0)
+    return EventId(static_cast<std::uint64_t>(value->get_int64()));
+  return base::invalid("'event_id' must be a whole number of at least 0");
+}
+
 base::Result<AnalyticsRow> read_row(std::string_view text) {
   base::JsonArena arena;
   MILLRACE_TRY_ASSIGN(const json::value document, base::parse_json(text, arena));
   if (!document.is_object()) return base::invalid("the row must be a JSON object");
   const json::object& object = document.get_object();
   AnalyticsRow row;
-  MILLRACE_TRY_ASSIGN(const std::int64_t event_id, base::int_member(object, "event_id"));
-  row.event_id = EventId(static_cast<std::uint64_t>(event_id));
+  MILLRACE_TRY_ASSIGN(row.event_id, event_id_member(object));
   MILLRACE_TRY_ASSIGN(std::string order_id, id_member(object, "order_id"));
   row.order_id = OrderId(std::move(order_id));
   MILLRACE_TRY_ASSIGN(const std::string_view type, base::string_member(object, "event_type"));

@@ -5,6 +5,7 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from own_servers import SECRET, Mariadb, Warehouse, server_program
@@ -159,3 +160,47 @@ def test_a_role_alone_serves_the_api_beside_a_running_stack(make):
     wait_until(lambda: api.get("/api/analytics/stats")["total_orders"] == 1, "the relay of the other process finds the order")
     api.stop()
     assert whole.http("GET", "/healthz").status == 200
+
+
+@pytest.fixture
+def settings_of_others(mariadb):
+    """Global settings that a server may have, for one test."""
+    before = {}
+
+    def set_global(name, value):
+        before.setdefault(name, mariadb.rows(f"SELECT @@GLOBAL.{name}")[0][0])
+        mariadb.rows(f"SET GLOBAL {name} = {value}")
+
+    yield set_global
+    for name, value in before.items():
+        mariadb.rows(f"SET GLOBAL {name} = '{value}'" if isinstance(value, str) else f"SET GLOBAL {name} = {value}")
+
+
+def test_sessions_do_not_depend_on_the_servers_defaults(make, mariadb, settings_of_others):
+    mariadb.rows("CREATE DATABASE defaults_of_others")
+    settings_of_others("autocommit", 0)  # without it nobody would commit the row of a job
+    settings_of_others("max_statement_time", 0.05)  # a verification and a rebuild read for longer
+    settings_of_others("sql_mode", "'ANSI'")
+    settings_of_others("tx_isolation", "'SERIALIZABLE'")
+    millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": mariadb.chief_url("defaults_of_others")})
+    millrace.start()
+    walk(millrace)
+    rebuilt = millrace.run("rebuild")
+    assert (rebuilt.code, "job 1 (rebuild) is done" in rebuilt.out) == (0, True), rebuilt
+    millrace.verify()
+    millrace.stop()
+
+
+def test_a_server_that_wants_encryption_is_recognised(make, mariadb):
+    def require(value):
+        with pymysql.connect(unix_socket=str(mariadb.folder / "s"), user="root") as connection, connection.cursor() as cursor:
+            cursor.execute(f"SET GLOBAL require_secure_transport = {value}")
+
+    millrace = make(**{"mysql.port": None, "mysql.embedded": False, "mysql.url": mariadb.url("shop")})
+    require(1)
+    try:
+        refused = millrace.run("init-db")
+    finally:
+        require(0)
+    # MySQL says what it wants (3159); MariaDB says "access denied", as to a wrong password.
+    assert refused.code == 7 and "?tls=on" in refused.complaint(), refused

@@ -22,6 +22,13 @@ namespace {
 constexpr unsigned long kFieldBytesFirst = 64;  // grows to the largest value met
 constexpr std::chrono::milliseconds kCloseTimeout{200};
 
+// What a server may be configured to otherwise: transactions that nobody commits, and an end to long reads,
+// for which we have deadlines. The comments are for one server each: MySQL from 8.0 on, and MariaDB.
+constexpr std::string_view kSessionSettings =
+    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {}, autocommit = 1"
+    "/*!80000 , max_execution_time = 0 *//*M! , max_statement_time = 0 */";
+
 // libmariadb's own time-outs count whole seconds. It asks this hook whenever a socket would block instead, so
 // every wait of the calling thread ends at the deadline of the call it belongs to.
 thread_local base::Deadline::Clock::time_point wait_until = base::Deadline::Clock::time_point::max();
@@ -276,7 +283,11 @@ class Connection::Impl {
   }
   std::unexpected<base::Error> failed(Prepared& prepared) {
     MYSQL_STMT* const statement = prepared.statement.get();
-    auto error = make_failure(mysql_stmt_errno(statement), mysql_stmt_error(statement), prepared.sql);
+    // An error that comes between two rows the library leaves with the connection.
+    const bool is_of_statement = mysql_stmt_errno(statement) != 0;
+    auto error = is_of_statement
+                     ? make_failure(mysql_stmt_errno(statement), mysql_stmt_error(statement), prepared.sql)
+                     : make_failure(mysql_errno(mysql_.get()), mysql_error(mysql_.get()), prepared.sql);
     forget(prepared);
     return error;
   }
@@ -423,12 +434,7 @@ base::Result<std::unique_ptr<Connection>> Connection::open(const ServerAddress& 
   }
   auto connection =
       std::unique_ptr<Connection>(new Connection(std::make_unique<Impl>(std::move(mysql), shown)));
-  MILLRACE_TRY(connection->command(
-      fmt::format(
-          "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
-          "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {}",
-          kLockWaitSeconds),
-      deadline));
+  MILLRACE_TRY(connection->command(fmt::format(kSessionSettings, kLockWaitSeconds), deadline));
   MILLRACE_TRY(connection->command(isolation == Isolation::kReadCommitted
                                        ? "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                                        : "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",

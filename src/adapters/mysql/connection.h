@@ -69,8 +69,9 @@ class InterruptScope {
 enum class Isolation { kReadCommitted, kRepeatableRead };
 
 /// One caller at a time. A call that meets its deadline, a lost server or a stopped result leaves the
-/// connection unusable: drop it and open another. Session: UTC, strict mode, utf8mb4, the isolation asked
-/// for, at most kLockWaitSeconds for a lock.
+/// connection unusable: drop it and open another. Session, whatever the server is configured to: UTC, strict
+/// mode, utf8mb4, the isolation asked for, autocommit, no limit on the time of a statement, at most
+/// kLockWaitSeconds for a lock.
 class Connection {
  public:
   static constexpr int kLockWaitSeconds = 5;

@@ -40,9 +40,11 @@ base::ErrorKind kind_of(unsigned code) {
     case 1143:  // command denied on a column
     case 1227:  // privilege missing
     case 1251:  // authentication protocol not supported
+    case 1665:  // the binary log's format is STATEMENT, which InnoDB refuses at READ COMMITTED
     case 1698:  // wrong user (socket authentication)
     case 2049:  // old authentication refused
     case 2059:  // authentication plugin missing
+    case 3159:  // require_secure_transport
       return kFatal;
     default:
       // Away, overloaded, deadlock, lock or statement time-out, shutting down, read-only, disk full, tables
@@ -73,9 +75,15 @@ bool is_connection_lost(unsigned code) {
 base::Error make_error(std::string_view doing, unsigned code, std::string_view text) {
   std::string cure;
   if (code == 1146 || code == 1049) cure = "the tables are missing: run millrace init-db";
-  if (code == 1045 || code == 1698) cure = "check user and password of the MySQL URL";
+  if (code == 1045 || code == 1698)
+    cure =
+        "check user and password of the MySQL URL, and add ?tls=on if the server accepts encrypted "
+        "connections only";
   if (code == 1044 || code == 1142 || code == 1143 || code == 1227)
     cure = "the user of the MySQL URL lacks a right: grant it what the message in the log names";
+  if (code == 1665) cure = "set binlog_format = ROW (or MIXED) on the server";
+  if (code == 3159)
+    cure = "the server takes encrypted connections only: add ?tls=on or ?tls=verify to the MySQL URL";
   return {kind_of(code),
           fmt::format("{}: {}{}{}", doing, base::printable(base::without_personal_data(text), 400),
                       cure.empty() ? "" : "; ", cure),

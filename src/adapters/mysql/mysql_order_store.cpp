@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/mysql/latest_payments.h"
 #include "adapters/mysql/pool.h"
 #include "adapters/mysql/rows.h"
 #include "adapters/mysql/statements.h"
@@ -152,7 +153,12 @@ class Transaction final : public ports::OrderTransaction {
                                              "payments AS p ON p.order_id = o.id "
                                              "WHERE o.id IN {} ORDER BY o.id, p.created_at, p.id FOR UPDATE",
                                              kOrderColumns, list),
-                                 values, [&](Row row) { return read_order(row, found); }, deadline_);
+                                 values,
+                                 [&](Row row) {
+                                   payments_.note(row);
+                                   return read_order(row, found);
+                                 },
+                                 deadline_);
                            }));
     MILLRACE_TRY(read_lines(*connection_, found, deadline_));
     return found;
@@ -208,13 +214,15 @@ class Transaction final : public ports::OrderTransaction {
       orders.push_back({id_text(update.id), domain::to_string(update.status), update.version,
                         std::int64_t{update.stock_reserved ? 1 : 0}, updated_at,
                         update.deleted_at ? Value{base::to_sql(*update.deleted_at)} : Value{}});
-      payments.push_back({id_text(update.id), domain::to_string(update.payment_status), updated_at});
+      if (const auto payment = payments_.changed_by(update))
+        payments.push_back({*payment, domain::to_string(update.payment_status), updated_at});
     }
     constexpr std::string_view kOrderFields[] = {"status", "version", "stock_reserved", "updated_at",
                                                  "deleted_at"};
     constexpr std::string_view kPaymentFields[] = {"status", "updated_at"};
     MILLRACE_TRY(update_each(*connection_, "orders", "id", kOrderFields, "", orders, deadline_));
-    return update_each(*connection_, "payments", "order_id", kPaymentFields, "", payments, deadline_);
+    if (payments.empty()) return {};
+    return update_each(*connection_, "payments", "id", kPaymentFields, "", payments, deadline_);
   }
 
   base::Result<void> set_versions(std::span<const ports::OrderVersion> versions) override {
@@ -315,6 +323,7 @@ class Transaction final : public ports::OrderTransaction {
  private:
   PooledConnection connection_;
   base::Deadline deadline_;
+  LatestPayments payments_;  // of the orders that were locked
   bool ended_ = false;
 };
 

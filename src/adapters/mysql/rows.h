@@ -25,7 +25,9 @@ inline constexpr std::string_view kStockColumns = "product_id, quantity, reserve
 inline constexpr std::string_view kOrderColumns =
     "o.id, o.user_id, o.user_email, o.total_amount, o.status, o.shipping_address, o.version, "
     "o.stock_reserved, o.created_at, "
-    "o.updated_at, o.deleted_at, p.method, p.status";
+    "o.updated_at, o.deleted_at, p.method, p.status, p.id";
+inline constexpr std::size_t kPaymentStatusColumn = 12;
+inline constexpr std::size_t kPaymentIdColumn = 13;
 /// Adds the order to `orders`, or to the last of them what a second payment row says.
 [[nodiscard]] base::Result<void> read_order(Row row, std::vector<ports::StoredOrder>& orders);
 

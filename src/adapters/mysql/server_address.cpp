@@ -45,8 +45,10 @@ base::Result<ServerAddress> parse_server_url(std::string_view text) {
     if (!port || *port == 0) return base::invalid(fmt::format("the MySQL URL has no valid port; {}", kShape));
     address.port = *port;
   }
+  bool has_tls_mode = false;
   if (url.segments().size() == 1) address.database = *url.segments().begin();
   for (const auto& parameter : url.params()) {
+    has_tls_mode |= parameter.key == "tls";
     if (parameter.key == "socket") {
       address.unix_socket = parameter.value;
     } else if (parameter.key == "tls_ca") {
@@ -64,6 +66,10 @@ base::Result<ServerAddress> parse_server_url(std::string_view text) {
                       base::printable(parameter.key, 40)));
     }
   }
+  // Who names an authority wants the server checked against it.
+  if (!address.tls_ca_file.empty() && !has_tls_mode) address.tls = TlsMode::kVerify;
+  if (address.tls == TlsMode::kOff && !address.tls_ca_file.empty())
+    return base::invalid("the MySQL URL has tls_ca and tls=off: leave one of them out");
   if (address.user.empty()) return base::invalid(fmt::format("the MySQL URL names no user; {}", kShape));
   if (address.host.empty() && address.unix_socket.empty())
     return base::invalid(fmt::format("the MySQL URL names no host; {}", kShape));

@@ -32,7 +32,8 @@ struct ServerAddress {
 
 /// Reads "mysql://user:password@host:port/database" with percent-encoding; also "?socket=/path", "?tls=on",
 /// "?tls=verify",
-/// "?tls_ca=/path". Port 3306 by default. Errors: kInvalid; the message never holds the password.
+/// "?tls_ca=/path", which means tls=verify unless tls says otherwise. Port 3306 by default. Errors: kInvalid;
+/// the message never holds the password.
 [[nodiscard]] base::Result<ServerAddress> parse_server_url(std::string_view url);
 
 }  // namespace millrace::adapters::mysql

@@ -42,7 +42,7 @@ const std::array kSettings = {
     SettingInfo{"http.allowed_hosts", &Settings::http_allowed_hosts, "Names besides localhost and the address to listen on under which the servers may be reached, with or without a port, separated by commas"},
     SettingInfo{"cors.origins", &Settings::cors_origins, "Origins of web pages that may send requests: https://shop.example,http://localhost:5173"},
 
-    SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts a embedded mariadbd; false: use the server named here"},
+    SettingInfo{"mysql.embedded", &Settings::mysql_embedded, "`up` starts an embedded mariadbd; false: use the server named here"},
     SettingInfo{"mysql.unconfined", &Settings::mysql_unconfined, "The embedded mariadbd is not held to its own directory by the kernel (Landlock)"},
     SettingInfo{"mysql.url", &Settings::mysql_url, "mysql://user:password@host:port/database; replaces the parts below", 0, 0, true},
     SettingInfo{"mysql.url_file", &Settings::mysql_url_file, "The file whose first line is mysql.url (mode 600)"},

@@ -352,6 +352,28 @@ TEST_F(OrderServiceTest, CarriesOutCommandsOfOneOrderInOneBatchInTheirOrder) {
   EXPECT_EQ(value(fmt::format("SELECT status FROM payments WHERE order_id = '{}'", id)), "REFUNDED");
 }
 
+TEST_F(OrderServiceTest, ChangesTheOnePaymentThatItShowsAmongSeveralAttempts) {
+  const ports::StoredOrder order = placed({{"prod-5", 1}});
+  const std::string id = order.image.order_id.value();
+  // The first attempt failed, so the shop began a second one.
+  database_.run("UPDATE payments SET status = 'FAILED'");
+  database_.run(
+      fmt::format("INSERT INTO payments (id, order_id, amount, status, method, created_at) VALUES "
+                  "('second', '{}', 49.99, 'PENDING', 'PAYPAL', UTC_TIMESTAMP(3) + INTERVAL 1 MINUTE)",
+                  id));
+  const auto paid = run(ordering::SettlePayment{.order_id = order.image.order_id,
+                                                .status = PaymentStatus::kCompleted,
+                                                .method = domain::PaymentMethod::kPaypal});
+  ASSERT_TRUE(paid) << paid.error().message;
+  const std::string payments = "SELECT GROUP_CONCAT(status ORDER BY created_at SEPARATOR ' ') FROM payments";
+  EXPECT_EQ(value(payments), "FAILED COMPLETED");
+  EXPECT_EQ(paid->order.image.payment_method, domain::PaymentMethod::kPaypal);
+  const auto removed =
+      run(DeleteOrder{.order_id = order.image.order_id, .admin_id = "admin-1", .traceparent = ""});
+  ASSERT_TRUE(removed) << removed.error().message;
+  EXPECT_EQ(value(payments), "FAILED COMPLETED") << "a deletion leaves payments as they are";
+}
+
 TEST_F(OrderServiceTest, KeepsOneBadCommandFromHurtingTheRestOfItsBatch) {
   std::promise<void> gate = hold_the_writer();
   auto good = submit(place_order({{"prod-1", 1}}));

@@ -102,6 +102,19 @@ TEST(AnalyticsRow, ComesBackFromItsJson) {
   EXPECT_EQ(*back, row);
 }
 
+TEST(AnalyticsRow, TakesEventIdsOfEverySizeThatTheOutboxHas) {
+  for (const std::uint64_t id : {std::uint64_t{1}, std::uint64_t{1} << 63U, ~std::uint64_t{0}}) {
+    AnalyticsRow row;
+    row.event_id = EventId(id);
+    row.order_id = OrderId("order-1");
+    row.version = 1'767'225'600'007;
+    row.current.user_id = UserId("user-1");
+    const auto back = parse_analytics_row(to_json(row));
+    ASSERT_TRUE(back) << id << ": " << back.error().message;
+    EXPECT_EQ(back->event_id, row.event_id);
+  }
+}
+
 TEST(AnalyticsRow, IgnoresMembersThatItDoesNotKnow) {
   AnalyticsRow row;
   row.event_id = EventId(1);

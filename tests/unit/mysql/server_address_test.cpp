@@ -37,6 +37,14 @@ TEST(MysqlUrl, FillsInThePortAndKnowsSockets) {
   EXPECT_EQ(socket->unix_socket, "/run/mysql.sock");
 }
 
+TEST(MysqlUrl, TakesAnAuthorityForTheWishToVerifyTheServer) {
+  const auto address = parse_server_url("mysql://root@db/shop?tls_ca=/etc/ca.pem");
+  ASSERT_TRUE(address) << address.error().message;
+  EXPECT_EQ(address->tls, TlsMode::kVerify);
+  EXPECT_EQ(parse_server_url("mysql://root@db/shop?tls=on&tls_ca=/etc/ca.pem")->tls, TlsMode::kOn);
+  EXPECT_FALSE(parse_server_url("mysql://root@db/shop?tls_ca=/etc/ca.pem&tls=off"));
+}
+
 TEST(MysqlUrl, NeverShowsThePassword) {
   EXPECT_EQ(parse_server_url("mysql://root:secret@127.0.0.1/shop")->shown(), "root@127.0.0.1:3306/shop");
   for (const char* text : {"mysql://root:secret@127.0.0.1:99999/shop", "mysql://root:secret@127.0.0.1/",
@@ -55,6 +63,8 @@ TEST(MysqlErrors, SayWhatTheCallerDoesNext) {
   EXPECT_EQ(kind_of(1062), ErrorKind::kConflict);     // duplicate entry
   EXPECT_EQ(kind_of(1406), ErrorKind::kInvalid);      // data too long
   EXPECT_EQ(kind_of(1045), ErrorKind::kFatal);        // access denied
+  EXPECT_EQ(kind_of(1665), ErrorKind::kFatal);        // binlog_format = STATEMENT
+  EXPECT_EQ(kind_of(3159), ErrorKind::kFatal);        // require_secure_transport
   EXPECT_EQ(kind_of(1213), ErrorKind::kUnavailable);  // deadlock
   EXPECT_EQ(kind_of(1205), ErrorKind::kUnavailable);  // lock wait time-out
   EXPECT_EQ(kind_of(2013), ErrorKind::kUnavailable);  // connection lost
