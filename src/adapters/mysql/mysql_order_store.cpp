@@ -207,6 +207,10 @@ class Transaction final : public ports::OrderTransaction {
   }
 
   base::Result<void> update_orders(std::span<const ports::OrderUpdate> updates) override {
+    std::vector<domain::OrderId> unknown;
+    for (const ports::OrderUpdate& update : updates)
+      if (!payments_.knows(update.id)) unknown.push_back(update.id);
+    if (!unknown.empty()) MILLRACE_TRY(lock_orders(unknown));  // which notes their payments
     std::vector<std::vector<Value>> orders;
     std::vector<std::vector<Value>> payments;
     for (const ports::OrderUpdate& update : updates) {
